@@ -1,0 +1,1 @@
+"""Prefect flows that keep mirrors of container images."""

@@ -1,0 +1,277 @@
+"""Values that cross from the steps to the history. Standard library only.
+
+Every value is frozen. Times are aware datetimes in UTC, sizes are bytes, durations are seconds.
+The steps make them, the flow hands them on, the history stores them; none of the three knows
+anything else of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+def utcnow() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Reason(StrEnum):
+    """Why a tag, a run or a probe failed: a closed list, so that failures can be counted."""
+
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    QUOTA = "quota"
+    THROTTLED = "throttled"
+    REFUSED_MEDIA_TYPE = "refused_media_type"
+    DIGEST_MISMATCH = "digest_mismatch"
+    NETWORK = "network"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    STORAGE = "storage"
+    LOCK = "lock"
+    ABANDONED = "abandoned"
+    INTERNAL = "internal"
+
+
+class RunStatus(StrEnum):
+    """State of a sync run in the record."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    SCHEDULE = "schedule"
+    WATCH = "watch"
+    MANUAL = "manual"
+
+
+class ChangeKind(StrEnum):
+    """What a tag's two sides say, one against the other."""
+
+    NEW = "new"  # the record has never had it
+    MOVED = "moved"  # the source points elsewhere than when it was last copied
+    MISSING = "missing"  # recorded as copied, yet absent from the target
+    DRIFTED = "drifted"  # the target points at something that we did not put there
+    GONE = "gone"  # the source no longer lists it
+
+
+class TagStatus(StrEnum):
+    """State of one tag record (tag_sync). Only succeeded and failed count in success rates."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    WAITING = "waiting"  # its exact release failed, so the floating tag was left where it was
+    HELD = "held"  # an immutable tag moved at the source: not overwritten, an alert instead
+    DELETED = "deleted"  # gone at the source and deleted at the target by policy
+    ABANDONED = "abandoned"  # the run was killed while it was being copied
+
+
+class DropReason(StrEnum):
+    """Why a part of an image was left out at the target."""
+
+    PLATFORM = "platform"  # not among the configured platforms
+    ATTESTATION = "attestation"  # attestations: drop
+    ATTESTATION_REFUSED = "attestation_refused"  # kept by wish, refused by the target
+    NON_DISTRIBUTABLE = "non_distributable"  # a foreign layer: referenced, never uploaded
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A descriptor that the image has at the source and not at the target."""
+
+    digest: str
+    media_type: str
+    reason: DropReason
+    platform: str | None = None  # os/architecture[/variant]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTag:
+    """A tag as the source shows it."""
+
+    name: str
+    digest: str  # of the manifest or index, confirmed by the registry
+    pushed_at: datetime | None = None  # Hub's tag_last_pushed; None where no API tells
+    size: int | None = None  # bytes of the largest platform, where an API tells
+    platforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A pull quota as a registry's headers told it (Docker Hub: ratelimit-*)."""
+
+    registry: str
+    account: str | None  # None: anonymous
+    limit: int
+    remaining: int
+    window_seconds: int
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What one look at the source, and for a full sync at the target, found."""
+
+    tags: tuple[SourceTag, ...]  # those that were looked at, policy applied
+    complete: bool  # every tag was listed: what is not among them is gone
+    via: str  # hub_api | tags_list
+    target: Mapping[str, str | None] | None = None  # full: digest by target tag, None if absent
+    listed: int = 0  # tags at the source before include/exclude
+    failed: tuple[TagFailure, ...] = ()  # tags whose digest could not be had
+
+
+@dataclass(frozen=True, slots=True)
+class TagFailure:
+    """A tag that failed, or with no tag the whole run."""
+
+    tag: str | None
+    reason: Reason
+    message: str  # one line: what happened, where, what to do; never a secret
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTag:
+    """The record's present view of a tag of one mirror (tag_state)."""
+
+    name: str
+    source_digest: str | None  # what the source last pointed at
+    copied_digest: str | None  # source digest of what was last copied and verified
+    target_digest: str | None  # what the target was left at (differs if filtered)
+    pushed_at: datetime | None = None
+    detected_at: datetime | None = None  # when source_digest was first seen
+    attempts: int = 0  # failed attempts at source_digest since it was detected
+    next_attempt_at: datetime | None = None
+    gone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One tag to bring into line."""
+
+    tag: str
+    target_tag: str  # differs from tag only by rename
+    kind: ChangeKind
+    digest: str  # at the source
+    pushed_at: datetime | None
+    detected_at: datetime
+    previous_digest: str | None = None  # of the target, before
+    attempt: int = 1  # 1 for the first, counted over runs
+    waits_for: tuple[str, ...] = ()  # exact releases with the same digest that go first
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run has to do, in the order in which it begins: exact before floating tags."""
+
+    changes: tuple[Change, ...]
+    unchanged: int
+    gone: tuple[str, ...] = ()  # recorded; deleted only by policy
+    deletions: tuple[Change, ...] = ()  # gone longer than the grace period allows
+    held: tuple[Change, ...] = ()  # immutable and moved
+    deferred: tuple[str, ...] = ()  # failed before, not due yet
+    adopted: tuple[Change, ...] = ()  # the target already holds them: recorded, not copied
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedBlob:
+    """A blob that the target repository now holds."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobTally:
+    """How the blobs of a tag or a run came to be at the target."""
+
+    copied: int = 0
+    mounted: int = 0
+    reused: int = 0
+
+    def __add__(self, other: BlobTally) -> BlobTally:
+        return BlobTally(
+            self.copied + other.copied, self.mounted + other.mounted, self.reused + other.reused
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOutcome:
+    """How the copy of one tag ended."""
+
+    change: Change
+    started_at: datetime
+    ended_at: datetime
+    target_digest: str | None = None  # None: failed
+    blobs: BlobTally = BlobTally()
+    bytes_copied: int = 0
+    placed: tuple[PlacedBlob, ...] = ()  # new knowledge for blob_presence, failed tags too
+    dropped: tuple[Dropped, ...] = ()
+    referrers: int = 0
+    attempts: int = 1  # tries within this run
+    failure: TagFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What separate connections saw of a copied tag at the target."""
+
+    change: Change
+    verified_at: datetime
+    failure: TagFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """HTTP requests sent, to the source (its web API included) and to the target."""
+
+    source: int = 0
+    target: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """The flow's own work, by step. Copy and verify overlap, so total is not their sum."""
+
+    discover: float = 0.0
+    diff: float = 0.0
+    copy: float = 0.0
+    verify: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TagTally:
+    """Tags of a run."""
+
+    discovered: int = 0
+    changed: int = 0
+    copied: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a sync run ended: what `mirror sync --json` prints and sync_run stores."""
+
+    mirror: str
+    run_id: str
+    status: RunStatus
+    tags: TagTally = TagTally()
+    blobs: BlobTally = BlobTally()
+    bytes_copied: int = 0
+    requests: Requests = Requests()
+    seconds: Seconds = Seconds()
+    errors: tuple[TagFailure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+    planned: Mapping[str, str] = field(default_factory=dict)  # dry run: kind by tag
