@@ -126,7 +126,8 @@ class Discovery:
     complete: bool  # every tag was listed: what is not among them is gone
     via: str  # hub_api | tags_list
     target: Mapping[str, str | None] | None = None  # full: digest by target tag, None if absent
-    listed: int = 0  # tags at the source before include/exclude
+    listed: frozenset[str] = frozenset()  # names seen at the source, before include/exclude
+    companions: frozenset[str] = frozenset()  # sha256-… names that travel with their image
     failed: tuple[TagFailure, ...] = ()  # tags whose digest could not be had
 
 
@@ -215,6 +216,7 @@ class CopyOutcome:
     blobs: BlobTally = BlobTally()
     bytes_copied: int = 0
     placed: tuple[PlacedBlob, ...] = ()  # new knowledge for blob_presence, failed tags too
+    lost: tuple[str, ...] = ()  # digests that the record held and the target did not
     dropped: tuple[Dropped, ...] = ()
     referrers: int = 0
     attempts: int = 1  # tries within this run

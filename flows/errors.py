@@ -1,0 +1,34 @@
+"""Errors that end a command, each one clear line on stderr.
+
+MirrorError            exit 1: a mirror fell short, or something it needs is away
+├── UsageError         exit 2: wrong command line
+│   └── ConfigError    exit 2: mirrors.yaml or the environment is wrong; names file, key, remedy
+├── DatabaseError      the record cannot be reached or is behind
+└── PrefectError       Prefect's server cannot be reached
+"""
+
+from __future__ import annotations
+
+
+class MirrorError(Exception):
+    """What happened, where, and what to do, in one line without secrets."""
+
+    exit_code = 1
+
+
+class UsageError(MirrorError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """mirrors.yaml or the environment is wrong."""
+
+
+class DatabaseError(MirrorError):
+    """The record cannot be reached, or its schema is behind."""
+
+
+class PrefectError(MirrorError):
+    """Prefect's server cannot be reached."""

@@ -1,0 +1,341 @@
+"""The environment and mirrors.yaml as frozen models.
+
+Nothing secret is read here: mirrors.yaml names the environment variables, files or Prefect Secret
+blocks that hold credentials, and flows/credentials.py reads them when a registry asks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Hashable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from flows.errors import ConfigError
+from flows.registry import Reference, ReferenceError
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)/s")
+_PREFIX = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+def parse_duration(value: object) -> timedelta:
+    """`30m`, `1h30m`, `14d`, `90s` as a timedelta.
+
+    Raises ValueError for anything else, for zero and for numbers without a unit.
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match or not any(match.groups()):
+        raise ValueError(f"{value!r} is not a duration such as 30m, 1h30m or 14d")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not duration:
+        raise ValueError("a duration must be longer than zero")
+    return duration
+
+
+def format_duration(duration: timedelta) -> str:
+    """The shortest form that parse_duration reads back: `1h30m`."""
+    seconds = int(duration.total_seconds())
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_rate(value: object) -> int:
+    """`20Mbit/s` or `2.5MB/s` as bytes per second. Raises ValueError for anything else."""
+    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"{value!r} is not a rate such as 20Mbit/s or 2.5MB/s")
+    number, prefix, unit = match.groups()
+    rate = int(float(number) * _PREFIX[prefix] / (8 if unit == "bit" else 1))
+    if rate < 1:
+        raise ValueError("a rate must be above zero")
+    return rate
+
+
+def _repository(value: str) -> str:
+    try:
+        reference = Reference.parse(value)
+    except ReferenceError as error:
+        raise ValueError(str(error)) from error
+    if reference.tag or reference.digest:
+        raise ValueError(f"{value!r} names a tag or digest: a repository alone is wanted")
+    return f"{reference.registry}/{reference.repository}"
+
+
+def _pattern(value: str) -> str:
+    if value.startswith("re:"):
+        try:
+            re.compile(value[3:])
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+    return value
+
+
+def _semver(value: str) -> str:
+    from semantic_version import NpmSpec
+
+    try:
+        NpmSpec(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a SemVer range such as >=0.1.0 <1 or ^2") from error
+    return value
+
+
+def _platform(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", value):
+        raise ValueError(f"{value!r} is not a platform such as linux/amd64 or linux/arm/v7")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Rate = Annotated[int, BeforeValidator(parse_rate)]
+RepositoryName = Annotated[str, AfterValidator(_repository)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Semver = Annotated[str, AfterValidator(_semver)]
+PlatformName = Annotated[str, AfterValidator(_platform)]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Model(BaseModel):
+    """Frozen, and without room for unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RegistrySettings(Model):
+    """How to reach one registry; credentials by the name of where they are."""
+
+    insecure: bool = False
+    ca_file: Path | None = None
+    username_env: EnvName | None = None
+    password_env: EnvName | None = None
+    username: str | None = None
+    password_secret: str | None = Field(None, description="name of a Prefect Secret block")
+    hub_api: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> RegistrySettings:
+        has_user = self.username_env is not None or self.username is not None
+        has_password = self.password_env is not None or self.password_secret is not None
+        if has_user != has_password:
+            raise ValueError(
+                "a credential needs username_env or username, and password_env or password_secret"
+            )
+        return self
+
+
+class TagPolicy(Model):
+    """Which tags are mirrored, and what may happen to those at the target."""
+
+    include: tuple[Pattern, ...] = ("*",)
+    exclude: tuple[Pattern, ...] = ()
+    semver: Semver | None = None
+    newest: Annotated[int, Field(ge=1)] | None = None
+    immutable: tuple[Pattern, ...] = ()
+    rename: str | None = None
+    backup: str | None = None
+    delete_after: Duration | None = None
+    delete_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _templates(self) -> TagPolicy:
+        for key in ("rename", "backup"):
+            template = getattr(self, key)
+            if template is not None and "{tag}" not in template:
+                raise ValueError(f"{key}: {template!r} must contain {{tag}}")
+        return self
+
+
+class MirrorSettings(Model):
+    """One mirror: a source repository kept at a target repository."""
+
+    name: str = ""
+    source: RepositoryName
+    target: RepositoryName
+    tags: TagPolicy = TagPolicy()
+    platforms: Literal["all"] | tuple[PlatformName, ...] = "all"
+    attestations: Literal["keep", "drop"] = "keep"
+    referrers: bool = True
+    every: Duration = timedelta(minutes=30)
+    watch_every: Duration = timedelta(minutes=2)
+    delay_goal: Duration = timedelta(minutes=30)
+    rate_limit: Rate | None = None
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> MirrorSettings:
+        if self.source == self.target:
+            raise ValueError(f"source and target are both {self.source}: a mirror onto itself")
+        if self.platforms != "all" and not self.platforms:
+            raise ValueError("platforms: [] would copy nothing; say all or list some")
+        return self
+
+
+class RetrySettings(Model):
+    """When a failed tag is tried again by later runs."""
+
+    times: Annotated[int, Field(ge=0)] = 3
+    wait: Duration = timedelta(minutes=5)
+    then_every: Duration = timedelta(hours=1)
+
+
+class Settings(Model):
+    """mirrors.yaml as a whole."""
+
+    path: Path = Path("mirrors.yaml")
+    registries: dict[str, RegistrySettings] = {}
+    mirrors: dict[str, MirrorSettings]
+    alerts: tuple[dict[str, Any], ...] = ()
+    retry: RetrySettings = RetrySettings()
+
+    @model_validator(mode="after")
+    def _one_target_each(self) -> Settings:
+        owners: dict[str, str] = {}
+        for name, mirror in self.mirrors.items():
+            if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", name):
+                raise ValueError(
+                    f"mirrors.{name}: a mirror's name is lower-case letters, digits, '.', '_', '-'"
+                )
+            if other := owners.setdefault(mirror.target, name):
+                if other != name:
+                    raise ValueError(
+                        f"mirrors.{name}.target: {mirror.target} is the target of mirrors.{other} too;"
+                        " each mirror needs a target of its own"
+                    )
+        for host in self.registries:
+            try:
+                Reference.parse(f"{host}/x")
+            except ReferenceError as error:
+                raise ValueError(f"registries.{host}: not a registry host[:port]") from error
+        return self
+
+    def mirror(self, name: str) -> MirrorSettings:
+        """The mirror of that name. Raises UsageError (ConfigError) naming those that exist."""
+        try:
+            return self.mirrors[name]
+        except KeyError:
+            known = ", ".join(sorted(self.mirrors))
+            raise ConfigError(
+                f"{self.path}: no mirror is named {name!r}; there are: {known}"
+            ) from None
+
+    def registry(self, host: str, repository: str | None = None) -> RegistrySettings:
+        """Settings of a registry; those keyed host/repository go before those keyed host."""
+        if repository is not None and (own := self.registries.get(f"{host}/{repository}")):
+            return own
+        return self.registries.get(host, RegistrySettings())
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error instead of the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else repr(key))
+        return super().construct_mapping(node, deep)
+
+
+def config_path(path: Path | None = None) -> Path:
+    """Where mirrors.yaml is: the argument, MIRROR_CONFIG, or mirrors.yaml in this folder."""
+    return path or Path(os.environ.get("MIRROR_CONFIG") or "mirrors.yaml")
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check mirrors.yaml.
+
+    Raises ConfigError in one line that names the file, the key and what is allowed.
+    """
+    path = config_path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); name it with --config or MIRROR_CONFIG"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+    try:
+        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}:{where} is not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {_one_line(str(error))}") from error
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{path}: must be a mapping with the key mirrors; see README.md")
+    return _validated(path, data)
+
+
+def _validated(path: Path, data: Mapping[str, Any]) -> Settings:
+    if "path" in data:  # a field of the model, not a key of the file
+        raise ConfigError(f"{path}: path: unknown key; allowed: {_allowed(())}")
+    raw = dict(data)
+    mirrors = raw.get("mirrors")
+    if isinstance(mirrors, Mapping):
+        raw["mirrors"] = {
+            str(name): {**body, "name": str(name)} if isinstance(body, Mapping) else body
+            for name, body in mirrors.items()
+        }
+    try:
+        return Settings.model_validate({**raw, "path": path})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: " + "; ".join(_explain(error))) from error
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        location = [str(part) for part in problem["loc"]]
+        key = ".".join(location)
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key; allowed: {_allowed(tuple(location[:-1]))}")
+        elif problem["type"] == "missing":
+            lines.append(f"{key}: is missing")
+        else:
+            message = _one_line(problem["msg"]).removeprefix("Value error, ")
+            lines.append(f"{key}: {message}" if key else message)
+    return lines
+
+
+def _allowed(location: tuple[str, ...]) -> str:
+    """The keys allowed at a place in mirrors.yaml."""
+    model: type[BaseModel] = Settings
+    match location:
+        case ("registries", _):
+            model = RegistrySettings
+        case ("mirrors", _):
+            model = MirrorSettings
+        case ("mirrors", _, "tags"):
+            model = TagPolicy
+        case ("retry",):
+            model = RetrySettings
+    return ", ".join(name for name in model.model_fields if name not in ("name", "path"))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
