@@ -1,0 +1,34 @@
+# What a newcomer runs. Each target is one script of scripts/, so that it can be read and run alone.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench shots clean
+SHELL := /bin/bash
+MIRROR := .venv/bin/mirror
+ARGS ?=
+W ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## .venv with the locked dependencies (needs Python 3.11+ and the package index)
+	@scripts/setup
+
+demo: setup ## a guided run on sample registries; nothing is left behind (ARGS=--keep leaves it up)
+	@$(MIRROR) demo $(ARGS)
+
+up: setup ## embedded Postgres, Prefect server and UI, schedules and site, from mirrors.yaml
+	@$(MIRROR) up $(ARGS)
+
+check: setup ## lint, format, types, import rules, lock file
+	@scripts/check
+
+test: setup ## everything that CI runs: system packages, checks, tests
+	@scripts/test $(ARGS)
+
+bench: setup ## measure speed, requests and memory (W=A for one workload)
+	@.venv/bin/python -m bench $(W) $(ARGS)
+
+shots: setup ## screenshots of every page of the site at both widths
+	@.venv/bin/python -m tests.site.shots $(ARGS)
+
+clean: ## remove what setup and the checks made
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
