@@ -1,0 +1,103 @@
+"""How a demo registry behaves where registries differ: one frozen value of switches.
+
+The defaults are the distribution specification v1.1 with every option on. `quirks.py` holds the
+values that imitate registries which are known to differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MIB = 1024 * 1024
+
+
+class Scheme(StrEnum):
+    """What a registry asks for at /v2/."""
+
+    NONE = "none"
+    BASIC = "basic"
+    BEARER = "bearer"
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Who may do what. `accounts` maps user names to passwords; they may pull, push and delete.
+
+    `read_only` names accounts that may only pull. `anonymous_pull` lets a token (or, with Basic,
+    a request) without a user pull. `expires_in` is seconds a token lives; None leaves the field
+    out of the answer, which means 60 by the token specification.
+    """
+
+    scheme: Scheme = Scheme.NONE
+    accounts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    read_only: frozenset[str] = frozenset()
+    identity_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    anonymous_pull: bool = False
+    token_path: str = "/token"  # noqa: S105 - a path
+    token_key: str = "token"  # noqa: S105 - the answer's field name
+    expires_in: int | None = 300
+    service: str = "demo-registry"
+    realm: str | None = None  # None: token_path of this registry itself
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """Requests a minute before 429; reads are GET and HEAD, writes are all others."""
+
+    reads: int | None = None
+    writes: int | None = None
+    window: float = 60.0
+
+
+@dataclass(frozen=True)
+class PullQuota:
+    """Manifest GETs per window (seconds) and the headers that tell them, as Docker Hub counts."""
+
+    limit: int = 100
+    window: int = 21600
+    used: int = 0
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Switches of a demo registry. Sizes in bytes, times in seconds."""
+
+    name: str = "demo"
+    auth: Auth = Auth()
+    # tags/list
+    honours_n: bool = True
+    page_limit: int | None = None
+    # manifests
+    manifest_limit: int = 4 * MIB
+    digest_on_head: bool = True
+    checks_references: bool = True
+    delete_tags: bool = True
+    refused_config_types: frozenset[str] = frozenset()
+    refuses_attestations: bool = False
+    refuses_schema1: bool = True
+    # repositories
+    levels: int | None = None
+    namespaces: frozenset[str] | None = None
+    # blobs and uploads
+    range_reads: bool = True
+    mount: bool = True
+    single_post: bool = True
+    chunks: bool = True
+    min_chunk: int | None = None
+    resume: bool = True
+    status_of_uploads: bool = True
+    monolithic_limit: int | None = None
+    transfer_encoding: bool = True
+    checks_content_range: bool = True
+    relative_location: bool = True
+    # referrers
+    referrers: bool = True
+    subject_acknowledged: bool = True
+    # limits
+    throttle: Throttle | None = None
+    quota: PullQuota | None = None
+    latency: float = 0.0
+    # blobs are redirected to a second server on another host
+    cdn: bool = False

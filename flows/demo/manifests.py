@@ -1,0 +1,152 @@
+"""Manifests: GET, HEAD, PUT, DELETE (distribution-spec v1.1, "Pulling manifests", "Pushing")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flows.demo import mediatypes
+from flows.demo.answers import Answer, RefusalError
+from flows.demo.call import Call
+from flows.demo.digests import TAG, checked, digest_of, is_digest
+from flows.demo.store import StoredManifest
+
+
+async def get_manifest(call: Call) -> Answer:
+    """GET and HEAD by tag or digest. A type that Accept does not name is not found."""
+    manifest = _find(call)
+    accepted = _accepted(call.headers.get("Accept", ""))
+    if manifest.media_type not in accepted and "*/*" not in accepted:
+        raise RefusalError(
+            404,
+            "MANIFEST_UNKNOWN",
+            f"manifest found, but the accept header does not support {manifest.media_type}",
+        )
+    if call.method == "GET":
+        call.held.pulls += 1
+    headers = {"Content-Type": manifest.media_type, "ETag": f'"{manifest.digest}"'}
+    if call.method == "GET" or call.behaviour.digest_on_head:
+        headers["Docker-Content-Digest"] = manifest.digest
+    return Answer(200, headers, manifest.raw)
+
+
+async def put_manifest(call: Call) -> Answer:
+    """PUT by tag or digest: 201 when everything that it names is there."""
+    raw = await call.read(call.behaviour.manifest_limit)
+    media_type = call.headers.get("Content-Type", "").partition(";")[0].strip()
+    document = _parsed(raw, media_type)
+    _check_accepted(call, document, media_type)
+    if call.behaviour.checks_references:
+        _check_references(call, document, media_type)
+    digest, tag = _names(call.reference, raw)
+    call.store.add_manifest(call.repository, StoredManifest(raw, media_type, digest), tag)
+    location = call.location(f"/v2/{call.repository}/manifests/{digest}")
+    headers = {"Location": location, "Docker-Content-Digest": digest}
+    subject = document.get("subject")
+    if isinstance(subject, dict) and call.behaviour.subject_acknowledged:
+        headers["OCI-Subject"] = str(subject["digest"])
+    return Answer(201, headers)
+
+
+async def delete_manifest(call: Call) -> Answer:
+    """DELETE by digest (its tags go too) or by tag; 202."""
+    if is_digest(call.reference):
+        call.held.delete_manifest(_find(call).digest)
+        return Answer(202)
+    if not call.behaviour.delete_tags:
+        raise RefusalError(405, "UNSUPPORTED", "the operation is unsupported")
+    _find(call)
+    call.held.delete_tag(call.reference)
+    return Answer(202)
+
+
+def _find(call: Call) -> StoredManifest:
+    if is_digest(call.reference):
+        checked(call.reference)
+    manifest = call.held.resolve(call.reference)
+    if manifest is None:
+        raise RefusalError(
+            404, "MANIFEST_UNKNOWN", "manifest unknown", detail={"reference": call.reference}
+        )
+    return manifest
+
+
+def _accepted(header: str) -> frozenset[str]:
+    return frozenset(part.partition(";")[0].strip() for part in header.split(","))
+
+
+def _names(reference: str, raw: bytes) -> tuple[str, str | None]:
+    if is_digest(reference):
+        digest = checked(reference)
+        if digest_of(raw, digest.partition(":")[0]) != digest:
+            raise RefusalError(
+                400, "DIGEST_INVALID", "provided digest did not match uploaded content"
+            )
+        return digest, None
+    if not TAG.match(reference):
+        raise RefusalError(400, "TAG_INVALID", f"{reference!r} is not a valid tag")
+    return digest_of(raw), reference
+
+
+def _parsed(raw: bytes, media_type: str) -> dict[str, Any]:
+    try:
+        document = json.loads(raw)
+    except ValueError as error:
+        raise RefusalError(400, "MANIFEST_INVALID", "manifest is not JSON") from error
+    if not isinstance(document, dict):
+        raise RefusalError(400, "MANIFEST_INVALID", "manifest is not a JSON object")
+    own = document.get("mediaType", media_type)
+    if own != media_type:
+        raise RefusalError(
+            400,
+            "MANIFEST_INVALID",
+            f"mediaType in manifest is {own!r}, Content-Type says {media_type!r}",
+        )
+    return document
+
+
+def _check_accepted(call: Call, document: dict[str, Any], media_type: str) -> None:
+    behaviour = call.behaviour
+    if media_type in mediatypes.SCHEMA1 and behaviour.refuses_schema1:
+        raise RefusalError(400, "MANIFEST_INVALID", "schema 1 manifests are not supported")
+    if media_type not in mediatypes.MANIFESTS | mediatypes.SCHEMA1:
+        raise RefusalError(400, "MANIFEST_INVALID", f"unsupported media type {media_type!r}")
+    config_type = document.get("config", {}).get("mediaType")
+    if config_type in behaviour.refused_config_types:
+        raise RefusalError(403, "DENIED", f"unknown manifest class for {config_type}")
+    if behaviour.refuses_attestations and _attests(document):
+        raise RefusalError(400, "MANIFEST_INVALID", "manifest invalid: attestation manifest")
+
+
+def _attests(document: dict[str, Any]) -> bool:
+    layers = document.get("layers", [])
+    return any(layer.get("mediaType") == mediatypes.IN_TOTO for layer in layers)
+
+
+def _check_references(call: Call, document: dict[str, Any], media_type: str) -> None:
+    held = call.store.repository(call.repository)
+    for child in document.get("manifests", []) if media_type in mediatypes.INDEXES else []:
+        if child["digest"] not in held.manifests:
+            raise _unknown(child["digest"])
+    for digest in _blobs(document):
+        if digest not in held.blobs:
+            raise _unknown(digest)
+
+
+def _blobs(document: dict[str, Any]) -> Iterator[str]:
+    config = document.get("config")
+    if config is not None:
+        yield config["digest"]
+    for layer in document.get("layers", []):
+        if not mediatypes.is_foreign(layer["mediaType"]):
+            yield layer["digest"]
+
+
+def _unknown(digest: str) -> RefusalError:
+    return RefusalError(
+        400,  # as distribution answers; the specification leaves the status open
+        "MANIFEST_BLOB_UNKNOWN",
+        "blob unknown to registry",
+        detail={"digest": digest},
+    )

@@ -1,0 +1,48 @@
+"""The referrers API (distribution-spec v1.1, "Listing Referrers")."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flows.demo import mediatypes
+from flows.demo.answers import Answer, RefusalError, json_answer
+from flows.demo.call import Call
+from flows.demo.digests import checked
+from flows.demo.store import StoredManifest
+
+
+async def list_referrers(call: Call) -> Answer:
+    """An index of the manifests whose subject is the digest; filtered by artifactType."""
+    if not call.behaviour.referrers:
+        raise RefusalError(404, "NOT_FOUND", "404 page not found")
+    subject = checked(call.reference)
+    held = call.store.repositories.get(call.repository)
+    manifests = held.manifests.values() if held else ()
+    found = [entry for stored in manifests if (entry := _referrer(stored, subject))]
+    headers = {}
+    if (wanted := call.query.get("artifactType")) is not None:
+        found = [entry for entry in found if entry.get("artifactType") == wanted]
+        headers["OCI-Filters-Applied"] = "artifactType"
+    return json_answer(
+        {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": found},
+        headers=headers,
+        content_type=mediatypes.OCI_INDEX,
+    )
+
+
+def _referrer(stored: StoredManifest, subject: str) -> dict[str, Any] | None:
+    if b'"subject"' not in stored.raw:
+        return None
+    document = json.loads(stored.raw)
+    if (document.get("subject") or {}).get("digest") != subject:
+        return None
+    kind = document.get("artifactType") or document.get("config", {}).get("mediaType")
+    descriptor = {
+        "mediaType": stored.media_type,
+        "digest": stored.digest,
+        "size": len(stored.raw),
+        "artifactType": kind,
+        "annotations": document.get("annotations"),
+    }
+    return {key: value for key, value in descriptor.items() if value is not None}

@@ -1,0 +1,154 @@
+"""An OCI registry in memory: distribution-spec v1.1 on a free port of the loopback.
+
+    async with DemoRegistry() as registry:
+        registry.host                      # "127.0.0.1:40123"
+        registry.store.repositories        # what it holds
+        registry.exchanges                 # every request that came, with bytes and headers
+
+It stands in for a registry in `mirror demo` and in tests of faults: `behaviour` turns on what
+other registries do differently, `faults` is a table of what goes wrong when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from flows.demo.access import Access
+from flows.demo.answers import Answer, RefusalError
+from flows.demo.behaviour import Behaviour
+from flows.demo.blobs import get_blob
+from flows.demo.call import Call
+from flows.demo.faults import Faults, Rule
+from flows.demo.limits import Pulls, Throttling
+from flows.demo.manifests import get_manifest
+from flows.demo.routes import Match, match
+from flows.demo.serving import Body, Server
+from flows.demo.store import Store
+from flows.demo.wire import Exchange
+
+_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+
+
+class DemoRegistry:
+    """An in-memory registry as an async context manager.
+
+    `port` 0 takes a free one. `store` may be shared with another registry or outlive this one.
+    """
+
+    def __init__(
+        self,
+        behaviour: Behaviour | None = None,
+        *,
+        faults: tuple[Rule, ...] = (),
+        store: Store | None = None,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.faults = Faults(faults)
+        self.exchanges: list[Exchange] = []
+        self.store = store or Store()
+        self.access = Access(self.behaviour.auth)
+        self.pulls = Pulls(self.behaviour.quota) if self.behaviour.quota else None
+        self._own_store = store is None
+        self._throttling = Throttling(throttle) if (throttle := self.behaviour.throttle) else None
+        server = partial(Server, faults=self.faults, exchanges=self.exchanges)
+        self.server = server("registry", self._answer, port=port, tls=tls)
+        # Another host by name, so that a client's rule "never across hosts" is put to the test.
+        self.cdn = server("cdn", self._answer_cdn, host="localhost")
+        self._stack = AsyncExitStack()
+
+    @property
+    def host(self) -> str:
+        """host:port of the registry."""
+        return self.server.host
+
+    @property
+    def url(self) -> str:
+        """The registry's base address, without a slash at its end."""
+        return self.server.url
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.server)
+        if self.behaviour.cdn:
+            await self._stack.enter_async_context(self.cdn)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+        if self._own_store:
+            self.store.close()
+
+    async def _answer(self, request: web.BaseRequest, body: Body) -> Answer:
+        if self.behaviour.latency:
+            await asyncio.sleep(self.behaviour.latency)
+        if request.path == self.behaviour.auth.token_path:
+            return await self._token(request, body)
+        if self._throttling is not None:
+            self._throttling.check(request.method)
+        found = match(request.method, request.path)
+        self.access.check(request.headers, found.repository, found.action, self.url)
+        self._check_repository(found.repository)
+        call = self._call(request, body, found)
+        if found.handler is get_manifest and self.pulls is not None:
+            self.pulls.count(request.method)
+            answer = await found.handler(call)
+            return replace(answer, headers={**answer.headers, **self.pulls.headers()})
+        answer = await found.handler(call)
+        return replace(answer, headers={**_VERSION, **answer.headers})
+
+    async def _answer_cdn(self, request: web.BaseRequest, body: Body) -> Answer:
+        found = match(request.method, request.path)
+        if found.handler is not get_blob or "signature" not in request.query:
+            raise RefusalError(403, "DENIED", "the address is not signed")
+        return await get_blob(replace(self._call(request, body, found), cdn=None))
+
+    async def _token(self, request: web.BaseRequest, body: Body) -> Answer:
+        query: Mapping[str, str] = request.query
+        scopes = request.query.getall("scope", [])
+        if request.method == "POST":
+            sent = b"".join([chunk async for chunk in body()]).decode()
+            query = dict(parse_qsl(sent))
+            scopes = [value for name, value in parse_qsl(sent) if name == "scope"]
+        every = [part for scope in scopes for part in scope.split()]
+        return await self.access.token(request.method, query, every, request.headers)
+
+    def _call(self, request: web.BaseRequest, body: Body, found: Match) -> Call:
+        return Call(
+            method=request.method,
+            repository=found.repository,
+            reference=found.reference,
+            query=request.query,
+            headers=request.headers,
+            store=self.store,
+            behaviour=self.behaviour,
+            origin=self.url,
+            cdn=self.cdn.url if self.behaviour.cdn else None,
+            may_pull=lambda name: self.access.allows(request.headers, name, "pull"),
+            body=body,
+        )
+
+    def _check_repository(self, name: str) -> None:
+        if not name:
+            return
+        levels = self.behaviour.levels
+        if levels is not None and name.count("/") + 1 > levels:
+            raise RefusalError(400, "NAME_INVALID", f"{name}: more than {levels} levels")
+        namespaces = self.behaviour.namespaces
+        if namespaces is not None and name.partition("/")[0] not in namespaces:
+            raise RefusalError(403, "DENIED", "requested access to the resource is denied")

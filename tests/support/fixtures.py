@@ -1,0 +1,63 @@
+"""Fixtures for every part's tests: real registries, and ones in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from flows.demo.registry import DemoRegistry
+from tests.support.registry_process import DockerRegistry, docker_registry_process
+
+
+class StartDockerRegistry(Protocol):
+    """Starts a docker-registry that ends with the test."""
+
+    def __call__(
+        self,
+        *,
+        auth: bool = False,
+        tls: bool = False,
+        delete: bool = True,
+        proxied: str | None = None,
+    ) -> DockerRegistry: ...
+
+
+@pytest.fixture
+def docker_registry(tmp_path: Path) -> Iterator[StartDockerRegistry]:
+    """A function that starts real docker-registry processes, each with a storage of its own."""
+    with ExitStack() as running:
+        count = 0
+
+        def start(
+            *,
+            auth: bool = False,
+            tls: bool = False,
+            delete: bool = True,
+            proxied: str | None = None,
+        ) -> DockerRegistry:
+            nonlocal count
+            count += 1
+            folder = tmp_path / f"registry-{count}"
+            return running.enter_context(
+                docker_registry_process(folder, auth=auth, tls=tls, delete=delete, proxied=proxied)
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
+    """One real docker-registry for the whole session: give each test a repository of its own."""
+    with docker_registry_process(tmp_path_factory.mktemp("docker-registry")) as registry:
+        yield registry
+
+
+@pytest.fixture
+async def demo_registry() -> AsyncIterator[DemoRegistry]:
+    """A registry in memory that behaves as the specification says."""
+    async with DemoRegistry() as registry:
+        yield registry
