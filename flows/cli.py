@@ -27,6 +27,7 @@ COMMANDS = {
     "watchdog": "Alert when no sync succeeds, even when Prefect is dead.",
     "migrate": "Bring the record's schema to the newest version.",
     "maintain": "Make partitions ahead, drop old ones, roll up closed days.",
+    "serve": "Serve the published site and /metrics.",
     "up": "Run everything on this machine from mirrors.yaml.",
     "demo": "A guided run on sample registries.",
 }

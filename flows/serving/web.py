@@ -1,0 +1,111 @@
+"""The published site and /metrics over HTTP.
+
+`publish` swaps in a whole new site at once, so every request looks the folder up anew; nothing is
+kept open or cached from one build to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+METRICS_FILE = "metrics.txt"
+
+# The pages bring their own Content-Security-Policy in a meta tag, which cannot say who may frame
+# them (https://www.w3.org/TR/CSP3/#meta-element); that part goes in the header.
+HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# Pages and data change with every build; files below assets/ are named by their content.
+FRESH = "no-cache"
+FOREVER = "public, max-age=31536000, immutable"
+TYPES = {
+    ".atom": "application/atom+xml; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+
+_DIRECTORY = web.AppKey("directory", Path)
+
+
+def application(directory: Path) -> web.Application:
+    """An aiohttp application that serves the site in `directory`, which may not exist yet."""
+    app = web.Application(middlewares=[_headers])
+    app[_DIRECTORY] = directory
+    app.router.add_get("/healthz", _healthy)
+    app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/{path:.*}", _page)
+    return app
+
+
+@asynccontextmanager
+async def serving(directory: Path, host: str, port: int) -> AsyncIterator[None]:
+    """Serve `directory` while inside."""
+    runner = web.AppRunner(application(directory), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@web.middleware
+async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.headers.update(HEADERS)
+        raise
+    response.headers.update(HEADERS)
+    return response
+
+
+async def _healthy(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    file = request.app[_DIRECTORY] / METRICS_FILE
+    if not file.is_file():
+        raise web.HTTPServiceUnavailable(text="nothing is published yet\n")
+    return web.FileResponse(file, headers={"Content-Type": METRICS_TYPE, "Cache-Control": FRESH})
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    root = request.app[_DIRECTORY].resolve()
+    if not root.is_dir():
+        raise web.HTTPServiceUnavailable(text="nothing is published yet\n")
+    asked = (root / request.match_info["path"]).resolve()
+    if not asked.is_relative_to(root):
+        raise web.HTTPNotFound(text="404: not found\n")
+    if asked.is_dir():
+        if not request.path.endswith("/"):
+            raise web.HTTPMovedPermanently(request.path + "/")
+        asked /= "index.html"
+    if not asked.is_file():
+        return _not_found(root)
+    headers = {"Cache-Control": FOREVER if _is_hashed(asked.relative_to(root)) else FRESH}
+    if kind := TYPES.get(asked.suffix):
+        headers["Content-Type"] = kind
+    return web.FileResponse(asked, headers=headers)
+
+
+def _not_found(root: Path) -> web.Response:
+    page = root / "404.html"
+    if not page.is_file():
+        raise web.HTTPNotFound(text="404: not found\n")
+    return web.Response(body=page.read_bytes(), status=404, content_type="text/html")
+
+
+def _is_hashed(path: Path) -> bool:
+    return path.parts[0] == "assets" and len(path.suffixes) > 1
