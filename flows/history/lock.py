@@ -1,0 +1,69 @@
+"""One run per target: a session advisory lock on a connection of its own.
+
+PostgreSQL frees it when that connection ends, however the process ends, so a killed run never
+stands in the way. The connection is in autocommit: nothing idles in a transaction for the hours
+that a copy may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import psycopg
+
+from flows.history.errors import LockLost
+
+KEY = "hashtextextended('hagicode-mirror target ' || %s, 0)"
+_TRY = f"SELECT pg_try_advisory_lock({KEY})"
+_UNLOCK = f"SELECT pg_advisory_unlock({KEY})"
+
+
+@dataclass(slots=True)
+class TargetLock:
+    """The lock of one target, held from acquire to release."""
+
+    target: str
+    connection: psycopg.AsyncConnection
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @classmethod
+    async def acquire(cls, conninfo: str, target: str) -> TargetLock | None:
+        """Take the lock, or return None where another connection holds it."""
+        connection = await psycopg.AsyncConnection.connect(
+            conninfo,
+            autocommit=True,
+            connect_timeout=10,
+            application_name=f"mirror lock {target}"[:63],
+            # A dead network is noticed by both sides within a minute, not after two hours.
+            keepalives_idle=20,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+        try:
+            row = await (await connection.execute(_TRY, [target])).fetchone()
+        except BaseException:
+            await connection.close()
+            raise
+        if row is None or not row[0]:
+            await connection.close()
+            return None
+        return cls(target, connection)
+
+    async def check(self) -> None:
+        """Raise LockLost if the connection has died, and the lock with it. One round trip."""
+        try:
+            async with self._turn:
+                await self.connection.execute("SELECT 1")
+        except psycopg.OperationalError as error:
+            raise LockLost(self.target) from error
+
+    async def release(self) -> None:
+        """Give the lock back. Nothing happens if it is lost already."""
+        try:
+            async with self._turn:
+                await self.connection.execute(_UNLOCK, [self.target])
+        except psycopg.OperationalError:
+            return  # the server freed it when the connection died
+        finally:
+            await self.connection.close()

@@ -1,0 +1,38 @@
+"""The record's tables, by what they hold. Their history is migrations/, their meaning docs/."""
+
+from flows.history.models.alerts import Alert, AlertDelivery
+from flows.history.models.base import Base
+from flows.history.models.measured import (
+    AuditFinding,
+    AuditRun,
+    Probe,
+    PullCount,
+    QuotaReading,
+)
+from flows.history.models.mirrors import (
+    BlobPresence,
+    Mirror,
+    RegistryAbility,
+    Repository,
+    TagState,
+)
+from flows.history.models.runs import SyncRun, TagSync, WatchRun
+
+__all__ = [
+    "Alert",
+    "AlertDelivery",
+    "AuditFinding",
+    "AuditRun",
+    "Base",
+    "BlobPresence",
+    "Mirror",
+    "Probe",
+    "PullCount",
+    "QuotaReading",
+    "RegistryAbility",
+    "Repository",
+    "SyncRun",
+    "TagState",
+    "TagSync",
+    "WatchRun",
+]

@@ -1,0 +1,73 @@
+"""Runs migrations on the record, one transaction each, one process at a time.
+
+A migration that has to wait for a lock of a running sync gives up after five seconds instead of
+stopping every other session that queues behind it; run it again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import sqlalchemy as sa
+from alembic import context
+
+from flows.history.engine import create_engine, database_url
+from flows.history.models import Base
+
+LOCK = "SELECT pg_advisory_lock(hashtextextended('hagicode-mirror migrations', 0))"
+UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('hagicode-mirror migrations', 0))"
+PARTITION = re.compile(r"_\d{4}_\d{2}$")
+
+Kind = Literal[
+    "schema",
+    "table",
+    "column",
+    "index",
+    "unique_constraint",
+    "foreign_key_constraint",
+    "check_constraint",
+]
+
+
+def include_object(
+    item: sa.schema.SchemaItem,
+    name: str | None,
+    kind: Kind,
+    reflected: bool,
+    compare_to: sa.schema.SchemaItem | None,
+) -> bool:
+    """Leave partitions out of the comparison with the models: they come and go with the months."""
+    if not reflected:
+        return True
+    table = item if isinstance(item, sa.Table) else getattr(item, "table", None)
+    names = [table.name] if table is not None else []
+    if isinstance(item, sa.ForeignKeyConstraint):  # PostgreSQL keeps one for each partition
+        names += [element.target_fullname.split(".")[-2] for element in item.elements]
+    return not any(PARTITION.search(name) for name in names)
+
+
+def run() -> None:
+    """Migrate the database that the caller named, or that of the environment."""
+    url = context.config.attributes.get("url") or database_url()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(sa.text(LOCK))
+        connection.execute(sa.text("SET lock_timeout = '5s'"))
+        connection.execute(sa.text("SET statement_timeout = '10min'"))
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            include_object=include_object,
+            transaction_per_migration=True,
+            compare_server_default=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.execute(sa.text(UNLOCK))
+        connection.commit()
+    engine.dispose()
+
+
+run()

@@ -1,0 +1,290 @@
+"""What the recorder is told stands in the database afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from flows.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror
+from flows.outcome import (
+    ChangeKind,
+    Plan,
+    Quota,
+    Reason,
+    Requests,
+    RunOutcome,
+    RunStatus,
+    Seconds,
+    SourceTag,
+    TagFailure,
+    TagStatus,
+    TagTally,
+    Trigger,
+)
+from tests.history.conftest import MIRROR
+from tests.history.values import (
+    MINUTE,
+    NOON,
+    change,
+    copied,
+    digest,
+    discovery,
+    failed,
+    plan,
+    seen,
+)
+
+NAME = MIRROR.name
+
+
+def row(engine: sa.Engine, query: str) -> sa.Row[tuple[object, ...]]:
+    with engine.connect() as connection:
+        return connection.execute(sa.text(query)).one()
+
+
+async def begin(record: Record) -> str:
+    return await record.begin_run(NAME, Trigger.SCHEDULE, full=True, dry_run=False)
+
+
+async def test_a_run_is_written_before_it_works(record: Record, engine: sa.Engine) -> None:
+    run = await record.begin_run(NAME, Trigger.WATCH, full=False, flow_run_id="prefect-1")
+    found = row(engine, "SELECT id::text, status, trigger, complete, flow_run_id FROM sync_run")
+    assert tuple(found) == (run, "running", "watch", False, "prefect-1")
+
+
+async def test_a_run_ends_with_its_figures(record: Record, engine: sa.Engine) -> None:
+    run = await begin(record)
+    outcome = RunOutcome(
+        NAME,
+        run,
+        RunStatus.PARTIAL,
+        TagTally(9, 3, 2, 1),
+        bytes_copied=7_000_000_000,
+        requests=Requests(4, 5),
+        seconds=Seconds(0.5, 0.1, 2, 1, 3),
+        errors=(TagFailure("0.2", Reason.QUOTA, "0.2: quota"),),
+        warnings=("careful",),
+    )
+    await record.end_run(outcome)
+    found = row(
+        engine,
+        "SELECT status, tags_discovered, tags_changed, tags_copied, tags_failed, bytes_copied,"
+        " requests_source, requests_target, seconds_total, reason, warnings FROM sync_run",
+    )
+    assert tuple(found) == ("partial", 9, 3, 2, 1, 7_000_000_000, 4, 5, 3.0, None, ["careful"])
+
+
+async def test_a_tag_whose_digest_could_not_be_had_is_a_failed_tag_record(
+    record: Record, engine: sa.Engine
+) -> None:
+    run = await begin(record)
+    errors = (TagFailure("0.2", Reason.NOT_FOUND, "0.2: no such manifest"),)
+    await record.end_run(RunOutcome(NAME, run, RunStatus.FAILED, errors=errors))
+    assert tuple(row(engine, "SELECT tag, status, reason, kind FROM tag_sync")) == (
+        "0.2",
+        "failed",
+        "not_found",
+        None,
+    )
+
+
+async def test_a_run_that_failed_as_a_whole_says_why(record: Record, engine: sa.Engine) -> None:
+    run = await begin(record)
+    errors = (
+        TagFailure("0.2", Reason.NOT_FOUND, "0.2"),
+        TagFailure(None, Reason.AUTH, "registry.example.com: wrong password"),
+    )
+    await record.end_run(RunOutcome(NAME, run, RunStatus.FAILED, errors=errors))
+    assert tuple(row(engine, "SELECT reason, message FROM sync_run")) == (
+        "auth",
+        "registry.example.com: wrong password",
+    )
+
+
+async def test_a_tag_is_available_when_it_was_verified(record: Record, engine: sa.Engine) -> None:
+    run, tag = await begin(record), change(pushed_at=NOON - 9 * MINUTE)
+    await record.discovered(run, NAME, discovery(SourceTag(tag.tag, tag.digest)), plan(tag))
+    await record.tag_started(run, NAME, tag)
+    assert row(engine, "SELECT status FROM tag_sync").status == "running"
+    await record.tag_ended(run, NAME, copied(tag, blobs=(7, 8)), seen(tag, NOON))
+    found = row(engine, "SELECT status, available_at, bytes_copied, blobs_copied FROM tag_sync")
+    assert tuple(found) == ("succeeded", NOON, 200, 2)
+    known = (await record.known_tags(NAME))[tag.tag]
+    assert (known.copied_digest, known.target_digest, known.attempts) == (tag.digest, tag.digest, 0)
+    assert await record.holdings("registry.example.com", "hagicode/hagicode") == {
+        digest(7),
+        digest(8),
+    }
+
+
+async def test_a_copy_that_was_not_verified_failed(record: Record) -> None:
+    run, tag = await begin(record), change()
+    await record.tag_ended(run, NAME, copied(tag), None)
+    known = (await record.known_tags(NAME))[tag.tag]
+    assert (known.copied_digest, known.attempts) == (None, 1)
+
+
+async def test_a_failed_tag_waits_five_minutes_three_times_and_then_an_hour(record: Record) -> None:
+    rule, waits = RetryRule(), []
+    for number in range(1, 6):
+        run, tag = await begin(record), change(attempt=number)
+        await record.tag_ended(run, NAME, failed(tag), None, rule)
+        known = (await record.known_tags(NAME))[tag.tag]
+        assert known.attempts == number
+        assert known.next_attempt_at is not None
+        waits.append(known.next_attempt_at - NOON)
+    assert waits == [5 * MINUTE] * 3 + [timedelta(hours=1)] * 2
+
+
+async def test_a_tag_that_moves_is_tried_afresh(record: Record) -> None:
+    run, tag = await begin(record), change()
+    await record.tag_ended(run, NAME, failed(tag), None)
+    moved = change(number=2, kind=ChangeKind.MOVED, detected_at=NOON + MINUTE)
+    await record.known_tags(NAME)
+    await record.discovered(run, NAME, discovery(SourceTag(tag.tag, digest(2))), plan(moved))
+    known = (await record.known_tags(NAME))[tag.tag]
+    assert (known.attempts, known.next_attempt_at) == (0, None)
+    assert (known.source_digest, known.detected_at) == (digest(2), NOON + MINUTE)
+
+
+async def test_blobs_of_a_tag_that_failed_are_known_too(record: Record) -> None:
+    run, tag = await begin(record), change()
+    outcome = failed(tag)
+    await record.tag_ended(run, NAME, outcome, None)
+    placed = copied(tag, blobs=(5,)).placed
+    await record.tag_ended(run, NAME, replace(outcome, placed=placed), None)
+    assert await record.holdings("registry.example.com", "hagicode/hagicode") == {digest(5)}
+    assert await record.holders("registry.example.com", [digest(5), digest(6)]) == {
+        digest(5): "hagicode/hagicode"
+    }
+    await record.blobs_gone("registry.example.com", "hagicode/hagicode", [digest(5)])
+    assert await record.holdings("registry.example.com", "hagicode/hagicode") == set()
+
+
+async def test_an_unchanged_look_writes_nothing(record: Record, engine: sa.Engine) -> None:
+    run, tags = await begin(record), [SourceTag(f"0.{n}", digest(n)) for n in range(50)]
+    await record.known_tags(NAME)
+    await record.discovered(run, NAME, discovery(*tags), plan())
+    before = row(engine, "SELECT sum(xmin::text::bigint), count(*) FROM tag_state")
+    await record.known_tags(NAME)
+    await record.discovered(run, NAME, discovery(*tags), plan())
+    assert row(engine, "SELECT sum(xmin::text::bigint), count(*) FROM tag_state") == before
+    assert before[1] == 50
+
+
+async def test_gone_tags_are_marked_and_come_back(record: Record) -> None:
+    run, tag = await begin(record), SourceTag("0.1", digest(1))
+    await record.discovered(run, NAME, discovery(tag), plan())
+    await record.discovered(run, NAME, discovery(), plan(gone=("0.1",)), at=NOON)
+    assert (await record.known_tags(NAME))["0.1"].gone_at == NOON
+    await record.discovered(run, NAME, discovery(tag), plan())
+    assert (await record.known_tags(NAME))["0.1"].gone_at is None
+
+
+async def test_an_adopted_tag_is_known_as_copied(record: Record) -> None:
+    run, tag = await begin(record), change()
+    adopted = Plan((), unchanged=0, adopted=(tag,))
+    await record.discovered(run, NAME, discovery(SourceTag(tag.tag, tag.digest)), adopted)
+    known = (await record.known_tags(NAME))[tag.tag]
+    assert (known.copied_digest, known.target_digest) == (tag.digest, tag.digest)
+
+
+async def test_held_tags_stay_and_deleted_ones_leave(record: Record, engine: sa.Engine) -> None:
+    run, tag = await begin(record), change()
+    await record.tag_ended(run, NAME, copied(tag), seen(tag))
+    second = await begin(record)
+    await record.tag_skipped(second, NAME, change(number=2), TagStatus.HELD, "immutable")
+    assert row(engine, "SELECT held FROM tag_state").held is True
+    third = await begin(record)
+    await record.tag_skipped(third, NAME, tag, TagStatus.DELETED, "gone for 14 days")
+    assert await record.known_tags(NAME) == {}
+
+
+async def test_one_run_for_a_target_at_a_time(record: Record, url: str) -> None:
+    async with Record.open(url) as other:
+        async with record.target_lock(MIRROR.target) as lock:
+            run = await begin(record)
+            await lock.check()
+            with pytest.raises(TargetLocked, match=run) as refused:
+                async with other.target_lock(MIRROR.target):
+                    pass
+            assert refused.value.started_at is not None
+        async with other.target_lock(MIRROR.target):
+            pass
+
+
+async def test_a_lock_whose_connection_was_killed_is_noticed(
+    record: Record, engine: sa.Engine, url: str
+) -> None:
+    async with record.target_lock(MIRROR.target) as lock:
+        pid = lock.connection.info.backend_pid
+        row(engine, f"SELECT pg_terminate_backend({pid}, 5000)")
+        with pytest.raises(LockLost, match="hagicode/hagicode"):
+            await lock.check()
+        async with Record.open(url) as other, other.target_lock(MIRROR.target):
+            pass
+
+
+async def test_a_killed_run_is_closed_by_the_next(record: Record, engine: sa.Engine) -> None:
+    killed, tag, done = await begin(record), change(), change("0.2", 2)
+    await record.tag_started(killed, NAME, tag)
+    await record.tag_ended(killed, NAME, copied(done, blobs=(1,)), seen(done))
+    async with record.target_lock(MIRROR.target):
+        run = await begin(record)
+        assert await record.close_abandoned(NAME, run) == (killed,)
+        assert await record.close_abandoned(NAME, run) == ()
+    found = row(engine, "SELECT status, reason, tags_copied, bytes_copied FROM sync_run"
+                f" WHERE id = '{killed}'")  # fmt: skip
+    assert tuple(found) == ("abandoned", "abandoned", 1, 100)
+    with engine.connect() as connection:
+        tags = connection.execute(sa.text("SELECT tag, status FROM tag_sync ORDER BY tag")).all()
+    assert [tuple(tag) for tag in tags] == [("0.1.0", "abandoned"), ("0.2", "succeeded")]
+
+
+async def test_a_run_that_lives_is_not_closed(record: Record, url: str) -> None:
+    async with record.target_lock(MIRROR.target), Record.open(url) as other:
+        run = await begin(record)
+        assert await other.close_abandoned(NAME, None) == ()
+    assert await record.close_abandoned(NAME, None) == (run,)
+
+
+async def test_the_end_of_a_run_closes_its_unfinished_tags(
+    record: Record, engine: sa.Engine
+) -> None:
+    run = await begin(record)
+    await record.tag_started(run, NAME, change())
+    await record.end_run(RunOutcome(NAME, run, RunStatus.FAILED))
+    assert row(engine, "SELECT status FROM tag_sync").status == "abandoned"
+
+
+async def test_another_target_forgets_the_tags_and_keeps_the_past(
+    record: Record, engine: sa.Engine
+) -> None:
+    run, tag = await begin(record), change()
+    await record.tag_ended(run, NAME, copied(tag), seen(tag))
+    await record.ensure_mirror(MIRROR)
+    assert len(await record.known_tags(NAME)) == 1
+    await record.ensure_mirror(replace(MIRROR, target="registry.example.com/elsewhere/hagicode"))
+    assert await record.known_tags(NAME) == {}
+    assert row(engine, "SELECT count(*) AS rows FROM tag_sync").rows == 1
+
+
+async def test_abilities_and_quota_are_remembered(record: Record, engine: sa.Engine) -> None:
+    assert await record.abilities("r.example.com", "a/b") == {}
+    await record.save_abilities("r.example.com", "a/b", {"mount": True, "chunk": 4_000_000})
+    assert await record.abilities("r.example.com", "a/b") == {"mount": True, "chunk": 4_000_000}
+    await record.add_quota(Quota("docker.io", None, 100, 76, 21_600, NOON))
+    assert tuple(row(engine, "SELECT registry, account, quota, remaining FROM quota_reading")) == (
+        "docker.io",
+        "",
+        100,
+        76,
+    )
+
+
+async def test_an_unknown_mirror_is_named(record: Record) -> None:
+    with pytest.raises(UnknownMirror, match="nobody"):
+        await record.begin_run("nobody", Trigger.MANUAL, full=True)

@@ -1,0 +1,76 @@
+"""Short ways to make the values that a flow hands to the record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flows.outcome import (
+    BlobTally,
+    Change,
+    ChangeKind,
+    CopyOutcome,
+    Discovery,
+    PlacedBlob,
+    Plan,
+    Reason,
+    SourceTag,
+    TagFailure,
+    Verification,
+)
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def digest(number: int) -> str:
+    """A digest, the same for the same number."""
+    return f"sha256:{number:064x}"
+
+
+def change(
+    tag: str = "0.1.0",
+    number: int = 1,
+    kind: ChangeKind = ChangeKind.NEW,
+    pushed_at: datetime | None = None,
+    detected_at: datetime = NOON,
+    attempt: int = 1,
+) -> Change:
+    """A tag to bring into line."""
+    return Change(tag, tag, kind, digest(number), pushed_at, detected_at, attempt=attempt)
+
+
+def copied(
+    change: Change, at: datetime = NOON, blobs: tuple[int, ...] = (), attempts: int = 1
+) -> CopyOutcome:
+    """A copy that went well and placed these blobs of 100 bytes each."""
+    return CopyOutcome(
+        change,
+        at - MINUTE,
+        at,
+        target_digest=change.digest,
+        blobs=BlobTally(copied=len(blobs)),
+        bytes_copied=100 * len(blobs),
+        placed=tuple(PlacedBlob(digest(number), 100) for number in blobs),
+        attempts=attempts,
+    )
+
+
+def failed(change: Change, reason: Reason = Reason.NETWORK, at: datetime = NOON) -> CopyOutcome:
+    """A copy that failed."""
+    failure = TagFailure(change.tag, reason, f"{change.tag}: {reason}")
+    return CopyOutcome(change, at - MINUTE, at, failure=failure)
+
+
+def seen(change: Change, at: datetime = NOON) -> Verification:
+    """The tag was there."""
+    return Verification(change, at)
+
+
+def discovery(*tags: SourceTag) -> Discovery:
+    """A whole look at the source."""
+    return Discovery(tags, complete=True, via="hub_api", listed=frozenset(tag.name for tag in tags))
+
+
+def plan(*changes: Change, gone: tuple[str, ...] = ()) -> Plan:
+    """These changes and nothing else."""
+    return Plan(changes, unchanged=0, gone=gone)
