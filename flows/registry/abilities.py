@@ -1,0 +1,66 @@
+"""What a registry has been seen to do: learnt at run time, remembered by whoever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from flows.registry.quirks import Quirks
+
+
+@dataclass(slots=True)
+class Abilities:
+    """What a registry can do. None: not seen yet.
+
+    mount: it mounts blobs across its repositories. single_post: it takes a blob with one POST.
+    chunk_bytes: uploads come in chunks of this many bytes. resumable: a broken upload goes on.
+    line_bytes: a connection to it breaks after about this many bytes. ranges: blobs by Range.
+    referrers: the referrers API. artifacts: manifests with a config that is no image's.
+    delete: manifests may be deleted.
+    """
+
+    mount: bool | None = None
+    single_post: bool | None = None
+    chunk_bytes: int | None = None
+    resumable: bool | None = None
+    line_bytes: int | None = None
+    ranges: bool | None = None
+    referrers: bool | None = None
+    artifacts: bool | None = None
+    delete: bool | None = None
+
+    @classmethod
+    def known(cls, quirks: Quirks) -> Abilities:
+        """What the table of known registries says."""
+        return cls(
+            mount=quirks.mount,
+            single_post=quirks.single_post,
+            chunk_bytes=quirks.chunk_bytes,
+            resumable=quirks.resumable,
+            ranges=quirks.ranges,
+            referrers=quirks.referrers,
+        )
+
+    def export(self) -> Mapping[str, str | int | bool]:
+        """What is known, in a form that can be stored; `absorb` reads it."""
+        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: value for name, value in pairs if value is not None}
+
+    def absorb(self, remembered: Mapping[str, object]) -> None:
+        """Take over what `export` once gave; names and types that are not ours are left out."""
+        for name in (
+            "mount",
+            "single_post",
+            "resumable",
+            "ranges",
+            "referrers",
+            "artifacts",
+            "delete",
+        ):
+            value = remembered.get(name)
+            if isinstance(value, bool):
+                setattr(self, name, value)
+        for name in ("chunk_bytes", "line_bytes"):
+            value = remembered.get(name)
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                setattr(self, name, value)

@@ -1,0 +1,166 @@
+"""The error tree of the registry client.
+
+    RegistryError
+    ├── InvalidReference         no reference, digest or tag                  internal
+    ├── Unauthorized             401 after a fresh token, or no credential    auth
+    │   ├── Denied               403, or the registry's code DENIED           auth
+    │   └── UntrustedRealm       a token service that is a stranger           auth
+    ├── NotFound                 404: repository, tag, manifest               not_found
+    │   ├── BlobUnknown          a blob the registry lacks                    not_found
+    │   ├── ManifestBlobUnknown  a manifest refused for want of its blobs     not_found
+    │   └── UploadUnknown        an upload session that the registry has lost not_found
+    ├── QuotaExhausted           429: the pull quota is used up               quota
+    ├── Throttled                429: too many requests                       throttled
+    ├── RefusedMediaType         a manifest that the target refuses           refused_media_type
+    │   └── UnsupportedMediaType a manifest that this client refuses (schema 1) refused_media_type
+    ├── DigestMismatch           bytes that are not what their digest says    digest_mismatch
+    ├── ConnectionFailed         no connection, or one that broke             network
+    ├── ServerError              5xx                                          server_error
+    │   ├── ProtocolError        an answer the specification forbids          server_error
+    │   └── InvalidManifest      a manifest that is not one                   server_error
+    ├── TimedOut                 no connection, answer or byte in time        timeout
+    ├── StorageFull              the registry has no room left                storage
+    └── RequestRefused           any other 4xx                                internal
+
+Every error says in one line what happened, where, and where possible what to do. `reason` is one
+of the closed list of failure reasons, so that failures can be counted. No exception of httpx or
+aiohttp leaves this package.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RegistryError(Exception):
+    """Anything that went wrong with a registry; the leaves say what."""
+
+    reason: ClassVar[str] = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        registry: str | None = None,
+        repository: str | None = None,
+        reference: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(one_line(message))
+        self.registry = registry
+        self.repository = repository
+        self.reference = reference
+        self.status = status
+        self.code = code
+        self.transient = transient  # the same request may well succeed later
+        self.retry_after = retry_after  # seconds, where the registry named them
+        self.body = b""  # of the answer, for those who read more from it; never in a message
+
+
+class InvalidReference(RegistryError, ValueError):
+    """A reference, a tag or a digest that the grammar does not allow."""
+
+
+class Unauthorized(RegistryError):
+    """The registry wants a credential, or another one."""
+
+    reason = "auth"
+
+
+class Denied(Unauthorized):
+    """The credential is known and may not do this."""
+
+
+class UntrustedRealm(Unauthorized):
+    """A registry sends to a token service that must not see the credential."""
+
+
+class NotFound(RegistryError):
+    """The registry has no such repository, tag, manifest or blob."""
+
+    reason = "not_found"
+
+
+class BlobUnknown(NotFound):
+    """The registry has no such blob."""
+
+
+class ManifestBlobUnknown(NotFound):
+    """A manifest was refused since the registry lacks a blob or child that it names."""
+
+
+class UploadUnknown(NotFound):
+    """The registry has lost an upload session: begin a fresh one."""
+
+
+class QuotaExhausted(RegistryError):
+    """The pull quota of the account or address is used up."""
+
+    reason = "quota"
+
+
+class Throttled(RegistryError):
+    """The registry asks for fewer requests."""
+
+    reason = "throttled"
+
+
+class RefusedMediaType(RegistryError):
+    """The target refuses a manifest for its type or that of what it carries."""
+
+    reason = "refused_media_type"
+
+
+class UnsupportedMediaType(RefusedMediaType):
+    """A manifest type that this client does not copy (schema 1)."""
+
+
+class DigestMismatch(RegistryError):
+    """Bytes that are not what their digest or size says."""
+
+    reason = "digest_mismatch"
+
+
+class ConnectionFailed(RegistryError):
+    """No connection could be made, or it broke."""
+
+    reason = "network"
+
+
+class ServerError(RegistryError):
+    """The registry failed (5xx)."""
+
+    reason = "server_error"
+
+
+class ProtocolError(ServerError):
+    """An answer that the distribution specification does not allow."""
+
+
+class InvalidManifest(ServerError):
+    """A manifest that is not JSON of the form that its media type asks for."""
+
+
+class TimedOut(RegistryError):
+    """A connection, an answer or the next byte did not come in time."""
+
+    reason = "timeout"
+
+
+class StorageFull(RegistryError):
+    """The registry has no room left."""
+
+    reason = "storage"
+
+
+class RequestRefused(RegistryError):
+    """The registry refused a request in a way that no other leaf names (4xx)."""
+
+
+def one_line(text: str, limit: int = 600) -> str:
+    """`text` as one printable line of at most `limit` characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

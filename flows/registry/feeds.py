@@ -1,0 +1,114 @@
+"""The bytes of a blob on their way from source to target: hashed once, in order, a few kept."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TYPE_CHECKING, Final
+
+from flows.registry.descriptors import Descriptor
+from flows.registry.digests import parse_digest
+from flows.registry.downloads import mismatch, read_range
+from flows.registry.errors import RegistryError
+
+if TYPE_CHECKING:
+    from flows.registry.repository import Repository
+
+_KEPT: Final = 2 << 20  # bytes kept to be sent once more after a broken connection
+
+
+class Feed:
+    """A blob's bytes from the source, which can go back to where a broken upload resumes.
+
+    Every byte is hashed the first time that it passes. `failed` is the source's error, so that a
+    failure of the source is not taken for one of the target.
+    """
+
+    def __init__(
+        self, source: Repository, descriptor: Descriptor, progress: Callable[[int], None] | None
+    ) -> None:
+        self._source = source
+        self._descriptor = descriptor
+        self._progress = progress
+        self._digest = parse_digest(descriptor.digest)
+        self._hasher = self._digest.hasher()
+        self._hashed = 0
+        self._reported = 0
+        self._pieces: AsyncGenerator[bytes, None] | None = None
+        self._read_to = 0  # of the source
+        self._ahead: deque[bytes] = deque()  # to be given before the source is read again
+        self._behind: deque[bytes] = deque()  # given already; ends at `position`
+        self._kept = 0
+        self.position = 0
+        self.failed: RegistryError | None = None
+
+    async def take(self, length: int) -> AsyncIterator[bytes]:
+        """The next `length` bytes, in pieces of any size."""
+        left = length
+        while left:
+            piece = self._ahead.popleft() if self._ahead else await self._read()
+            if len(piece) > left:
+                self._ahead.appendleft(piece[left:])
+                piece = piece[:left]
+            left -= len(piece)
+            self._given(piece)
+            yield piece
+
+    async def go_to(self, offset: int) -> None:
+        """Continue at `offset`: from what was kept, else by reading the source again."""
+        while self.position > offset and self._behind:
+            piece = self._behind.pop()
+            self._kept -= len(piece)
+            self._ahead.appendleft(piece)
+            self.position -= len(piece)
+        if self.position < offset <= self._read_to:
+            skipped = self.take(offset - self.position)
+            async for _ in skipped:
+                continue
+        if self.position != offset:
+            await self.aclose()
+            self._ahead.clear()
+            self._behind.clear()
+            self._kept = 0
+            self.position = self._read_to = offset
+        if offset == 0 and self._pieces is None:
+            self._hasher = self._digest.hasher()
+            self._hashed = 0
+
+    def check(self) -> None:
+        """Raise DigestMismatch unless every byte has passed and is what the digest says."""
+        if self._hashed != self._descriptor.size:
+            raise mismatch(self._source, self._descriptor, f"{self._hashed} bytes were read")
+        if self._hasher.hexdigest() != self._digest.encoded:
+            raise mismatch(self._source, self._descriptor, "its bytes have another digest")
+
+    async def aclose(self) -> None:
+        """Close the source's connection."""
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            await pieces.aclose()
+
+    async def _read(self) -> bytes:
+        if self._pieces is None:
+            start, end = self._read_to, self._descriptor.size
+            self._pieces = read_range(self._source, self._descriptor, start, end)
+        try:
+            piece = await anext(self._pieces)
+        except RegistryError as error:
+            self.failed = error
+            raise
+        if self._read_to + len(piece) > self._hashed:
+            self._hasher.update(memoryview(piece)[max(0, self._hashed - self._read_to) :])
+            self._hashed = self._read_to + len(piece)
+        self._read_to += len(piece)
+        return piece
+
+    def _given(self, piece: bytes) -> None:
+        self.position += len(piece)
+        self._behind.append(piece)
+        self._kept += len(piece)
+        while self._kept > _KEPT and len(self._behind) > 1:
+            self._kept -= len(self._behind.popleft())
+        if self._progress is not None and self.position > self._reported:
+            self._progress(self.position - self._reported)
+            self._reported = self.position

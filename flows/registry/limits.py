@@ -1,0 +1,120 @@
+"""How many requests to one registry are under way at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """Bounds, per registry. Requests that carry no blob, and blob transfers, count apart.
+
+    requests: at once at the start; most_requests, least: what adapting may make of it.
+    transfers: blob bodies at once, in each direction.
+    """
+
+    requests: int = 64
+    most_requests: int = 128
+    least: int = 2
+    transfers: int = 24
+
+
+class Lane:
+    """A queue with a width that adapts: it grows while that pays, and shrinks when told to.
+
+    First come, first served, so that nothing starves. `pause` holds everybody back.
+    """
+
+    def __init__(self, width: int, most: int, least: int) -> None:
+        self._width = float(width)
+        self._most = most
+        self._least = least
+        self._busy = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._paused_until = 0.0
+        self._shrunk_at = 0.0
+
+    @property
+    def width(self) -> int:
+        """How many may be under way at once now."""
+        return int(self._width)
+
+    @property
+    def free(self) -> int:
+        """How many more could begin at once."""
+        return 0 if self._waiting else max(0, self.width - self._busy)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for one's turn; the turn ends with the block."""
+        await self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def try_enter(self) -> bool:
+        """Begin without waiting, if there is room; `leave` ends it."""
+        if self.free < 1 or time.monotonic() < self._paused_until:
+            return False
+        self._busy += 1
+        return True
+
+    def leave(self) -> None:
+        """End what `try_enter` began."""
+        self._leave()
+
+    def grow(self) -> None:
+        """An answer came in good time: a little wider, if the width is what held us back."""
+        if self._busy >= self.width and self._width < self._most:
+            self._width = min(float(self._most), self._width + 1.0 / self._width)
+            self._wake()
+
+    def shrink(self) -> None:
+        """The registry is overloaded: narrower by a third, at most once a second."""
+        now = time.monotonic()
+        if now - self._shrunk_at >= 1.0:
+            self._shrunk_at = now
+            self._width = max(float(self._least), self._width * 2 / 3)
+
+    def pause(self, seconds: float) -> None:
+        """Nobody begins for so long (Retry-After)."""
+        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+
+    async def _enter(self) -> None:
+        if self._waiting or self._busy >= self.width:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._leave()
+                elif turn in self._waiting:
+                    self._waiting.remove(turn)
+                raise
+        else:
+            self._busy += 1
+        held = self._paused_until - time.monotonic()
+        if held > 0:
+            try:
+                await asyncio.sleep(held)
+            except asyncio.CancelledError:
+                self._leave()
+                raise
+
+    def _leave(self) -> None:
+        self._busy -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._busy < self.width:
+            turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._busy += 1
+                turn.set_result(None)

@@ -1,0 +1,353 @@
+"""One repository: its tags, manifests and referrers (distribution-spec v1.1).
+
+Blobs: what is short is here; their bodies are downloads.py, uploads.py and copying.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import httpx
+
+from flows.registry import headers, mediatypes
+from flows.registry.answers import Where, refused_manifest
+from flows.registry.auth import repository_scope
+from flows.registry.client import Answer, Ask
+from flows.registry.descriptors import Descriptor, read_descriptor
+from flows.registry.digests import parse_digest
+from flows.registry.errors import (
+    Denied,
+    DigestMismatch,
+    InvalidReference,
+    NotFound,
+    ProtocolError,
+    RegistryError,
+    RequestRefused,
+    one_line,
+)
+from flows.registry.manifests import MAX_BYTES, Manifest, load_object
+from flows.registry.references import is_repository, is_tag
+
+if TYPE_CHECKING:
+    from flows.registry.registry import Registry
+
+_PAGE: Final = 1000  # tags asked for at once; registries give what they like
+_MOST_TAGS: Final = 2_000_000
+_MOST_PAGES: Final = 100_000
+_LIST_BYTES: Final = 32 << 20
+_ABSENT: Final = (404,)
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    """A manifest that the registry took.
+
+    subject_acknowledged: it answered OCI-Subject, so it keeps the referrers list itself.
+    """
+
+    digest: str
+    subject_acknowledged: bool
+
+
+class Repository:
+    """A repository of a registry, by name."""
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        if not is_repository(name):
+            raise InvalidReference(f"{one_line(name, 160)!r} is not a repository name")
+        self.registry = registry
+        self.name = name
+        self.base = f"{registry.endpoint.base}/v2/{name}"
+        self.pull = (repository_scope(name, "pull"),)
+        self.push = (repository_scope(name, "pull", "push"),)
+        self.remove = (repository_scope(name, "pull", "push", "delete"),)
+
+    def __repr__(self) -> str:
+        return f"Repository({self.registry.host}/{self.name})"
+
+    def where(self, doing: str, reference: str | None = None) -> Where:
+        """What a request to this repository is about, for messages."""
+        return self.registry.where(doing, self.name, reference)
+
+    async def tags(self) -> list[str]:
+        """Every tag, in the registry's order ("Listing Tags"); Link is followed to its end.
+
+        Raises NotFound when the repository does not exist, ProtocolError for a list that is none.
+        """
+        found: dict[str, None] = {}
+        url: str | None = f"{self.base}/tags/list?n={_PAGE}"
+        seen: set[str] = set()
+        while url is not None:
+            seen.add(url)
+            answer = await self._get(url, self.where("listing the tags"))
+            before = len(found)
+            found.update(dict.fromkeys(self._tags_of(answer)))
+            url = self._next(answer, seen) if len(found) > before else None
+            if len(found) > _MOST_TAGS or len(seen) > _MOST_PAGES:
+                raise self._wrong("a list of tags without an end")
+        return list(found)
+
+    async def head_manifest(self, reference: str) -> Descriptor | None:
+        """What a tag or digest points at, by HEAD; None when the registry has no such thing.
+
+        Falls back to GET where the answer names no digest. Only media type, digest and size of
+        the descriptor are filled. A 403 counts as absent where reading the tag list is allowed.
+        """
+        where = self.where("looking at the manifest", reference)
+        ask = Ask("HEAD", self._manifest_url(reference), where, self.pull, _ACCEPT)
+        try:
+            answer = await self.registry.call(ask, (200,))
+        except NotFound:
+            return None
+        media_type = mediatypes.essence(answer.headers.get("content-type", ""))
+        size = headers.length(answer.headers.get("content-length"))
+        try:
+            digest = str(parse_digest(answer.headers.get("docker-content-digest", "").strip()))
+        except InvalidReference:
+            digest = ""
+        if ":" in reference and digest != reference:
+            digest = ""
+        if not digest or size is None or not mediatypes.is_manifest(media_type):
+            try:
+                return (await self.get_manifest(reference)).descriptor
+            except NotFound:
+                return None
+        return Descriptor(media_type, digest, size)
+
+    async def get_manifest(self, reference: str) -> Manifest:
+        """The manifest at a tag or digest, its bytes checked against the digest.
+
+        Raises NotFound, DigestMismatch, UnsupportedMediaType (schema 1), InvalidManifest, and
+        ProtocolError for one of more than 8 MiB.
+        """
+        where = self.where("reading the manifest", reference)
+        ask = Ask("GET", self._manifest_url(reference), where, self.pull, _ACCEPT)
+
+        async def once() -> Manifest:
+            answer = await self.registry.call(ask, (200,), MAX_BYTES)
+            return self._checked(answer, reference)
+
+        try:
+            return await once()
+        except DigestMismatch:
+            return await once()  # a cache on the way may have mixed two answers up: ask once more
+
+    async def put_manifest(self, reference: str, manifest: Manifest) -> PutResult:
+        """Push a manifest's bytes under a tag or its digest. Doing it twice does no harm.
+
+        Raises ManifestBlobUnknown when the registry lacks what it names, RefusedMediaType when
+        the registry does not take such manifests, DigestMismatch when it stored something else.
+        """
+        where = self.where("writing the manifest", reference)
+        sent = {"Content-Type": manifest.media_type}
+        url = self._manifest_url(reference)
+        ask = Ask("PUT", url, where, self.push, sent, manifest.raw)
+        try:
+            answer = await self.registry.call(ask, (200, 201, 202, 204))
+        except RegistryError as error:
+            raise (refused_manifest(error, error.body) or error) from None
+        stored = answer.headers.get("docker-content-digest", "").strip()
+        if stored and stored != manifest.digest and stored.startswith(f"{_algorithm(manifest)}:"):
+            raise DigestMismatch(
+                f"{where}: the registry stored {one_line(stored, 90)} instead of {manifest.digest}",
+                registry=self.registry.host,
+                repository=self.name,
+                reference=reference,
+            )
+        return PutResult(manifest.digest, "oci-subject" in answer.headers)
+
+    async def delete_manifest(self, digest: str) -> None:
+        """Delete a manifest by digest; one that is not there is no error."""
+        await self._delete(str(parse_digest(digest)), "deleting the manifest")
+
+    async def delete_tag(self, tag: str) -> None:
+        """Delete a tag and nothing else, where the registry can.
+
+        Raises RequestRefused where it cannot (distribution 2: only manifests are deleted).
+        """
+        if not is_tag(tag):
+            raise InvalidReference(f"{one_line(tag, 160)!r} is not a tag")
+        await self._delete(tag, "deleting the tag")
+
+    async def head_blob(self, digest: str) -> int | None:
+        """Size in bytes of a blob that the repository holds; None when it does not."""
+        where = self.where("looking for the blob", str(parse_digest(digest)))
+        ask = Ask("HEAD", f"{self.base}/blobs/{digest}", where, self.pull)
+        try:
+            answer = await self.registry.call(ask, (200,))
+        except NotFound:
+            return None
+        size = headers.length(answer.headers.get("content-length"))
+        if size is None:
+            raise self._wrong(f"no size for blob {digest}")
+        return size
+
+    async def mount_blob(self, digest: str, from_repository: str) -> bool:
+        """Take over a blob from another repository of the same registry, without moving bytes.
+
+        False when the registry did not: it opened an upload session instead, which is cancelled,
+        or refused. Never asked of a registry that is known not to mount.
+        """
+        if self.registry.abilities.mount is False:
+            return False
+        from flows.registry.uploads import cancel_session
+
+        where = self.where(f"mounting from {from_repository}", str(parse_digest(digest)))
+        query = f"mount={quote(digest)}&from={quote(from_repository, safe='')}"
+        url = f"{self.base}/blobs/uploads/?{query}"
+        scopes = (*self.push, repository_scope(from_repository, "pull"))
+        ask = Ask("POST", url, where, scopes, {"Content-Length": "0"}, b"")
+        try:
+            answer = await self.registry.call(ask, (201, 202))
+        except (NotFound, Denied, RequestRefused):
+            return False
+        if answer.status == 201:
+            self.registry.abilities.mount = True
+            return True
+        await cancel_session(self, answer)
+        return False
+
+    def read_blob(self, descriptor: Descriptor, start: int = 0) -> AsyncIterator[bytes]:
+        """The bytes of a blob from `start`, in pieces of any size; broken connections resumed.
+
+        Raises DigestMismatch when the size is another or, read from 0, the digest; BlobUnknown.
+        """
+        from flows.registry.downloads import read_blob
+
+        return read_blob(self, descriptor, start)
+
+    async def referrers(self, digest: str, artifact_type: str | None = None) -> list[Descriptor]:
+        """What refers to a manifest: by the referrers API, else by the fallback tag.
+
+        distribution-spec v1.1, "Listing Referrers" and "Unavailable Referrers API".
+        """
+        subject = parse_digest(digest)
+        found: list[Descriptor] | None = None
+        if self.registry.abilities.referrers is not False:
+            found = await self._referrers_api(digest, artifact_type)
+            if found is not None:
+                self.registry.abilities.referrers = True
+        if found is None:
+            found = await self._fallback(f"{subject.algorithm}-{subject.encoded}")
+        if artifact_type is not None:
+            found = [one for one in found if one.artifact_type == artifact_type]
+        return found
+
+    async def _referrers_api(
+        self, digest: str, artifact_type: str | None
+    ) -> list[Descriptor] | None:
+        found: dict[str, Descriptor] = {}
+        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
+        url: str | None = f"{self.base}/referrers/{digest}{query}"
+        seen: set[str] = set()
+        while url is not None:
+            seen.add(url)
+            where = self.where("listing the referrers", digest)
+            ask = Ask("GET", url, where, self.pull, {"Accept": mediatypes.OCI_INDEX})
+            try:
+                answer = await self.registry.call(ask, (200,), MAX_BYTES)
+            except (NotFound, RequestRefused):
+                return None
+            if mediatypes.essence(answer.headers.get("content-type", "")) != mediatypes.OCI_INDEX:
+                return None  # distribution 2 and proxies answer with something of their own
+            before = len(found)
+            found.update((one.digest, one) for one in self._listed(answer.body, digest))
+            url = self._next(answer, seen) if len(found) > before else None
+        return list(found.values())
+
+    async def _fallback(self, tag: str) -> list[Descriptor]:
+        try:
+            manifest = await self.get_manifest(tag)
+        except NotFound:
+            return []
+        return list(manifest.children)
+
+    def _listed(self, body: bytes, digest: str) -> list[Descriptor]:
+        what = f"the referrers of {digest} at {self.registry.host}/{self.name}"
+        listed = load_object(body, what).get("manifests")
+        if listed is None:
+            return []
+        if not isinstance(listed, list):
+            raise self._wrong("a list of referrers that is none")
+        return [read_descriptor(one, what) for one in listed]
+
+    async def _get(self, url: str, where: Where) -> Answer:
+        return await self.registry.call(Ask("GET", url, where, self.pull), (200,), _LIST_BYTES)
+
+    async def _delete(self, reference: str, doing: str) -> None:
+        where = self.where(doing, reference)
+        ask = Ask("DELETE", self._manifest_url(reference), where, self.remove)
+        try:
+            await self.registry.call(ask, (200, 202, 204))
+        except NotFound:
+            return
+
+    def _tags_of(self, answer: Answer) -> list[str]:
+        try:
+            listed = json.loads(answer.body).get("tags")
+        except (ValueError, AttributeError, RecursionError):
+            raise self._wrong("a list of tags that is none") from None
+        if listed is None:
+            return []
+        if not isinstance(listed, list):
+            raise self._wrong("a list of tags that is none")
+        for tag in listed:
+            if not isinstance(tag, str) or not is_tag(tag):
+                raise self._wrong(f"a list of tags with {one_line(repr(tag), 80)} in it")
+        return listed
+
+    def _next(self, answer: Answer, seen: set[str]) -> str | None:
+        """The next page, if it is the registry's own and not one that was read already."""
+        link = headers.next_link(answer.headers.get("link"))
+        if link is None:
+            return None
+        try:
+            url = str(httpx.URL(answer.url).join(link))
+            own = self.registry.authorizes(url)
+        except (httpx.InvalidURL, ValueError):
+            raise self._wrong("a link to the next page that is no address") from None
+        if not own:
+            # Behind a proxy that ends TLS, registries name themselves by http or another host:
+            # path and query are what counts.
+            target = httpx.URL(url)
+            url = f"{self.registry.endpoint.base}{target.raw_path.decode('ascii')}"
+        return None if url in seen else url
+
+    def _checked(self, answer: Answer, reference: str) -> Manifest:
+        stated = answer.headers.get("docker-content-digest", "").strip() or None
+        expected = reference if ":" in reference else stated
+        media_type = answer.headers.get("content-type", "")
+        try:
+            return Manifest.parse(answer.body, media_type, expected)
+        except RegistryError as error:
+            raise type(error)(
+                f"{self.registry.host}/{self.name}: {error}",
+                registry=self.registry.host,
+                repository=self.name,
+                reference=reference,
+            ) from None
+
+    def _manifest_url(self, reference: str) -> str:
+        if ":" in reference:
+            parse_digest(reference)
+        elif not is_tag(reference):
+            raise InvalidReference(f"{one_line(reference, 160)!r} is neither a tag nor a digest")
+        return f"{self.base}/manifests/{reference}"
+
+    def _wrong(self, what: str) -> ProtocolError:
+        return ProtocolError(
+            f"{self.registry.host}/{self.name}: the registry answered with {what}",
+            registry=self.registry.host,
+            repository=self.name,
+        )
+
+
+_ACCEPT: Final = {"Accept": mediatypes.ACCEPT}
+
+
+def _algorithm(manifest: Manifest) -> str:
+    return parse_digest(manifest.digest).algorithm
