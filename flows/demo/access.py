@@ -30,21 +30,24 @@ class Access:
 
     def __init__(self, auth: Auth, clock: Callable[[], float] = time.monotonic) -> None:
         self.auth = auth
-        self._clock = clock
+        self.clock = clock
         self._tokens: dict[str, _Token] = {}
 
     def revoke_tokens(self) -> None:
         """Every token issued so far reads as expired from now on."""
         self._tokens.clear()
 
-    def check(self, headers: Mapping[str, str], repository: str, action: str, origin: str) -> None:
-        """401 with a challenge unless the caller may do `action` on `repository` ("" = none)."""
+    def check(self, headers: Mapping[str, str], repository: str, action: str, realm: str) -> None:
+        """401 with a challenge unless the caller may do `action` on `repository` ("" = none).
+
+        `realm` is the token server's address.
+        """
         if not self.allows(headers, repository, action):
             raise RefusalError(
                 401,
                 "UNAUTHORIZED",
                 "authentication required",
-                headers={"WWW-Authenticate": self._challenge(repository, action, origin)},
+                headers={"WWW-Authenticate": self._challenge(repository, action, realm)},
             )
 
     def allows(self, headers: Mapping[str, str], repository: str, action: str) -> bool:
@@ -55,7 +58,7 @@ class Access:
         if self.auth.scheme is Scheme.BASIC:
             return self._permits(self._user(given), action)
         token = self._tokens.get(given.removeprefix("Bearer "))
-        if token is None or token.expires_at <= self._clock():
+        if token is None or token.expires_at <= self.clock():
             return False
         return not repository or (repository, action) in token.grants
 
@@ -80,7 +83,7 @@ class Access:
         )
         value = secrets.token_urlsafe(24)
         lifetime = self.auth.expires_in or DEFAULT_LIFETIME
-        self._tokens[value] = _Token(grants, self._clock() + lifetime)
+        self._tokens[value] = _Token(grants, self.clock() + lifetime)
         answer: dict[str, object] = {self.auth.token_key: value}
         if self.auth.expires_in is not None:
             answer["expires_in"] = self.auth.expires_in
@@ -107,10 +110,9 @@ class Access:
             return None
         return name if self.auth.accounts.get(name) == password else None
 
-    def _challenge(self, repository: str, action: str, origin: str) -> str:
+    def _challenge(self, repository: str, action: str, realm: str) -> str:
         if self.auth.scheme is Scheme.BASIC:
             return f'Basic realm="{self.auth.service}"'
-        realm = self.auth.realm or f"{origin}{self.auth.token_path}"
         challenge = f'Bearer realm="{realm}",service="{self.auth.service}"'
         if repository:
             actions = "pull" if action == "pull" else f"pull,{action}"

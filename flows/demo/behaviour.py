@@ -39,7 +39,8 @@ class Auth:
     token_key: str = "token"  # noqa: S105 - the answer's field name
     expires_in: int | None = 300
     service: str = "demo-registry"
-    realm: str | None = None  # None: token_path of this registry itself
+    own_host: bool = False  # the token server is another host than the registry
+    realm: str | None = None  # what the challenge names instead of the true address
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Behaviour:
     resume: bool = True
     status_of_uploads: bool = True
     monolithic_limit: int | None = None
+    chunk_limit: int | None = None
+    requires_content_range: bool = False
+    empty_patch: bool = True
+    patch_status: int = 202
+    put_status: int = 201
     transfer_encoding: bool = True
     checks_content_range: bool = True
     relative_location: bool = True

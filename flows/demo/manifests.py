@@ -55,7 +55,7 @@ async def delete_manifest(call: Call) -> Answer:
         call.held.delete_manifest(_find(call).digest)
         return Answer(202)
     if not call.behaviour.delete_tags:
-        raise RefusalError(405, "UNSUPPORTED", "the operation is unsupported")
+        raise RefusalError(400, "DIGEST_INVALID", "only a digest can be deleted")
     _find(call)
     call.held.delete_tag(call.reference)
     return Answer(202)

@@ -66,6 +66,7 @@ class DemoRegistry:
         self.server = server("registry", self._answer, port=port, tls=tls)
         # Another host by name, so that a client's rule "never across hosts" is put to the test.
         self.cdn = server("cdn", self._answer_cdn, host="localhost")
+        self.token_server = server("auth", self._answer_token, host="localhost")
         self._stack = AsyncExitStack()
 
     @property
@@ -82,6 +83,8 @@ class DemoRegistry:
         await self._stack.enter_async_context(self.server)
         if self.behaviour.cdn:
             await self._stack.enter_async_context(self.cdn)
+        if self.behaviour.auth.own_host:
+            await self._stack.enter_async_context(self.token_server)
         return self
 
     async def __aexit__(
@@ -97,12 +100,13 @@ class DemoRegistry:
     async def _answer(self, request: web.BaseRequest, body: Body) -> Answer:
         if self.behaviour.latency:
             await asyncio.sleep(self.behaviour.latency)
-        if request.path == self.behaviour.auth.token_path:
+        auth = self.behaviour.auth
+        if request.path == auth.token_path and not auth.own_host:
             return await self._token(request, body)
         if self._throttling is not None:
             self._throttling.check(request.method)
         found = match(request.method, request.path)
-        self.access.check(request.headers, found.repository, found.action, self.url)
+        self.access.check(request.headers, found.repository, found.action, self._realm)
         self._check_repository(found.repository)
         call = self._call(request, body, found)
         if found.handler is get_manifest and self.pulls is not None:
@@ -111,6 +115,17 @@ class DemoRegistry:
             return replace(answer, headers={**answer.headers, **self.pulls.headers()})
         answer = await found.handler(call)
         return replace(answer, headers={**_VERSION, **answer.headers})
+
+    @property
+    def _realm(self) -> str:
+        auth = self.behaviour.auth
+        server = self.token_server if auth.own_host else self.server
+        return auth.realm or f"{server.url}{auth.token_path}"
+
+    async def _answer_token(self, request: web.BaseRequest, body: Body) -> Answer:
+        if request.path != self.behaviour.auth.token_path:
+            raise RefusalError(404, "NOT_FOUND", f"{request.path} is not the token server's path")
+        return await self._token(request, body)
 
     async def _answer_cdn(self, request: web.BaseRequest, body: Body) -> Answer:
         found = match(request.method, request.path)

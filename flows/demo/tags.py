@@ -24,6 +24,8 @@ def _page(call: Call, path: str, names: list[str]) -> tuple[list[str], dict[str,
     asked = call.query.get("n")
     if asked is not None and not asked.isdigit():
         raise RefusalError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
+    if not call.behaviour.honours_n and call.behaviour.page_limit is None:
+        return names, {}
     limit = int(asked) if asked is not None and call.behaviour.honours_n else len(names)
     if call.behaviour.page_limit is not None:
         limit = min(limit, call.behaviour.page_limit)

@@ -36,6 +36,7 @@ async def start_upload(call: Call) -> Answer:
 async def patch_upload(call: Call) -> Answer:
     """PATCH: append a chunk, or the whole body as a stream; 202 with the new Location."""
     upload = _find(call)
+    _check_chunk(call, upload)
     _check_order(call, upload)
     before = upload.size
     if not call.behaviour.chunks and before:
@@ -50,7 +51,7 @@ async def patch_upload(call: Call) -> Answer:
     await _receive(call, upload)
     if call.behaviour.min_chunk is not None:
         upload.short_chunk = upload.size - before < call.behaviour.min_chunk
-    return Answer(202, _session(call, upload))
+    return Answer(call.behaviour.patch_status, _session(call, upload))
 
 
 async def put_upload(call: Call) -> Answer:
@@ -126,17 +127,35 @@ def _check_order(call: Call, upload: Upload) -> None:
         )
 
 
+def _check_chunk(call: Call, upload: Upload) -> None:
+    behaviour = call.behaviour
+    ranged = "Content-Range" in call.headers
+    length = call.headers.get("Content-Length")
+    if behaviour.requires_content_range and not ranged:
+        raise RefusalError(400, "BLOB_UPLOAD_INVALID", "Content-Range: start-end is required")
+    if not behaviour.empty_patch and length == "0":
+        raise RefusalError(400, "BLOB_UPLOAD_INVALID", "an empty chunk is not accepted")
+    limit = behaviour.chunk_limit
+    if limit is not None and ranged and int(length or "0") > limit:
+        raise RefusalError(
+            416,
+            "REQUESTED_RANGE_NOT_SATISFIABLE",
+            f"the request body is too large and exceeds the limit of {limit} bytes",
+            headers=_session(call, upload),
+        )
+
+
 def _commit(call: Call, upload: Upload, digest: str) -> Answer:
     if not call.store.commit(call.repository, upload, checked(digest)):
         raise RefusalError(
             400, "DIGEST_INVALID", "provided digest did not match uploaded content", detail=digest
         )
-    return _created(call, digest)
+    return _created(call, digest, status=call.behaviour.put_status)
 
 
-def _created(call: Call, digest: str) -> Answer:
+def _created(call: Call, digest: str, status: int = 201) -> Answer:
     location = call.location(f"/v2/{call.repository}/blobs/{digest}")
-    return Answer(201, {"Location": location, "Docker-Content-Digest": digest})
+    return Answer(status, {"Location": location, "Docker-Content-Digest": digest})
 
 
 def _session(call: Call, upload: Upload) -> dict[str, str]:

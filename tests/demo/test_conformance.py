@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -203,19 +203,20 @@ TABLE = (
 )
 
 
-@pytest.fixture(params=["docker-registry", "demo"])
+@pytest.fixture(scope="module", params=["docker-registry", "demo"])
 async def url(
-    request: pytest.FixtureRequest,
-    shared_docker_registry: DockerRegistry,
-    demo_registry: DemoRegistry,
-) -> str:
+    request: pytest.FixtureRequest, shared_docker_registry: DockerRegistry
+) -> AsyncIterator[str]:
     """The base address of the registry that is asked."""
-    return shared_docker_registry.url if request.param == "docker-registry" else demo_registry.url
+    if request.param == "docker-registry":
+        yield shared_docker_registry.url
+        return
+    async with DemoRegistry() as registry:
+        yield registry.url
 
 
-@pytest.fixture
-async def repository(url: str) -> str:
-    """A fresh repository of that registry with three images."""
+async def filled(url: str) -> str:
+    """A fresh repository with three images."""
     name = f"conformance/{uuid.uuid4().hex[:8]}"
     await push(url, name, "oci", IMAGE)
     await push(url, name, "docker", DOCKER)
@@ -223,10 +224,22 @@ async def repository(url: str) -> str:
     return name
 
 
+@pytest.fixture(scope="module")
+async def shared(url: str) -> str:
+    """One repository for all rows of the table."""
+    return await filled(url)
+
+
+@pytest.fixture
+async def repository(url: str) -> str:
+    """A repository that the test may change."""
+    return await filled(url)
+
+
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.says)
-async def test_both_answer_alike(row: Row, url: str, repository: str) -> None:
+async def test_both_answer_alike(row: Row, url: str, shared: str) -> None:
     async with plain_client() as client:
-        address = f"{url}/v2/{repository}/{row.path}"
+        address = f"{url}/v2/{shared}/{row.path}"
         answer = await client.request(row.method, address, content=row.sends, headers=row.headers)
     assert answer.status_code == row.status
     for name, value in row.answers.items():
