@@ -83,6 +83,7 @@ class DropReason(StrEnum):
     ATTESTATION = "attestation"  # attestations: drop
     ATTESTATION_REFUSED = "attestation_refused"  # kept by wish, refused by the target
     NON_DISTRIBUTABLE = "non_distributable"  # a foreign layer: referenced, never uploaded
+    REFERRER_REFUSED = "referrer_refused"  # a signature or SBOM that the target would not take
 
 
 @dataclass(frozen=True, slots=True)

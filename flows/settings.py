@@ -25,8 +25,10 @@ from pydantic import (
 )
 
 from flows.errors import ConfigError
-from flows.registry import Reference, ReferenceError
+from flows.registry import InvalidReference, Reference
 
+HUB = "docker.io"
+HUB_API = "https://hub.docker.com"
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)/s")
 _PREFIX = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
@@ -75,7 +77,7 @@ def parse_rate(value: object) -> int:
 def _repository(value: str) -> str:
     try:
         reference = Reference.parse(value)
-    except ReferenceError as error:
+    except InvalidReference as error:
         raise ValueError(str(error)) from error
     if reference.tag or reference.digest:
         raise ValueError(f"{value!r} names a tag or digest: a repository alone is wanted")
@@ -215,16 +217,15 @@ class Settings(Model):
                 raise ValueError(
                     f"mirrors.{name}: a mirror's name is lower-case letters, digits, '.', '_', '-'"
                 )
-            if other := owners.setdefault(mirror.target, name):
-                if other != name:
-                    raise ValueError(
-                        f"mirrors.{name}.target: {mirror.target} is the target of mirrors.{other} too;"
-                        " each mirror needs a target of its own"
-                    )
+            if (other := owners.setdefault(mirror.target, name)) != name:
+                raise ValueError(
+                    f"mirrors.{name}.target: {mirror.target} is the target of mirrors.{other}"
+                    " too; each mirror needs a target of its own"
+                )
         for host in self.registries:
             try:
                 Reference.parse(f"{host}/x")
-            except ReferenceError as error:
+            except InvalidReference as error:
                 raise ValueError(f"registries.{host}: not a registry host[:port]") from error
         return self
 
@@ -242,7 +243,10 @@ class Settings(Model):
         """Settings of a registry; those keyed host/repository go before those keyed host."""
         if repository is not None and (own := self.registries.get(f"{host}/{repository}")):
             return own
-        return self.registries.get(host, RegistrySettings())
+        entry = self.registries.get(host, RegistrySettings())
+        if host == HUB and entry.hub_api is None:
+            return entry.model_copy(update={"hub_api": HUB_API})
+        return entry
 
 
 class _Loader(yaml.SafeLoader):

@@ -8,7 +8,9 @@ that a copy may take.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -17,6 +19,8 @@ from flows.history.errors import LockLost
 KEY = "hashtextextended('hagicode-mirror target ' || %s, 0)"
 _TRY = f"SELECT pg_try_advisory_lock({KEY})"
 _UNLOCK = f"SELECT pg_advisory_unlock({KEY})"
+_LOOK_EVERY = 10.0  # seconds
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -57,6 +61,28 @@ class TargetLock:
                 await self.connection.execute("SELECT 1")
         except psycopg.OperationalError as error:
             raise LockLost(self.target) from error
+
+    async def hold(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work under the lock, looking every few seconds whether it still holds.
+
+        Raises LockLost when it does not; the work is cancelled then.
+        """
+        working = asyncio.create_task(work)
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done() and not working.done():
+                await watching
+            return await working
+        finally:
+            for task in (working, watching):
+                task.cancel()
+            await asyncio.gather(working, watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            await self.check()
 
     async def release(self) -> None:
         """Give the lock back. Nothing happens if it is lost already."""

@@ -220,8 +220,10 @@ class Repository:
 
         return read_blob(self, descriptor, start)
 
-    async def referrers(self, digest: str, artifact_type: str | None = None) -> list[Descriptor]:
-        """What refers to a manifest: by the referrers API, else by the fallback tag.
+    async def referrers(
+        self, digest: str, artifact_type: str | None = None, *, fallback: bool = True
+    ) -> list[Descriptor]:
+        """What refers to a manifest: by the referrers API, else (`fallback`) by the fallback tag.
 
         distribution-spec v1.1, "Listing Referrers" and "Unavailable Referrers API".
         """
@@ -229,8 +231,9 @@ class Repository:
         found: list[Descriptor] | None = None
         if self.registry.abilities.referrers is not False:
             found = await self._referrers_api(digest, artifact_type)
-            if found is not None:
-                self.registry.abilities.referrers = True
+            self.registry.abilities.referrers = found is not None
+        if found is None and not fallback:
+            return []
         if found is None:
             found = await self._fallback(f"{subject.algorithm}-{subject.encoded}")
         if artifact_type is not None:

@@ -1,0 +1,126 @@
+"""One sync run: its parts, what it has done so far, and what that comes to in the end.
+
+A plain class on purpose: Prefect looks through the dataclasses and collections that a task is
+given, which for ten thousand tags takes longer than the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from flows.history import Record
+from flows.outcome import (
+    BlobTally,
+    CopyOutcome,
+    Discovery,
+    KnownTag,
+    Plan,
+    Requests,
+    RunOutcome,
+    RunStatus,
+    Seconds,
+    TagFailure,
+    TagTally,
+)
+from flows.progress import Meter
+from flows.session import Sides
+from flows.settings import MirrorSettings
+from flows.steps.blobs import Shared
+from flows.steps.copy import Copier
+from flows.steps.desk import VerificationDesk
+from flows.steps.verify import Verifier
+
+SHARED_UPLOADS: ContextVar[defaultdict[str, Shared] | None] = ContextVar(
+    "mirror_shared_uploads", default=None
+)
+"""By target registry: blobs that several mirrors of this process are bringing there at once."""
+
+# Copies of tags under way; each costs little memory, and small tags are bound by round trips.
+TAGS_AT_ONCE = 64
+
+
+class SyncRun:
+    """The state of a sync run while it works."""
+
+    def __init__(
+        self,
+        mirror: MirrorSettings,
+        record: Record,
+        run_id: str,
+        sides: Sides,
+        *,
+        full: bool,
+        dry_run: bool,
+        retry_now: bool,
+        meter: Meter,
+    ) -> None:
+        self.mirror = mirror
+        self.record = record
+        self.run_id = run_id
+        self.sides = sides
+        self.full = full
+        self.dry_run = dry_run
+        self.retry_now = retry_now
+        self.meter = meter
+        self.known: dict[str, KnownTag] = {}
+        self.discovery = Discovery((), False, "")
+        self.plan = Plan((), 0)
+        self.copier: Copier | None = None
+        self.slots = asyncio.Semaphore(TAGS_AT_ONCE)
+        self.verification = VerificationDesk(Verifier(sides.check))
+        self.copied: list[CopyOutcome] = []
+        self.failures: list[TagFailure] = []
+        self.warnings: list[str] = []
+        self._started = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the time of the block to a step's seconds."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[step] = self._seconds.get(step, 0.0) + time.perf_counter() - started
+
+    def outcome(self) -> RunOutcome:
+        """What the run comes to now."""
+        good = [copy for copy in self.copied if copy.failure is None]
+        failed = {failure.tag for failure in self.failures if failure.tag is not None}
+        status = RunStatus.SUCCEEDED
+        if self.failures:
+            nothing = not good and not self.plan.unchanged
+            status = RunStatus.FAILED if None in self._scopes() or nothing else RunStatus.PARTIAL
+        blobs = sum((copy.blobs for copy in self.copied), BlobTally())
+        return RunOutcome(
+            mirror=self.mirror.name,
+            run_id=self.run_id,
+            status=status,
+            tags=TagTally(
+                discovered=len(self.discovery.tags) + len(self.discovery.failed),
+                changed=len(self.plan.changes) + len(self.plan.adopted),
+                copied=0 if self.dry_run else len(good),
+                failed=len(failed),
+            ),
+            blobs=blobs,
+            bytes_copied=sum(copy.bytes_copied for copy in self.copied),
+            requests=Requests(self.sides.source_requests, self.sides.target_requests),
+            seconds=Seconds(
+                **{step: round(spent, 4) for step, spent in self._seconds.items()},
+                total=round(time.perf_counter() - self._started, 4),
+            ),
+            errors=tuple(self.failures),
+            warnings=tuple(dict.fromkeys(self.warnings)),
+            dry_run=self.dry_run,
+            planned={change.tag: change.kind.value for change in self.plan.changes}
+            if self.dry_run
+            else {},
+        )
+
+    def _scopes(self) -> set[str | None]:
+        return {failure.tag for failure in self.failures}

@@ -1,0 +1,19 @@
+"""Prefect Secret blocks as a place of credentials."""
+
+from __future__ import annotations
+
+from prefect.blocks.system import Secret
+
+from flows.errors import ConfigError
+
+
+def load_secret(name: str) -> str:
+    """The value of a Prefect Secret block; blocks. Raises ConfigError where there is none."""
+    try:
+        block = Secret.load(name, _sync=True)  # type: ignore[call-arg]  # Prefect's decorator adds it
+    except ValueError as error:  # Prefect's word for a block that does not exist
+        raise ConfigError(
+            f"there is no Prefect Secret block named {name!r}: make it in the UI, or name another"
+            " in password_secret"
+        ) from error
+    return str(block.get())

@@ -1,0 +1,220 @@
+"""Discovery: what the source holds, at the price of as few requests as the source allows.
+
+With Docker Hub's web API one request per 100 tags, newest first, up to the first page that holds
+nothing new; its answers may lag or be stale, so a tag that seems to have changed is confirmed by a
+HEAD at the registry. Elsewhere tags/list and a HEAD per tag. A full discovery reads everything, by
+HEAD at the source, and looks at the target too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
+from flows.registry import HubApi, HubTag, RegistryError, Repository
+from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a discovery works with."""
+
+    source: Repository
+    target: Repository
+    rules: TagRules
+    known: Mapping[str, KnownTag]
+    full: bool
+    hub: HubApi | None = None
+    watching: bool = False  # only whether anything moved: the newest page is enough
+
+    @property
+    def compares(self) -> bool:
+        """True if the target is looked at: on demand, and when the record knows nothing yet."""
+        return not self.watching and (self.full or not self.known)
+
+
+@dataclass
+class _Listing:
+    """Names seen at the source, and what the web API says of them."""
+
+    names: set[str] = field(default_factory=set)
+    hints: dict[str, HubTag] = field(default_factory=dict)
+    complete: bool = False
+
+
+async def discover(look: Look) -> Discovery:
+    """Look at the source, and for a comparison at the target.
+
+    Raises RegistryError when the source's list cannot be had; a tag whose digest cannot be had is
+    a failure of that tag alone.
+    """
+    listing = await _list(look)
+    images = _admitted(look, listing)
+    found: list[SourceTag] = []
+    failed: list[TagFailure] = []
+    target, _ = await asyncio.gather(
+        _target(look, images), _resolve(look, listing, images, found, failed)
+    )
+    if companions := _companions_of(look, listing, images, found):
+        await _resolve(look, listing, companions, found, failed)
+        if target is not None:
+            target |= await _target(look, companions) or {}
+    return Discovery(
+        tags=tuple(found),
+        complete=listing.complete,
+        via="hub_api" if look.hub else "tags_list",
+        target=target,
+        listed=frozenset(listing.names),
+        companions=frozenset(name for name in listing.names if subject_of(name)),
+        failed=tuple(failed),
+    )
+
+
+async def _resolve(
+    look: Look,
+    listing: _Listing,
+    names: set[str],
+    found: list[SourceTag],
+    failed: list[TagFailure],
+) -> None:
+    """Add to found each name with its digest: from the record where that suffices, else by HEAD."""
+    asked = []
+    for name in sorted(names):
+        if tag := _unchanged(look, listing, name):
+            found.append(tag)
+        else:
+            asked.append(name)
+    for name, digest in (await _heads(look.source, asked)).items():
+        if isinstance(digest, RegistryError):
+            failed.append(TagFailure(name, Reason(digest.reason), str(digest)))
+        elif digest is not None:
+            found.append(_source_tag(name, digest, listing.hints.get(name)))
+        else:  # listed, yet not there: it was deleted since
+            listing.names.discard(name)
+
+
+async def _list(look: Look) -> _Listing:
+    listing = _Listing()
+    if look.hub is None:
+        listing.names.update(await look.source.tags())
+        listing.complete = True
+        return listing
+    if look.compares:
+        names, _ = await asyncio.gather(look.source.tags(), _pages(look, listing))
+        listing.names.update(names)  # the web API may miss tags
+        listing.complete = True
+        return listing
+    await _pages(look, listing)
+    return listing
+
+
+async def _pages(look: Look, listing: _Listing) -> None:
+    if look.hub is None:
+        return
+    async for page in look.hub.pages(look.source.name):
+        for tag in page.tags:
+            listing.names.add(tag.name)
+            listing.hints[tag.name] = tag
+        if look.watching:
+            return
+        if not look.compares and not any(_is_news(look.known.get(t.name), t) for t in page.tags):
+            return
+    listing.complete = True
+
+
+def _is_news(known: KnownTag | None, hint: HubTag) -> bool:
+    """True if the web API shows something that the record does not have.
+
+    The digest may be null there; the push time then decides.
+    """
+    if known is None or known.gone_at is not None:
+        return True
+    if hint.digest is not None and hint.digest != known.source_digest:
+        return True
+    return hint.pushed_at is not None and hint.pushed_at != known.pushed_at
+
+
+def _admitted(look: Look, listing: _Listing) -> set[str]:
+    """The names that the policy lets through; companions by themselves only where it is `*`."""
+    admitted = {
+        name
+        for name in listing.names
+        if look.rules.admits(name) and (look.rules.admits_all or not subject_of(name))
+    }
+    if look.rules.newest is None:
+        return admitted
+    times = {name: known.pushed_at or known.detected_at for name, known in look.known.items()}
+    times.update({name: hint.pushed_at for name, hint in listing.hints.items() if hint.pushed_at})
+    pool = admitted if listing.complete else admitted | {n for n in times if look.rules.admits(n)}
+    companions = {name for name in admitted if subject_of(name)}
+    return admitted & (look.rules.newest_of((n, times.get(n)) for n in pool) | companions)
+
+
+def _companions_of(
+    look: Look, listing: _Listing, images: set[str], found: list[SourceTag]
+) -> set[str]:
+    """Companion tags that the policy does not name, of images that it does."""
+    if not look.rules.companions:
+        return set()
+    subjects = {companion_prefix(tag.digest) for tag in found}
+    subjects |= {companion_prefix(k.source_digest) for k in look.known.values() if k.source_digest}
+    return {
+        name
+        for name in listing.names - images
+        if subject_of(name)
+        and name.partition(".")[0] in subjects
+        and not matches(name, look.rules.exclude)
+    }
+
+
+def _unchanged(look: Look, listing: _Listing, name: str) -> SourceTag | None:
+    """The tag as recorded, if the web API's word for it suffices."""
+    hint, known = listing.hints.get(name), look.known.get(name)
+    if look.compares or hint is None or known is None or known.source_digest is None:
+        return None
+    if _is_news(known, hint):
+        return None
+    return _source_tag(name, known.source_digest, hint)
+
+
+def _source_tag(name: str, digest: str, hint: HubTag | None) -> SourceTag:
+    if hint is None:
+        return SourceTag(name, digest)
+    # A push time that belongs to another digest than the registry's would give a wrong delay.
+    pushed_at: datetime | None = hint.pushed_at
+    if hint.digest is not None and hint.digest != digest:
+        pushed_at = None
+    return SourceTag(name, digest, pushed_at, hint.size, hint.platforms)
+
+
+async def _heads(
+    repository: Repository, names: Iterable[str]
+) -> dict[str, str | RegistryError | None]:
+    """The digest of each tag, None where it is absent, the error where it could not be had."""
+    names = list(names)
+    answers = await asyncio.gather(
+        *(repository.head_manifest(name) for name in names), return_exceptions=True
+    )
+    heads: dict[str, str | RegistryError | None] = {}
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, RegistryError):
+            heads[name] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            heads[name] = answer.digest if answer else None
+    return heads
+
+
+async def _target(look: Look, admitted: set[str]) -> dict[str, str | None] | None:
+    if not look.compares:
+        return None
+    names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
+    heads = await _heads(look.target, names)
+    for error in heads.values():
+        if isinstance(error, RegistryError):
+            raise error
+    return {name: head for name, head in heads.items() if not isinstance(head, RegistryError)}
