@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from prefect.blocks.system import Secret
 
 from flows.errors import ConfigError
@@ -10,7 +12,8 @@ from flows.errors import ConfigError
 def load_secret(name: str) -> str:
     """The value of a Prefect Secret block; blocks. Raises ConfigError where there is none."""
     try:
-        block = Secret.load(name, _sync=True)  # type: ignore[call-arg]  # Prefect's decorator adds it
+        # Prefect's decorator adds _sync, which its types do not know.
+        block: Secret[str] = cast(Any, Secret).load(name, _sync=True)
     except ValueError as error:  # Prefect's word for a block that does not exist
         raise ConfigError(
             f"there is no Prefect Secret block named {name!r}: make it in the UI, or name another"
