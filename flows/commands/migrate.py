@@ -8,7 +8,8 @@ import click
 
 from flows.commands.options import config_option
 from flows.history.engine import database_url, describe
-from flows.history.migrate import current, upgrade
+from flows.history.migrate import upgrade
+from flows.history.schema import current
 
 
 @click.command("migrate")

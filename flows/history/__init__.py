@@ -32,7 +32,6 @@ from flows.history.errors import (
     UnknownMirror,
 )
 from flows.history.lock import TargetLock
-from flows.history.migrate import prepare, upgrade
 from flows.history.record import Record
 from flows.history.rows import (
     AuditOutcome,
@@ -43,6 +42,7 @@ from flows.history.rows import (
     RetryRule,
     WatchLook,
 )
+from flows.history.schema import prepare
 
 __all__ = [
     "AuditOutcome",
@@ -70,5 +70,4 @@ __all__ = [
     "is_embedded",
     "prepare",
     "stop",
-    "upgrade",
 ]

@@ -18,6 +18,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -101,16 +102,7 @@ class Cluster:
             if not (self.folder / "PG_VERSION").exists():
                 self._create()
             self._check_version()
-            self._pg_ctl(
-                "start",
-                "-w",
-                "-t",
-                str(_START_SECONDS),
-                "-l",
-                str(self.folder / "start.log"),
-                "-o",
-                f"-k {shlex.quote(str(self._make_socket_dir()))} -p {_PORT}",
-            )
+            self._launch()
             if running := self.socket_dir():
                 return running
         raise EmbeddedFailed(f"{self.folder}: PostgreSQL started but does not answer; see its log/")
@@ -123,9 +115,11 @@ class Cluster:
         if not self.folder.exists():
             return False
         with self._lock():
-            if not (running := self._settled()):
+            running, state = self._settled(), self._postmaster()
+            if running is None or state is None:
                 return False
-            self._pg_ctl("stop", "-m", "fast", "-w", "-t", str(_START_SECONDS))
+            os.kill(state.pid, signal.SIGINT)  # a fast shutdown, as pg_ctl asks for it
+            self._wait_until_gone(state.pid)
             if running != self.folder:
                 running.rmdir()
         return True
@@ -209,6 +203,30 @@ class Cluster:
             time.sleep(0.02)
         return None
 
+    def _launch(self) -> None:
+        account = _account(self.folder)
+        socket_dir = self._make_socket_dir()
+        _let_through(self.folder, account)  # somebody may have closed a folder above meanwhile
+        _run(
+            "pg_ctl",
+            f"--pgdata={self.folder}",
+            f"--log={self.folder / 'start.log'}",
+            f"--timeout={_START_SECONDS}",
+            f"--options=-k {shlex.quote(str(socket_dir))} -p {_PORT}",
+            "--wait",
+            "start",
+            account=account,
+        )
+
+    def _wait_until_gone(self, pid: int) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while self._postmaster() is not None:
+            if time.monotonic() > deadline:
+                raise EmbeddedFailed(
+                    f"{self.folder}: PostgreSQL (process {pid}) does not stop; see its log/"
+                )
+            time.sleep(0.02)
+
     def _create(self) -> None:
         """Run initdb beside the final place and move it there, so that a kill leaves no half."""
         for leftover in self.folder.parent.glob(f".{self.folder.name}.new-*"):
@@ -217,8 +235,8 @@ class Cluster:
         account = _account(self.folder)
         if account is not None:
             os.chown(fresh, account.pw_uid, account.pw_gid)
-            _let_through(fresh, account)
-            _let_through(programs(), account)
+        _let_through(fresh, account)
+        _let_through(programs(), account)
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         _run(
             "initdb",
@@ -261,9 +279,6 @@ class Cluster:
             )
         return short
 
-    def _pg_ctl(self, *arguments: str) -> None:
-        _run("pg_ctl", "-D", str(self.folder), *arguments, account=_account(self.folder))
-
 
 @dataclass(frozen=True, slots=True)
 class _Postmaster:
@@ -299,8 +314,10 @@ def _account(folder: Path) -> pwd.struct_passwd | None:
     )
 
 
-def _let_through(path: Path, account: pwd.struct_passwd) -> None:
+def _let_through(path: Path, account: pwd.struct_passwd | None) -> None:
     """As root: let the account pass (not read) the folders above a path."""
+    if account is None:
+        return
     for parent in path.parents:
         mode = parent.stat().st_mode
         if not mode & 0o001 and parent.stat().st_uid != account.pw_uid:

@@ -1,21 +1,21 @@
-"""The record's schema: whether it is current, and bringing it there.
+"""Bringing the record's schema to a revision.
 
-The migrations are migrations/ in a checkout and flows/migrations in an installed package.
+The migrations are migrations/ in a checkout and flows/migrations in an installed package. Imported
+when needed only (flows.history.schema): Alembic costs a command a quarter of a second.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import flows
-from flows.history.engine import create_engine, describe, is_embedded, reachable
+from flows.history.engine import describe, reachable
 from flows.history.errors import SchemaBehind
+from flows.history.schema import current
 
 
 def migrations_dir() -> Path:
@@ -38,30 +38,12 @@ def alembic_config(url: str | None = None) -> Config:
     return config
 
 
-@cache
-def head() -> str:
-    """The revision that this program needs."""
-    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    if revision is None:
-        raise SchemaBehind(f"{migrations_dir()}: holds no migration; install the program again")
-    return revision
-
-
-def current(url: str) -> str | None:
-    """The revision that the database is at; None when it is empty. Raises DatabaseAway."""
-    engine = create_engine(url)
-    with reachable(url), engine.connect() as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
-    engine.dispose()
-    return revision
-
-
 def upgrade(url: str, revision: str = "head") -> None:
     """Migrate up, one migration a transaction, under an advisory lock: safe to call at once.
 
     Raises DatabaseAway; SchemaBehind when a newer program has migrated it already.
     """
-    _refuse_newer(url, current(url))
+    refuse_newer(url, current(url))
     with reachable(url):
         command.upgrade(alembic_config(url), revision)
 
@@ -77,26 +59,8 @@ def check(url: str) -> None:
     command.check(alembic_config(url))
 
 
-def prepare(url: str) -> None:
-    """Make sure that the record can be used; takes 5 ms when it can.
-
-    The embedded database is migrated by itself. A server's is not: raises SchemaBehind with the
-    command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
-    """
-    revision = current(url)
-    if revision == head():
-        return
-    _refuse_newer(url, revision)
-    if not is_embedded(url):
-        state = f"at revision {revision}" if revision else "empty"
-        raise SchemaBehind(
-            f"the database {describe(url)} is {state}, this program needs {head()};"
-            " run `mirror migrate`"
-        )
-    upgrade(url)
-
-
-def _refuse_newer(url: str, revision: str | None) -> None:
+def refuse_newer(url: str, revision: str | None) -> None:
+    """Raise SchemaBehind for a revision that this program's migrations do not hold."""
     known = {
         script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()
     }

@@ -40,9 +40,14 @@ _PLACED = """
     FROM unnest(CAST(:blobs AS text[]), CAST(:sizes AS bigint[])) AS placed (digest, size)
     ON CONFLICT (repository_id, digest) DO NOTHING
 """
+_LOST = """
+    DELETE FROM blob_presence
+    WHERE repository_id = :repository AND digest = ANY(CAST(:lost AS text[]))
+      AND digest <> ALL(CAST(:blobs AS text[]))
+"""
 _STARTED = sa.text(_RECORD)
 _ARRIVED = sa.text(f"""
-    WITH record AS ({_RECORD}), blobs AS ({_PLACED})
+    WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST})
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, copied_digest, target_digest,
                                     pushed_at, detected_at, available_at)
     VALUES (:mirror, :tag, :digest, :digest, :target_digest, :pushed_at, :detected_at,
@@ -53,7 +58,7 @@ _ARRIVED = sa.text(f"""
         failed_since = NULL, reason = NULL, message = NULL, held = false
 """)  # noqa: S608 - constants
 _FAILED = sa.text(f"""
-    WITH record AS ({_RECORD}), blobs AS ({_PLACED})
+    WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST})
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, pushed_at, detected_at, attempts,
                                     next_attempt_at, failed_since, reason, message)
     VALUES (:mirror, :tag, :digest, :pushed_at, :detected_at, 1,
@@ -142,6 +147,7 @@ class TagRecord(Session):
             "repository": await self.repository(*repository) if repository else ref.target_id,
             "blobs": [blob.digest for blob in outcome.placed],
             "sizes": [blob.size for blob in outcome.placed],
+            "lost": list(outcome.lost),
         }
         if arrived:
             await self.run(_ARRIVED, values)

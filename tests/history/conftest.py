@@ -15,9 +15,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flows.history import MirrorRow, Record, create_engine, upgrade
+from flows.history import MirrorRow, Record, create_engine
 from flows.history.embedded import Cluster
 from flows.history.engine import embedded_url
+from flows.history.migrate import upgrade
 
 MIRROR = MirrorRow(
     name="hagicode-aliyun",
@@ -34,7 +35,10 @@ _numbers = itertools.count()
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """An embedded PostgreSQL of this test session."""
     cluster = Cluster(tmp_path_factory.mktemp("record") / "postgres")
-    cluster.start()
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())  # nothing to keep
+        connection.execute("SELECT pg_reload_conf()")
     yield cluster
     cluster.stop()
 

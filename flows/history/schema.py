@@ -1,0 +1,47 @@
+"""Whether the record's schema is the one that this program needs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ProgrammingError
+
+from flows.history.engine import create_engine, describe, is_embedded, reachable
+from flows.history.errors import SchemaBehind
+
+HEAD = "0001"  # the newest migration; a test holds the two together
+
+
+def current(url: str) -> str | None:
+    """The revision that the database is at; None when it is empty. Raises DatabaseAway."""
+    engine = create_engine(url)
+    try:
+        with reachable(url), engine.connect() as connection:
+            row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
+        return str(row[0]) if row else None
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == "42P01":  # undefined_table
+            return None
+        raise
+    finally:
+        engine.dispose()
+
+
+def prepare(url: str) -> None:
+    """Make sure that the record can be used; takes 10 ms when it can.
+
+    The embedded database is migrated by itself. A server's is not: raises SchemaBehind with the
+    command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
+    """
+    revision = current(url)
+    if revision == HEAD:
+        return
+    from flows.history import migrate
+
+    migrate.refuse_newer(url, revision)
+    if not is_embedded(url):
+        state = f"at revision {revision}" if revision else "empty"
+        raise SchemaBehind(
+            f"the database {describe(url)} is {state}, this program needs {HEAD};"
+            " run `mirror migrate`"
+        )
+    migrate.upgrade(url)
