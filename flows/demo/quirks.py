@@ -16,6 +16,9 @@ USERNAME = "mirror"
 PASSWORD = "correct horse"  # noqa: S105 - of registries on the loopback
 ACCOUNT = {USERNAME: PASSWORD}
 
+# Distribution-spec v1.1 with every option on.
+SPECIFICATION = Behaviour()
+
 # Seen on Debian's docker-registry 2.8.2: tests/demo/test_distribution.py holds both to it.
 DISTRIBUTION_2_8 = Behaviour(
     name="distribution-2.8",
@@ -161,13 +164,17 @@ OTHER_STATUSES = Behaviour(name="other-statuses", patch_status=201, put_status=2
 # A source may still serve schema 1; the default refuses to take it.
 SCHEMA1 = Behaviour(name="schema1", refuses_schema1=False)
 
-TARGETS = (
-    Behaviour(),
-    DISTRIBUTION_2_8,
-    ALIYUN_PERSONAL,
-    ALIYUN_ENTERPRISE,
-    AZURE,
-    DOCKER_HUB,
-    HARBOR,
-    GHCR,
-)
+# By name, as the command line of serve.py knows them.
+NAMED = {
+    behaviour.name: behaviour
+    for behaviour in (
+        SPECIFICATION,
+        DISTRIBUTION_2_8,
+        ALIYUN_PERSONAL,
+        ALIYUN_ENTERPRISE,
+        AZURE,
+        DOCKER_HUB,
+        HARBOR,
+        GHCR,
+    )
+}

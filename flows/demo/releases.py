@@ -42,3 +42,11 @@ def release(
     return Release(
         version, names, attested(f"hagicode/{version}", sizes=sizes, artifacts=artifacts)
     )
+
+
+def past_releases(count: int, *, sizes: Sequence[int] = (2048, 4096)) -> list[Release]:
+    """`count` pre-releases, oldest first: 0.1.0-beta.1, ... each of which moved the floating tags.
+
+    Push them in this order, and the floating tags end up at the last one.
+    """
+    return [release(f"0.1.0-beta.{number}", sizes=sizes) for number in range(1, count + 1)]
