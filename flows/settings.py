@@ -17,7 +17,6 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -25,53 +24,15 @@ from pydantic import (
 )
 
 from flows.errors import ConfigError
+from flows.notify.options import ChannelSettings, channel_model, named
+from flows.notify.policy import AlertingSettings, alerting_model
 from flows.registry import InvalidReference, Reference
+from flows.units import Duration, Rate
+from flows.units import format_duration as format_duration
+from flows.units import parse_duration as parse_duration
 
 HUB = "docker.io"
 HUB_API = "https://hub.docker.com"
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)/s")
-_PREFIX = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
-
-
-def parse_duration(value: object) -> timedelta:
-    """`30m`, `1h30m`, `14d`, `90s` as a timedelta.
-
-    Raises ValueError for anything else, for zero and for numbers without a unit.
-    """
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if not match or not any(match.groups()):
-        raise ValueError(f"{value!r} is not a duration such as 30m, 1h30m or 14d")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if not duration:
-        raise ValueError("a duration must be longer than zero")
-    return duration
-
-
-def format_duration(duration: timedelta) -> str:
-    """The shortest form that parse_duration reads back: `1h30m`."""
-    seconds = int(duration.total_seconds())
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
-
-
-def parse_rate(value: object) -> int:
-    """`20Mbit/s` or `2.5MB/s` as bytes per second. Raises ValueError for anything else."""
-    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if not match:
-        raise ValueError(f"{value!r} is not a rate such as 20Mbit/s or 2.5MB/s")
-    number, prefix, unit = match.groups()
-    rate = int(float(number) * _PREFIX[prefix] / (8 if unit == "bit" else 1))
-    if rate < 1:
-        raise ValueError("a rate must be above zero")
-    return rate
 
 
 def _repository(value: str) -> str:
@@ -109,8 +70,6 @@ def _platform(value: str) -> str:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Rate = Annotated[int, BeforeValidator(parse_rate)]
 RepositoryName = Annotated[str, AfterValidator(_repository)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Semver = Annotated[str, AfterValidator(_semver)]
@@ -206,8 +165,21 @@ class Settings(Model):
     path: Path = Path("mirrors.yaml")
     registries: dict[str, RegistrySettings] = {}
     mirrors: dict[str, MirrorSettings]
-    alerts: tuple[dict[str, Any], ...] = ()
+    alerts: tuple[ChannelSettings, ...] = ()
+    alerting: AlertingSettings = AlertingSettings()
     retry: RetrySettings = RetrySettings()
+
+    @model_validator(mode="after")
+    def _channels(self) -> Settings:
+        named(self.alerts)
+        for number, entry in enumerate(self.alerts):
+            for name in entry.mirrors or ():
+                if name not in self.mirrors:
+                    known = ", ".join(sorted(self.mirrors))
+                    raise ValueError(
+                        f"alerts.{number}.mirrors: no mirror is named {name!r}; there are: {known}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _one_target_each(self) -> Settings:
@@ -338,7 +310,13 @@ def _allowed(location: tuple[str, ...]) -> str:
             model = TagPolicy
         case ("retry",):
             model = RetrySettings
-    return ", ".join(name for name in model.model_fields if name not in ("name", "path"))
+        case ("alerts", *below):
+            model = channel_model(below)
+        case ("alerting", *below):
+            model = alerting_model(below)
+    hidden = {Settings: "path", MirrorSettings: "name"}.get(model)
+    fields = model.model_fields.items()
+    return ", ".join(field.alias or name for name, field in fields if name != hidden)
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -177,3 +177,15 @@ def _numbered(kind: str) -> Iterator[str]:
     while True:
         yield f"{kind}-{number}"
         number += 1
+
+
+def channel_model(below: Sequence[str]) -> type[BaseModel]:
+    """The model at a place below `alerts:`, for the list of allowed keys in an error."""
+    models: dict[str, type[BaseModel]] = {
+        "dingtalk": DingTalkOptions,
+        "feishu": FeishuOptions,
+        "wecom": WeComOptions,
+        "email": EmailOptions,
+        "apprise": AppriseOptions,
+    }
+    return models.get(below[1], ChannelSettings) if len(below) > 1 else ChannelSettings
