@@ -1,0 +1,114 @@
+"""Credentials for registries: where they come from, and the Endpoint that carries them.
+
+For a repository the first of these that has one: mirrors.yaml's entry `host/repository`, its
+shorter prefixes, its entry `host` (each naming environment variables or a Prefect Secret block);
+REGISTRY_AUTH_FILE; docker's config.json with its helpers; podman's auth.json. None: anonymous.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flows.dockerconfig import AuthFile, auth_files
+from flows.errors import ConfigError
+from flows.registry import Credential, Endpoint
+from flows.settings import RegistrySettings, Settings
+
+SecretLoader = Callable[[str], str]
+"""Gives a Prefect Secret block's value by its name; blocks. Raises ConfigError."""
+
+
+def endpoint(settings: Settings, host: str, secrets: SecretLoader | None = None) -> Endpoint:
+    """How to reach a registry of mirrors.yaml, or one that it does not name, with credentials.
+
+    Nothing is read before the registry asks for a credential; each is then found once and kept
+    for the life of the endpoint, that is, for a run. `secrets` loads Prefect Secret blocks: only
+    flow modules know Prefect, so they hand it in.
+    """
+    return replace(anonymous(settings, host), credential=Credentials(settings, host, secrets))
+
+
+def anonymous(settings: Settings, host: str) -> Endpoint:
+    """The same registry as somebody without an account reaches it."""
+    entry = settings.registry(host)
+    return Endpoint(
+        host,
+        insecure=entry.insecure,
+        ca_file=_beside(settings.path, entry.ca_file),
+        hub_api=entry.hub_api or Endpoint(host).web_api,  # Docker Hub has one by default
+    )
+
+
+@dataclass(slots=True)
+class Credentials:
+    """Finds the credential of a repository of one registry. Safe to call from threads; blocks."""
+
+    settings: Settings
+    host: str
+    secrets: SecretLoader | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    files: tuple[AuthFile, ...] | None = None  # None: those of this user
+    _found: dict[str, Credential | None] = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def __call__(self, repository: str) -> Credential | None:
+        """The credential for that repository (a name without host), or None: anonymous.
+
+        Raises ConfigError naming registry, key and variable, block, file or helper at fault,
+        never a value.
+        """
+        with self._lock:
+            if repository not in self._found:
+                self._found[repository] = self._find(repository)
+            return self._found[repository]
+
+    def _find(self, repository: str) -> Credential | None:
+        for key, entry in self._entries(repository):
+            if entry.username_env or entry.username:
+                return self._configured(key, entry)
+        files = auth_files(self.environ) if self.files is None else self.files
+        for file in files:
+            if found := file.find(self.host, repository):
+                return found
+        return None
+
+    def _entries(self, repository: str) -> Iterator[tuple[str, RegistrySettings]]:
+        parts = [self.host, *(part for part in repository.split("/") if part)]
+        for count in range(len(parts), 0, -1):
+            key = "/".join(parts[:count])
+            if entry := self.settings.registries.get(key):
+                yield key, entry
+
+    def _configured(self, key: str, entry: RegistrySettings) -> Credential:
+        username = entry.username or self._variable(key, "username_env", entry.username_env or "")
+        if entry.password_env:
+            password = self._variable(key, "password_env", entry.password_env)
+            return Credential(username, password, f"{entry.password_env} from the environment")
+        block = entry.password_secret or ""
+        if self.secrets is None:
+            raise ConfigError(
+                f"registries.{key}.password_secret: Prefect's blocks cannot be read here;"
+                " name an environment variable with password_env instead"
+            )
+        return Credential(username, self.secrets(block), f"Prefect Secret block {block}")
+
+    def _variable(self, key: str, setting: str, name: str) -> str:
+        value = self.environ.get(name)
+        if not value:
+            raise ConfigError(
+                f"{self.settings.path}: registries.{key}.{setting}: the environment variable"
+                f" {name} is {'empty' if value == '' else 'not set'}; set it, or take the key out"
+            )
+        return value
+
+
+def _beside(config: Path, file: Path | None) -> Path | None:
+    """A path of mirrors.yaml: relative to the folder of that file where it exists there."""
+    if file is None or file.is_absolute():
+        return file
+    beside = config.parent / file
+    return beside if beside.exists() else file
