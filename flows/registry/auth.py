@@ -66,10 +66,11 @@ class Authenticator:
         self._wider: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens: dict[tuple[str, ...], _Token] = {}
         self._pending: dict[tuple[str, ...], asyncio.Task[_Token]] = {}
+        self._credentials: dict[str, Credential | None] = {}  # last used, by repository
 
     def origin(self, scopes: tuple[str, ...]) -> str | None:
-        """Where the credential for these scopes comes from; None for the anonymous user."""
-        credential = self._credential(scopes)
+        """Where the credential used for these scopes comes from; None where none was used."""
+        credential = self._credentials.get(_repository_of(scopes))
         return credential.origin if credential else None
 
     async def header(self, scopes: tuple[str, ...]) -> str | None:
@@ -81,7 +82,10 @@ class Authenticator:
         if challenge is None:
             return None
         if challenge.scheme == "basic":
-            credential = self._credential(scopes)
+            repository = _repository_of(scopes)
+            if repository not in self._credentials:
+                await self._credential(scopes)
+            credential = self._credentials[repository]
             return _basic(credential) if credential else None
         return f"Bearer {(await self._token(challenge, self._wider.get(scopes, scopes))).value}"
 
@@ -129,7 +133,7 @@ class Authenticator:
 
     async def _ask(self, challenge: Challenge, scopes: tuple[str, ...]) -> _Token:
         begun = self._clock()
-        request = self._token_request(challenge, scopes)
+        request = self._token_request(challenge, scopes, await self._credential(scopes))
         try:
             document = load_object(await self._fetch(request), "the token service's answer")
         except RegistryError as error:
@@ -148,9 +152,10 @@ class Authenticator:
         seconds = float(life) if good and life is not None else _DEFAULT_LIFE
         return _Token(value, begun + max(seconds - _MARGIN, seconds * 0.75))
 
-    def _token_request(self, challenge: Challenge, scopes: tuple[str, ...]) -> TokenRequest:
+    def _token_request(
+        self, challenge: Challenge, scopes: tuple[str, ...], credential: Credential | None
+    ) -> TokenRequest:
         endpoint, realm = self._endpoint, challenge.parameters["realm"]
-        credential = self._credential(scopes)
         parts = _split(realm, endpoint.host)
         if parts.scheme != "https" and not endpoint.insecure:
             raise UntrustedRealm(
@@ -186,8 +191,12 @@ class Authenticator:
             url, None, _basic(credential) if credential else None, repository, origin
         )
 
-    def _credential(self, scopes: tuple[str, ...]) -> Credential | None:
-        return self._endpoint.credential(_repository_of(scopes))
+    async def _credential(self, scopes: tuple[str, ...]) -> Credential | None:
+        """The credential for these scopes, asked in a thread: it may read files or run a helper."""
+        repository = _repository_of(scopes)
+        credential = await asyncio.to_thread(self._endpoint.credential, repository)
+        self._credentials[repository] = credential
+        return credential
 
 
 def _split(realm: str, host: str) -> SplitResult:

@@ -39,7 +39,7 @@ class Endpoint:
     ca_file: PEM of a private certificate authority, trusted beside the system's.
     hub_api: base address of Docker Hub's web API, where there is one.
     realm_hosts: further hosts that may see the credential as token services.
-    credential: the credential for a repository, asked anew for each token.
+    credential: the credential for a repository, asked in a thread, so it may block.
     """
 
     host: str
