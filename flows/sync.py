@@ -36,6 +36,7 @@ from flows.registry import Reference, RegistryError
 from flows.run import SHARED_UPLOADS, SyncRun
 from flows.session import image_rules, mirror_row, open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
+from flows.states import FellShort, outcome_of
 from flows.steps.blobs import BlobPlacer, Shared
 from flows.steps.copy import Copier
 from flows.steps.diff import diff
@@ -78,8 +79,8 @@ def _state(outcome: RunOutcome) -> State[RunOutcome]:
         return Completed(name="Partial", message=done, data=outcome)
     first = outcome.errors[0]
     if first.reason is Reason.LOCK:  # somebody else is at it: nothing to retry
-        return Cancelled(message=first.message, data=outcome)
-    return Failed(message=first.message, data=outcome)
+        return Cancelled(message=first.message, data=FellShort(first.message, outcome))
+    return Failed(message=first.message, data=FellShort(first.message, outcome))
 
 
 async def run_sync(
@@ -226,7 +227,8 @@ async def copy_task(run: SyncRun, change: Change) -> State[CopyOutcome]:
         raise RuntimeError("the copier is made before the first copy")
     outcome = await run.copier.copy(change)
     if outcome.failure is not None:
-        return Failed(message=outcome.failure.message, data=outcome)
+        message = outcome.failure.message
+        return Failed(message=message, data=FellShort(message, outcome))
     return Completed(message=f"{outcome.bytes_copied} bytes copied", data=outcome)
 
 
@@ -261,7 +263,7 @@ async def _copy_and_verify(run: SyncRun, change: Change) -> tuple[CopyOutcome, V
     started = utcnow()
     # Prefect's types lose the outcome on the way through return_state.
     state: State[Any] = await cast(Any, copy_task)(run, change, return_state=True)
-    outcome = state.data
+    outcome = outcome_of(state)
     if not isinstance(outcome, CopyOutcome):
         # A defect of ours in one tag: the others go on, this one is recorded by its kind.
         message = f"copy of {change.tag} broke off: {state.message}"

@@ -29,6 +29,7 @@ from flows.outcome import (
 from flows.registry import RegistryError
 from flows.session import mirror_row, open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
+from flows.states import FellShort, outcome_of
 from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
 from flows.steps.tags import TagRules
@@ -100,7 +101,8 @@ async def watch() -> State[Watched]:
 def _state(watched: Watched) -> State[Watched]:
     moved = f"moved: {', '.join(watched.moved)}" if watched.moved else "nothing moved"
     if watched.errors and len(watched.errors) == len(watched.looked):
-        return Failed(message=watched.errors[0].message, data=watched)
+        message = watched.errors[0].message
+        return Failed(message=message, data=FellShort(message, watched))
     short = watched.errors or any(o.status is not RunStatus.SUCCEEDED for o in watched.synced)
     return Completed(name="Partial" if short else None, message=moved, data=watched)
 
@@ -221,8 +223,9 @@ async def _start(moved: Sequence[str]) -> tuple[tuple[str, ...], tuple[RunOutcom
     )
     synced = []
     for state in states:
-        if not isinstance(state.data, RunOutcome):
+        outcome = outcome_of(state)
+        if not isinstance(outcome, RunOutcome):
             await state.aresult()
             raise RuntimeError(f"a sync ended as {state.name} without an outcome")
-        synced.append(state.data)
+        synced.append(outcome)
     return tuple(remote), tuple(synced)

@@ -69,6 +69,7 @@ async def _sync_all(
     names: tuple[str, ...], full: bool, dry_run: bool, meter: Meter, *, bar: bool
 ) -> list[RunOutcome]:
     from flows.run import SHARED_UPLOADS
+    from flows.states import outcome_of
     from flows.steps.blobs import Shared
     from flows.sync import sync
 
@@ -88,8 +89,9 @@ async def _sync_all(
                 trigger=Trigger.MANUAL.value,
                 return_state=True,
             )
-        if isinstance(state.data, RunOutcome):
-            return state.data
+        outcome = outcome_of(state)
+        if isinstance(outcome, RunOutcome):
+            return outcome
         # Prefect holds what the flow raised; it is told as any command's error.
         await state.aresult()
         raise RuntimeError(f"the sync of {name} ended as {state.name} without an outcome")

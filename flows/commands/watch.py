@@ -34,16 +34,18 @@ def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) 
 
 
 async def _watch(pace: timedelta, once: bool, as_json: bool) -> int:
+    from flows.states import outcome_of
     from flows.watch import Watched, watch
 
     while True:
         state: Any = await watch(return_state=True)
-        if not isinstance(state.data, Watched):
+        watched = outcome_of(state)
+        if not isinstance(watched, Watched):
             await state.aresult()
             raise RuntimeError(f"the watch ended as {state.name} without an outcome")
-        _show(state.data, as_json)
+        _show(watched, as_json)
         if once:
-            return 0 if _all_well(state.data) else 1
+            return 0 if _all_well(watched) else 1
         await asyncio.sleep(pace.total_seconds())
 
 
