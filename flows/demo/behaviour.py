@@ -72,6 +72,7 @@ class Behaviour:
     page_limit: int | None = None
     # manifests
     manifest_limit: int = 4 * MIB
+    manifest_algorithms: frozenset[str] = frozenset({"sha256", "sha512"})
     digest_on_head: bool = True
     checks_references: bool = True
     delete_tags: bool = True

@@ -39,7 +39,7 @@ async def put_manifest(call: Call) -> Answer:
     _check_accepted(call, document, media_type)
     if call.behaviour.checks_references:
         _check_references(call, document, media_type)
-    digest, tag = _names(call.reference, raw)
+    digest, tag = _names(call, raw)
     call.store.add_manifest(call.repository, StoredManifest(raw, media_type, digest), tag)
     location = call.location(f"/v2/{call.repository}/manifests/{digest}")
     headers = {"Location": location, "Docker-Content-Digest": digest}
@@ -76,10 +76,13 @@ def _accepted(header: str) -> frozenset[str]:
     return frozenset(part.partition(";")[0].strip() for part in header.split(","))
 
 
-def _names(reference: str, raw: bytes) -> tuple[str, str | None]:
+def _names(call: Call, raw: bytes) -> tuple[str, str | None]:
+    reference = call.reference
     if is_digest(reference):
         digest = checked(reference)
-        if digest_of(raw, digest.partition(":")[0]) != digest:
+        algorithm = digest.partition(":")[0]
+        known = algorithm in call.behaviour.manifest_algorithms
+        if not known or digest_of(raw, algorithm) != digest:
             raise RefusalError(
                 400, "DIGEST_INVALID", "provided digest did not match uploaded content"
             )

@@ -24,6 +24,7 @@ DISTRIBUTION_2_8 = Behaviour(
     name="distribution-2.8",
     honours_n=False,  # tags/list comes whole, whatever `n` and `last` say
     delete_tags=False,
+    manifest_algorithms=frozenset({"sha256"}),  # sha512 blobs it takes, manifests it does not
     single_post=False,  # POST ?digest= opens a session like any other
     resume=False,  # after a broken PATCH the session's state no longer fits: 404
     checks_content_range=False,
@@ -129,6 +130,7 @@ HARBOR = Behaviour(
         anonymous_pull=True,
     ),
     namespaces=frozenset({"library", "hagicode"}),
+    manifest_algorithms=frozenset({"sha256"}),
     single_post=False,
     resume=False,
     checks_content_range=False,

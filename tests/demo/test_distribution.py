@@ -15,6 +15,7 @@ import pytest
 
 from flows.demo.content import Image
 from flows.demo.images import single
+from flows.demo.oddities import sha512_blobs, sha512_manifests
 from flows.demo.push import plain_client, push
 from flows.demo.quirks import DISTRIBUTION_2_8
 from flows.demo.registry import DemoRegistry
@@ -119,3 +120,12 @@ async def test_there_are_no_referrers(url: str, repository: str) -> None:
         assert answer.status_code == 201
         assert "OCI-Subject" not in answer.headers
         assert (await client.get(f"{repository}/referrers/{IMAGE.digest}")).status_code == 404
+
+
+async def test_manifests_are_named_by_sha256_and_blobs_by_either(url: str) -> None:
+    name = f"sha512/{uuid.uuid4().hex[:8]}"
+    await push(url, name, "blobs", sha512_blobs("distribution"))
+    with pytest.raises(httpx.HTTPStatusError) as caught:
+        await push(url, name, "manifests", sha512_manifests("distribution"))
+    assert caught.value.response.status_code == 400
+    assert caught.value.response.json()["errors"][0]["code"] == "DIGEST_INVALID"

@@ -106,6 +106,8 @@ def docker_registry_process(
             "delete": {"enabled": delete},
         },
         "http": http,
+        # Without this, manifests with foreign layers are refused for their urls.
+        "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
     }
     if auth:
         (folder / "htpasswd").write_text(_HTPASSWD)
