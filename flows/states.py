@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from prefect.client.schemas.objects import State
-from prefect._result_records import ResultRecord
 
 
 class FellShort(Exception):
@@ -16,7 +15,7 @@ class FellShort(Exception):
         self.outcome = outcome
 
 
-def outcome_of(state: State[Any]) -> object:
-    """The outcome that a flow or task of this process ended with; None if it broke off."""
-    data = state.data.result if isinstance(state.data, ResultRecord) else state.data
-    return data.outcome if isinstance(data, FellShort) else data
+async def outcome_of(state: State[Any]) -> object:
+    """The outcome that a flow or task of this process ended with, or the error that ended it."""
+    result: object = await state.aresult(raise_on_failure=False)
+    return result.outcome if isinstance(result, FellShort) else result

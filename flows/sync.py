@@ -263,7 +263,7 @@ async def _copy_and_verify(run: SyncRun, change: Change) -> tuple[CopyOutcome, V
     started = utcnow()
     # Prefect's types lose the outcome on the way through return_state.
     state: State[Any] = await cast(Any, copy_task)(run, change, return_state=True)
-    outcome = outcome_of(state)
+    outcome = await outcome_of(state)
     if not isinstance(outcome, CopyOutcome):
         # A defect of ours in one tag: the others go on, this one is recorded by its kind.
         message = f"copy of {change.tag} broke off: {state.message}"

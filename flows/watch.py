@@ -223,7 +223,7 @@ async def _start(moved: Sequence[str]) -> tuple[tuple[str, ...], tuple[RunOutcom
     )
     synced = []
     for state in states:
-        outcome = outcome_of(state)
+        outcome = await outcome_of(state)
         if not isinstance(outcome, RunOutcome):
             await state.aresult()
             raise RuntimeError(f"a sync ended as {state.name} without an outcome")

@@ -89,7 +89,7 @@ async def _sync_all(
                 trigger=Trigger.MANUAL.value,
                 return_state=True,
             )
-        outcome = outcome_of(state)
+        outcome = await outcome_of(state)
         if isinstance(outcome, RunOutcome):
             return outcome
         # Prefect holds what the flow raised; it is told as any command's error.

@@ -39,7 +39,7 @@ async def _watch(pace: timedelta, once: bool, as_json: bool) -> int:
 
     while True:
         state: Any = await watch(return_state=True)
-        watched = outcome_of(state)
+        watched = await outcome_of(state)
         if not isinstance(watched, Watched):
             await state.aresult()
             raise RuntimeError(f"the watch ended as {state.name} without an outcome")
