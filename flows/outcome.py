@@ -154,6 +154,7 @@ class KnownTag:
     attempts: int = 0  # failed attempts at source_digest since it was detected
     next_attempt_at: datetime | None = None
     gone_at: datetime | None = None
+    suspect: ChangeKind | None = None  # missing or drifted, as an audit saw it; not yet repaired
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from flows.history.lock import TargetLock
 from flows.history.record import Record
 from flows.history.rows import (
     AuditOutcome,
+    AuditWritten,
     Finding,
     MirrorRow,
     ProbePull,
@@ -46,6 +47,7 @@ from flows.history.schema import prepare
 
 __all__ = [
     "AuditOutcome",
+    "AuditWritten",
     "BadDatabaseUrl",
     "DatabaseAway",
     "EmbeddedFailed",

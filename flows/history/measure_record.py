@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from flows.history.rows import AuditOutcome, ProbePull, PullCounted, WatchLook, new_id
+from flows.history.rows import AuditOutcome, AuditWritten, ProbePull, PullCounted, WatchLook, new_id
 from flows.history.session import Session
 from flows.outcome import Quota, utcnow
 
@@ -42,11 +42,23 @@ _AUDIT = sa.text("""
                                blobs_hashed, bytes_hashed, requests, reason, message)
         VALUES (:id, :mirror, :started_at, :ended_at, :deep, :tags, :checked,
                 :hashed, :bytes, :requests, :reason, :message)
+    ), found AS (
+        SELECT * FROM unnest(
+            CAST(:found_tags AS text[]), CAST(:kinds AS text[]), CAST(:digests AS text[]),
+            CAST(:messages AS text[]), CAST(:repairs AS text[])
+        ) AS finding (tag, kind, digest, message, repair)
+    ), findings AS (
+        INSERT INTO audit_finding (audit_id, tag, kind, digest, message)
+        SELECT :id, tag, kind, digest, message FROM found
+    ), blobs AS (
+        DELETE FROM blob_presence
+        WHERE repository_id = :target AND digest IN (SELECT digest FROM found WHERE repair <> '')
     )
-    INSERT INTO audit_finding (audit_id, tag, kind, digest, message)
-    SELECT :id, finding.*
-    FROM unnest(CAST(:found_tags AS text[]), CAST(:kinds AS text[]), CAST(:digests AS text[]),
-                CAST(:messages AS text[])) AS finding
+    UPDATE tag_state SET suspect = wrong.repair
+    FROM (SELECT tag, max(repair) AS repair FROM found WHERE repair <> '' GROUP BY tag) AS wrong
+    WHERE mirror_id = :mirror AND tag_state.tag = wrong.tag AND copied_digest IS NOT NULL
+      AND (available_at IS NULL OR available_at < :started_at)
+    RETURNING tag_state.tag
 """)
 _ABILITIES = sa.text("SELECT abilities FROM registry_ability WHERE repository_id = :repository")
 _SAVE_ABILITIES = sa.text("""
@@ -124,13 +136,18 @@ class MeasureRecord(Session):
         }
         await self.run(_PULLS, values)
 
-    async def add_audit(self, outcome: AuditOutcome) -> str:
-        """Write an audit and what it found. Gives its id."""
+    async def add_audit(self, outcome: AuditOutcome) -> AuditWritten:
+        """Write an audit and what it found, and hand over what the next sync has to repair.
+
+        A tag that was copied again since the audit began is not handed over.
+        """
         audit: UUID = new_id()
+        mirror = await self.mirror(outcome.mirror)
         failure, found = outcome.failure, outcome.findings
         values = {
             "id": audit,
-            "mirror": (await self.mirror(outcome.mirror)).id,
+            "mirror": mirror.id,
+            "target": mirror.target_id,
             "started_at": outcome.started_at,
             "ended_at": outcome.ended_at,
             "deep": outcome.deep,
@@ -145,9 +162,10 @@ class MeasureRecord(Session):
             "kinds": [finding.kind for finding in found],
             "digests": [finding.digest for finding in found],
             "messages": [finding.message for finding in found],
+            "repairs": [finding.repair or "" for finding in found],
         }
-        await self.run(_AUDIT, values)
-        return str(audit)
+        rows = await self.rows(_AUDIT, values)
+        return AuditWritten(str(audit), tuple(sorted(row.tag for row in rows)))
 
     async def abilities(self, registry: str, repository: str) -> dict[str, Any]:
         """What the registry was seen to do for this repository; empty when nothing is known."""

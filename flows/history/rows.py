@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from flows.outcome import Change, Reason, TagFailure
+from flows.outcome import Change, ChangeKind, Reason, TagFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class Finding:
     kind: str
     message: str
     digest: str | None = None
+    repair: ChangeKind | None = None  # missing or drifted: what a sync has to put right
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,14 @@ class AuditOutcome:
     requests: int = 0
     findings: tuple[Finding, ...] = ()
     failure: TagFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditWritten:
+    """An audit as the record has it: its id, and the tags that the next sync will repair."""
+
+    audit_id: str
+    handed_over: tuple[str, ...]
 
 
 def delay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from flows.history.lock import KEY
 from flows.history.rows import new_id
 from flows.history.session import Session
 from flows.outcome import (
+    ChangeKind,
     Discovery,
     KnownTag,
     Plan,
@@ -28,7 +30,7 @@ _BEGIN = sa.text("""
 """)
 _KNOWN = sa.text("""
     SELECT tag, source_digest, copied_digest, target_digest, pushed_at, detected_at, attempts,
-           next_attempt_at, gone_at
+           next_attempt_at, gone_at, suspect
     FROM tag_state WHERE mirror_id = :mirror
 """)
 _SEEN = sa.text("""
@@ -175,6 +177,9 @@ class RunRecord(Session):
         ref = await self.mirror(mirror)
         rows = await self.rows(_KNOWN, {"mirror": ref.id})
         known = {row[0]: KnownTag(*row) for row in rows}
+        for row in rows:
+            if row.suspect is not None:
+                known[row.tag] = replace(known[row.tag], suspect=ChangeKind(row.suspect))
         self.known[mirror] = known
         return dict(known)
 

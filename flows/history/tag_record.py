@@ -46,8 +46,13 @@ _LOST = """
       AND digest <> ALL(CAST(:blobs AS text[]))
 """
 _STARTED = sa.text(_RECORD)
+_REPAIRED = """
+    UPDATE audit_finding SET repaired_at = :available_at FROM audit_run audit
+    WHERE repaired_at IS NULL AND audit_finding.tag = :tag
+      AND audit.id = audit_id AND audit.mirror_id = :mirror
+"""
 _ARRIVED = sa.text(f"""
-    WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST})
+    WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST}), repaired AS ({_REPAIRED})
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, copied_digest, target_digest,
                                     pushed_at, detected_at, available_at)
     VALUES (:mirror, :tag, :digest, :digest, :target_digest, :pushed_at, :detected_at,
@@ -55,7 +60,7 @@ _ARRIVED = sa.text(f"""
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         copied_digest = excluded.copied_digest, target_digest = excluded.target_digest,
         available_at = excluded.available_at, attempts = 0, next_attempt_at = NULL,
-        failed_since = NULL, reason = NULL, message = NULL, held = false
+        failed_since = NULL, reason = NULL, message = NULL, held = false, suspect = NULL
 """)  # noqa: S608 - constants
 _FAILED = sa.text(f"""
     WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST})

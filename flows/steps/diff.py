@@ -36,7 +36,7 @@ def diff(
             held.append(change)
         elif not retry_now and _not_due(known.get(tag.name), tag.digest, now):
             deferred[tag.name] = tag.digest
-        elif _target_has(change, discovery):
+        elif _target_has(change, discovery) and not _is_suspect(known.get(tag.name)):
             adopted.append(change)
         else:
             changes[tag.name] = change
@@ -64,7 +64,7 @@ def _with_outstanding(discovery: Discovery, known: Mapping[str, KnownTag]) -> li
             if name not in seen
             and state.gone_at is None
             and state.source_digest is not None
-            and state.copied_digest != state.source_digest
+            and (state.copied_digest != state.source_digest or state.suspect is not None)
         ]
     return tags
 
@@ -80,10 +80,14 @@ def _change(
     observed = discovery.target.get(target_tag) if discovery.target is not None else None
     copied = state.copied_digest if state else None
     expected = state.target_digest if state else None
+    suspect = state.suspect if state else None
     if copied == tag.digest:
-        if discovery.target is None or observed == expected:
+        if discovery.target is not None and observed != expected:
+            kind = ChangeKind.MISSING if observed is None else ChangeKind.DRIFTED
+        elif suspect is not None:
+            kind = suspect
+        else:
             return None
-        kind = ChangeKind.MISSING if observed is None else ChangeKind.DRIFTED
     elif copied is None:
         kind = ChangeKind.NEW
     else:
@@ -103,6 +107,11 @@ def _change(
         previous_digest=observed if discovery.target is not None else expected,
         attempt=(state.attempts if state and same else 0) + 1,
     )
+
+
+def _is_suspect(state: KnownTag | None) -> bool:
+    """True if an audit found that not all is there below the tag, whatever its digest."""
+    return state is not None and state.suspect is not None
 
 
 def _not_due(state: KnownTag | None, digest: str, now: datetime) -> bool:

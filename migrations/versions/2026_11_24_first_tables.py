@@ -433,9 +433,16 @@ def upgrade() -> None:
             nullable=True,
             comment="When the source ceased to list it.",
         ),
+        sa.Column(
+            "suspect",
+            sa.Text(),
+            nullable=True,
+            comment="What an audit found at the target, until a sync has repaired it.",
+        ),
         sa.ForeignKeyConstraint(
             ["mirror_id"], ["mirror.id"], name=op.f("fk_tag_state_mirror_id_mirror")
         ),
+        sa.CheckConstraint("suspect IN ('missing', 'drifted')", name=op.f("ck_tag_state_suspect")),
         sa.PrimaryKeyConstraint("mirror_id", "tag", name=op.f("pk_tag_state")),
     )
     op.create_index(
@@ -500,7 +507,7 @@ def upgrade() -> None:
             comment="When a later sync verified the tag again.",
         ),
         sa.CheckConstraint(
-            "kind IN ('missing_tag', 'wrong_digest', 'missing_manifest', 'missing_blob', 'wrong_size', 'wrong_content', 'extra_tag', 'unreadable')",
+            "kind IN ('behind', 'missing_tag', 'wrong_digest', 'missing_manifest', 'missing_blob', 'wrong_size', 'wrong_content', 'extra_tag', 'unreadable')",
             name=op.f("ck_audit_finding_kind"),
         ),
         sa.ForeignKeyConstraint(
@@ -512,6 +519,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_finding")),
     )
     op.create_index(op.f("ix_audit_finding_audit_id"), "audit_finding", ["audit_id"], unique=False)
+    op.create_index(
+        "ix_audit_finding_open",
+        "audit_finding",
+        ["tag"],
+        unique=False,
+        postgresql_where=sa.text("repaired_at IS NULL"),
+    )
     op.create_table(
         "tag_sync",
         sa.Column("run_id", sa.Uuid(), nullable=False),

@@ -142,3 +142,21 @@ def test_an_excluded_tag_is_not_gone() -> None:
         tags=(), complete=True, via="tags_list", listed=frozenset({"still-there"})
     )
     assert not plan(discovery, known("still-there", A)).gone
+
+
+def test_what_an_audit_found_is_repaired_by_the_next_incremental_sync_too() -> None:
+    result = plan(
+        seen(("1", A), ("2", B), complete=False),
+        known("1", A, suspect=ChangeKind.MISSING),
+        known("2", B),
+        known("3", C, suspect=ChangeKind.DRIFTED),
+    )
+    assert kinds(result) == {"1": ChangeKind.MISSING, "3": ChangeKind.DRIFTED}
+    assert all(change.pushed_at is None for change in result.changes)
+
+
+def test_a_suspect_tag_is_copied_again_though_its_digest_at_the_target_is_right() -> None:
+    tag = known("1", A, suspect=ChangeKind.MISSING)
+    result = plan(seen(("1", A), target={"1": A}), tag)
+    assert kinds(result) == {"1": ChangeKind.MISSING}
+    assert result.adopted == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flows.history.models.base import Base, Bytes, Count, MirrorId, one_of
@@ -93,9 +93,11 @@ class AuditFinding(Base):
     __tablename__ = "audit_finding"
     __table_args__ = (
         Index(None, "audit_id"),
+        Index("ix_audit_finding_open", "tag", postgresql_where=text("repaired_at IS NULL")),
         one_of(
             "kind",
             (
+                "behind",
                 "missing_tag",
                 "wrong_digest",
                 "missing_manifest",

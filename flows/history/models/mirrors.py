@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flows.history.models.base import Base, MirrorId
+from flows.history.models.base import Base, MirrorId, one_of
 
 
 class Repository(Base):
@@ -61,6 +61,7 @@ class TagState(Base):
 
     __tablename__ = "tag_state"
     __table_args__ = (
+        one_of("suspect", ("missing", "drifted")),
         Index(
             "ix_tag_state_behind",
             "mirror_id",
@@ -99,6 +100,9 @@ class TagState(Base):
         server_default="false", comment="Immutable and moved at the source: left as it was."
     )
     gone_at: Mapped[datetime | None] = mapped_column(comment="When the source ceased to list it.")
+    suspect: Mapped[str | None] = mapped_column(
+        comment="What an audit found at the target, until a sync has repaired it."
+    )
 
 
 class BlobPresence(Base):

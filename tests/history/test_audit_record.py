@@ -1,0 +1,109 @@
+"""What an audit found is written, handed to the next sync, and closed when that has repaired it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import sqlalchemy as sa
+
+from flows.history import AuditOutcome, AuditWritten, Finding, Record
+from flows.outcome import ChangeKind, Reason, TagFailure, Trigger
+from tests.history.conftest import MIRROR
+from tests.history.values import MINUTE, NOON, change, copied, digest, seen
+
+NAME = MIRROR.name
+LOST = Finding("1.0", "missing_blob", "it is gone", digest(7), ChangeKind.MISSING)
+REPOSITORY = ("registry.example.com", "hagicode/hagicode")
+
+
+@pytest.fixture
+async def synced(record: Record) -> Record:
+    """A record in which a sync has brought over 1.0 and 2.0 at noon."""
+    run = await record.begin_run(NAME, Trigger.SCHEDULE, full=True)
+    for number, tag in ((1, "1.0"), (2, "2.0")):
+        moved = change(tag, number)
+        await record.tag_ended(run, NAME, copied(moved), seen(moved))
+    return record
+
+
+async def audited(
+    record: Record,
+    findings: Sequence[Finding],
+    failure: TagFailure | None = None,
+    minutes: int = 10,
+) -> AuditWritten:
+    begun = NOON + minutes * MINUTE
+    return await record.add_audit(
+        AuditOutcome(
+            NAME,
+            begun,
+            begun + MINUTE,
+            deep=False,
+            tags=2,
+            findings=tuple(findings),
+            failure=failure,
+        )
+    )
+
+
+def rows(engine: sa.Engine, query: str) -> list[tuple[object, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+async def test_a_finding_is_handed_over_and_its_blob_forgotten(
+    synced: Record, engine: sa.Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO blob_presence (repository_id, digest, size)"
+                " SELECT target_id, :digest, 9 FROM mirror"
+            ),
+            {"digest": LOST.digest},
+        )
+    written = await audited(synced, [LOST, Finding("2.0", "behind", "moved on", digest(3))])
+    assert written.handed_over == ("1.0",)
+    known = await synced.known_tags(NAME)
+    assert known["1.0"].suspect is ChangeKind.MISSING
+    assert known["2.0"].suspect is None
+    assert LOST.digest not in await synced.holdings(*REPOSITORY)
+    assert rows(engine, "SELECT tag, kind, repaired_at FROM audit_finding ORDER BY tag") == [
+        ("1.0", "missing_blob", None),
+        ("2.0", "behind", None),
+    ]
+
+
+async def test_a_sync_that_verifies_the_tag_closes_what_was_found(
+    synced: Record, engine: sa.Engine
+) -> None:
+    await audited(synced, [LOST])
+    run = await synced.begin_run(NAME, Trigger.WATCH, full=False)
+    again = change("1.0", 1, kind=ChangeKind.MISSING)
+    at = NOON + 20 * MINUTE
+    await synced.tag_ended(run, NAME, copied(again), seen(again, at))
+    assert (await synced.known_tags(NAME))["1.0"].suspect is None
+    assert rows(engine, "SELECT repaired_at FROM audit_finding") == [(at,)]
+
+
+async def test_a_tag_copied_again_while_the_audit_ran_is_not_handed_over(synced: Record) -> None:
+    written = await audited(synced, [LOST], minutes=-10)
+    assert written.handed_over == ()
+    assert (await synced.known_tags(NAME))["1.0"].suspect is None
+
+
+async def test_a_tag_with_several_faults_is_handed_over_once(
+    synced: Record,
+) -> None:
+    drifted = Finding("1.0", "wrong_size", "too short", digest(8), ChangeKind.DRIFTED)
+    written = await audited(synced, [LOST, drifted, LOST])
+    assert written.handed_over == ("1.0",)
+    assert (await synced.known_tags(NAME))["1.0"].suspect is ChangeKind.MISSING
+
+
+async def test_an_audit_that_could_not_be_finished_says_why(
+    synced: Record, engine: sa.Engine
+) -> None:
+    await audited(synced, [], TagFailure(None, Reason.NETWORK, "no connection"))
+    assert rows(engine, "SELECT reason, message FROM audit_run") == [("network", "no connection")]
