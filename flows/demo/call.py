@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from multidict import CIMultiDictProxy
+
 from flows.demo.answers import RefusalError
 from flows.demo.behaviour import Behaviour
 from flows.demo.store import RepositoryStore, Store
@@ -24,13 +26,19 @@ class Call:
     repository: str
     reference: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     store: Store
     behaviour: Behaviour
     origin: str
     cdn: str | None
     may_pull: Callable[[str], bool]
     body: Callable[[], AsyncIterator[bytes]]
+
+    @property
+    def accepts(self) -> frozenset[str]:
+        """The media types of Accept, which may be one header or several."""
+        parts = ",".join(self.headers.getall("Accept", [])).split(",")
+        return frozenset(part.partition(";")[0].strip() for part in parts)
 
     @property
     def held(self) -> RepositoryStore:

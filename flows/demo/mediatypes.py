@@ -23,6 +23,7 @@ COSIGN_SIGNATURE = "application/vnd.dev.cosign.simplesigning.v1+json"
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = INDEXES | {OCI_MANIFEST, DOCKER_MANIFEST}
 SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
+ACCEPT = ", ".join(sorted(MANIFESTS | SCHEMA1))  # what a reader of everything sends
 
 
 def is_foreign(media_type: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from flows.demo import mediatypes
 from flows.demo.content import Content, Image
 
 AT_ONCE = 8
@@ -63,7 +64,7 @@ async def delete_tag(base_url: str, repository: str, tag: str) -> None:
     """Delete what a tag points at, by digest: the way that every registry knows."""
     async with plain_client() as client:
         url = f"{base_url}/v2/{repository}/manifests"
-        head = await client.head(f"{url}/{tag}", headers={"Accept": "*/*"})
+        head = await client.head(f"{url}/{tag}", headers={"Accept": mediatypes.ACCEPT})
         head.raise_for_status()
         answer = await client.delete(f"{url}/{head.headers['Docker-Content-Digest']}")
         answer.raise_for_status()

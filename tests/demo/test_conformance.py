@@ -108,6 +108,14 @@ TABLE = (
         "MANIFEST_UNKNOWN",
         headers={"Accept": mediatypes.DOCKER_LIST},
     ),
+    Row(
+        "an OCI index is not found by who accepts */*",
+        "GET",
+        "manifests/oci",
+        404,
+        "MANIFEST_UNKNOWN",
+        headers={"Accept": "*/*"},
+    ),
     Row("a tag that is not there", "GET", "manifests/none", 404, "MANIFEST_UNKNOWN"),
     Row("HEAD of a tag that is not there", "HEAD", "manifests/none", 404),
     Row("a digest that is not there", "GET", f"manifests/{ABSENT}", 404, "MANIFEST_UNKNOWN"),
@@ -248,6 +256,14 @@ async def test_both_answer_alike(row: Row, url: str, shared: str) -> None:
         assert answer.json()["errors"][0]["code"] == row.code
     if row.body is not None:
         assert answer.content == row.body
+
+
+async def test_both_read_several_accept_headers(url: str, repository: str) -> None:
+    accepts = [("Accept", kind) for kind in (mediatypes.DOCKER_LIST, mediatypes.OCI_INDEX)]
+    async with plain_client() as client:
+        for headers in (accepts, accepts[::-1]):
+            answer = await client.get(f"{url}/v2/{repository}/manifests/oci", headers=headers)
+            assert answer.content == IMAGE.root.raw
 
 
 async def test_both_list_all_tags(url: str, repository: str) -> None:

@@ -9,8 +9,11 @@ from typing import Protocol
 
 import pytest
 
+from flows.demo.content import Content, Image, index
+from flows.demo.images import BOTH, over, single
 from flows.demo.registry import DemoRegistry
 from tests.support.registry_process import DockerRegistry, docker_registry_process
+from tests.support.rootfs import root_filesystem_layer
 
 
 class StartDockerRegistry(Protocol):
@@ -61,3 +64,20 @@ async def demo_registry() -> AsyncIterator[DemoRegistry]:
     """A registry in memory that behaves as the specification says."""
     async with DemoRegistry() as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def root_filesystem() -> Content:
+    """A layer of some 20 MB with a real root file system."""
+    return root_filesystem_layer()
+
+
+@pytest.fixture(scope="session")
+def root_filesystem_image(root_filesystem: Content) -> Image:
+    """An OCI index whose two images share the real root file system as their first layer."""
+    images = [single("root", platform, shared=[root_filesystem]) for platform in BOTH]
+    entries = [
+        image.root.descriptor(platform=platform)
+        for image, platform in zip(images, BOTH, strict=True)
+    ]
+    return over(index(entries), images)

@@ -17,8 +17,6 @@ import httpx
 from flows.demo import mediatypes
 from flows.demo.push import plain_client
 
-ACCEPT = ", ".join(sorted(mediatypes.MANIFESTS | mediatypes.SCHEMA1))
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -106,7 +104,7 @@ class _Reader:
 
     async def read_manifest(self, reference: str, *, tag: str | None = None) -> None:
         answer = await self._client.get(
-            f"{self._url}/manifests/{reference}", headers={"Accept": ACCEPT}
+            f"{self._url}/manifests/{reference}", headers={"Accept": mediatypes.ACCEPT}
         )
         if answer.status_code == 404:
             self._missing.add(reference)
