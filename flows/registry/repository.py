@@ -6,7 +6,7 @@ Blobs: what is short is here; their bodies are downloads.py, uploads.py and copy
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -211,7 +211,7 @@ class Repository:
         await cancel_session(self, answer)
         return False
 
-    def read_blob(self, descriptor: Descriptor, start: int = 0) -> AsyncIterator[bytes]:
+    def read_blob(self, descriptor: Descriptor, start: int = 0) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from `start`, in pieces of any size; broken connections resumed.
 
         Raises DigestMismatch when the size is another or, read from 0, the digest; BlobUnknown.

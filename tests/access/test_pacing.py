@@ -1,0 +1,52 @@
+"""An audit sends no more requests a second than it was told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from flows.steps.pacing import Pace, PacedTransport
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+async def test_turns_come_one_interval_after_another() -> None:
+    clock = Clock()
+    pace = Pace(4, clock=clock, sleep=clock.sleep)
+    times = []
+    for _ in range(5):
+        await pace.turn()
+        times.append(clock.now)
+    assert times == [100.0, 100.25, 100.5, 100.75, 101.0]
+
+
+async def test_idle_time_is_not_saved_up_for_a_burst() -> None:
+    clock = Clock()
+    pace = Pace(1, clock=clock, sleep=clock.sleep)
+    await pace.turn()
+    clock.now += 60
+    times = []
+    for _ in range(3):
+        await pace.turn()
+        times.append(clock.now)
+    assert times == [160.0, 161.0, 162.0]
+
+
+async def test_every_request_of_a_transport_waits_for_its_turn() -> None:
+    began = asyncio.get_running_loop().time()
+    inner = httpx.MockTransport(lambda request: httpx.Response(200))
+    async with httpx.AsyncClient(transport=PacedTransport(inner, Pace(50))) as client:
+        await asyncio.gather(*(client.get("http://registry.example.com") for _ in range(11)))
+    assert asyncio.get_running_loop().time() - began >= 10 / 50
