@@ -14,16 +14,14 @@ class Abilities:
 
     mount: it mounts blobs across its repositories. single_post: it takes a blob with one POST.
     chunk_bytes: uploads come in chunks of this many bytes. resumable: a broken upload goes on.
-    line_bytes: a connection to it breaks after about this many bytes. ranges: blobs by Range.
-    referrers: the referrers API. artifacts: manifests with a config that is no image's.
-    delete: manifests may be deleted.
+    ranges: blobs by Range. referrers: the referrers API. artifacts: manifests with a config that
+    is no image's. delete: manifests may be deleted.
     """
 
     mount: bool | None = None
     single_post: bool | None = None
     chunk_bytes: int | None = None
     resumable: bool | None = None
-    line_bytes: int | None = None
     ranges: bool | None = None
     referrers: bool | None = None
     artifacts: bool | None = None
@@ -60,7 +58,6 @@ class Abilities:
             value = remembered.get(name)
             if isinstance(value, bool):
                 setattr(self, name, value)
-        for name in ("chunk_bytes", "line_bytes"):
-            value = remembered.get(name)
-            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                setattr(self, name, value)
+        chunk = remembered.get("chunk_bytes")
+        if isinstance(chunk, int) and not isinstance(chunk, bool) and chunk > 0:
+            self.chunk_bytes = chunk

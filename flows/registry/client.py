@@ -23,7 +23,8 @@ from flows.registry.errors import (
     Throttled,
     TimedOut,
 )
-from flows.registry.limits import Concurrency, Lane
+from flows.registry.limits import Concurrency, Lane, Window
+from flows.registry.lines import Line
 from flows.registry.quirks import Quirks, quirks_of
 from flows.registry.retries import Clockwork, RetryPolicy
 from flows.registry.transport import Wire
@@ -104,6 +105,8 @@ class Client:
         self.calls = Lane(bounds.requests, bounds.most_requests, bounds.least)
         self.downloads = Lane(bounds.transfers, bounds.transfers, bounds.least)
         self.uploads = Lane(bounds.transfers, bounds.transfers, bounds.least)
+        self.window = Window(bounds.window)
+        self.line = Line()
         self._wire = Wire(transport, endpoint.ca_file)
         self._http = httpx.AsyncClient(
             transport=self._wire,

@@ -161,8 +161,7 @@ class _Streaming:
         upload, abilities = self._upload, self._registry.abilities
         while upload.offset < size:
             await self._feed.go_to(upload.offset)
-            chunk = abilities.chunk_bytes
-            line = abilities.line_bytes
+            chunk, line = abilities.chunk_bytes, self._registry.line.piece
             if chunk or line:
                 chunk = max(min(chunk or size, line or size), upload.least_chunk)
             length = min(chunk or size, size - upload.offset)
@@ -222,7 +221,7 @@ class _Streaming:
             # The registry cannot go on after a break, so the next upload must not be broken:
             # pieces well under what this connection carried, each over a connection of its own.
             self._registry.abilities.resumable = False
-            self._registry.abilities.line_bytes = max(_LEAST_LINE, broke_after // 2)
+            self._registry.line.broke(broke_after, costly=True)
 
     async def _drop(self) -> None:
         upload, self._upload = self._upload, None

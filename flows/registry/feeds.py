@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
-from flows.registry.downloads import mismatch, read_range
+from flows.registry.downloads import BlobSource, mismatch
 from flows.registry.errors import RegistryError
+from flows.registry.ranges import read_fast
 
 if TYPE_CHECKING:
     from flows.registry.repository import Repository
 
-_KEPT: Final = 2 << 20  # bytes kept to be sent once more after a broken connection
+_KEPT: Final = 1 << 20  # bytes kept to be sent once more after a broken connection
 
 
 class Feed:
@@ -91,7 +92,7 @@ class Feed:
     async def _read(self) -> bytes:
         if self._pieces is None:
             start, end = self._read_to, self._descriptor.size
-            self._pieces = read_range(self._source, self._descriptor, start, end)
+            self._pieces = read_fast(BlobSource(self._source, self._descriptor), start, end)
         try:
             piece = await anext(self._pieces)
         except RegistryError as error:

@@ -15,13 +15,33 @@ class Concurrency:
     """Bounds, per registry. Requests that carry no blob, and blob transfers, count apart.
 
     requests: at once at the start; most_requests, least: what adapting may make of it.
-    transfers: blob bodies at once, in each direction.
+    transfers: blob bodies at once, in each direction. window: bytes that may lie fetched ahead of
+    their readers, for all blobs of the registry together.
     """
 
     requests: int = 64
     most_requests: int = 128
     least: int = 2
     transfers: int = 24
+    window: int = 24 << 20
+
+
+class Window:
+    """Bytes that may be held at once."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+
+    def take(self, size: int, *, must: bool) -> bool:
+        """Take room for `size` bytes; False when there is none. must: take it all the same."""
+        if size > self._free and not must:
+            return False
+        self._free -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """The bytes are gone."""
+        self._free += size
 
 
 class Lane:
@@ -48,6 +68,11 @@ class Lane:
     def free(self) -> int:
         """How many more could begin at once."""
         return 0 if self._waiting else max(0, self.width - self._busy)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return bool(self._waiting)
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:

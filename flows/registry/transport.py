@@ -8,6 +8,7 @@ that broke is no timeout.
 from __future__ import annotations
 
 import functools
+import socket
 import ssl
 import urllib.request
 from base64 import b64encode
@@ -22,7 +23,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream
 
-READ_BYTES: Final = 1 << 20  # what a connection buffers before the sender is slowed down
+READ_BYTES: Final = 512 << 10  # a connection buffers twice this before the sender is slowed down
+_UNSENT_BYTES: Final = 256 << 10  # what the kernel holds of a body beyond what is on the line
 _KEEP_ALIVE: Final = 45.0  # seconds, under the 60 of most load balancers
 FRESH: Final = "fresh_connection"  # request extension: a new connection, closed afterwards
 
@@ -91,8 +93,14 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._response.content.iter_any():
-                yield piece
+            content = self._response.content
+            while True:
+                # As they lie in the buffer: joining them would copy every byte once more.
+                piece, _ = await content.readchunk()
+                if piece:
+                    yield piece
+                elif content.at_eof():
+                    return
         except _BROKEN as error:
             raise _told(error, self._request) from error
 
@@ -109,6 +117,7 @@ def _session(fresh: bool, ca_file: Path | None) -> aiohttp.ClientSession:
         limit=0,  # how many at once is the client's business (limits.py)
         force_close=fresh,
         ssl=_trust(ca_file),
+        socket_factory=_socket,
         keepalive_timeout=None if fresh else _KEEP_ALIVE,
     )
     return aiohttp.ClientSession(
@@ -118,6 +127,18 @@ def _session(fresh: bool, ca_file: Path | None) -> aiohttp.ClientSession:
         max_field_size=64 << 10,  # signed CDN addresses and tokens are long
         max_line_size=64 << 10,
     )
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket whose buffer does not hide how far a body has come.
+
+    Megabytes that wait in the kernel are lost with the connection and have to be sent again.
+    """
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+    return made
 
 
 @functools.lru_cache(maxsize=16)
