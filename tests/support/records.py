@@ -1,7 +1,6 @@
 """A real PostgreSQL, built by the migrations.
 
-One embedded server for the session, stopped at its end; a database of its own for each test,
-copied from one that the migrations made.
+One embedded server for the session, stopped at its end; its database is emptied before each test.
 """
 
 from __future__ import annotations
@@ -11,10 +10,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
+from flows.history import create_engine
 from flows.history.embedded import Cluster
 from flows.history.engine import embedded_url
 from flows.history.migrate import upgrade
+from flows.history.models import Base
 
 _numbers = itertools.count()
 
@@ -32,11 +34,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def template(cluster: Cluster) -> str:
-    """The name of a database that `upgrade` has brought from empty to head."""
-    cluster.ensure_database("template_of_tests")
-    upgrade(embedded_url("template_of_tests", cluster))
-    return "template_of_tests"
+def migrated(cluster: Cluster) -> str:
+    """A database that `upgrade` has brought from empty to head."""
+    cluster.ensure_database("mirror")
+    url = embedded_url("mirror", cluster)
+    upgrade(url)
+    return url
 
 
 @pytest.fixture
@@ -48,9 +51,14 @@ def empty_url(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-def url(cluster: Cluster, template: str) -> str:
+def url(migrated: str) -> str:
     """A database at head without rows."""
-    name = f"record_{next(_numbers)}"
-    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    return embedded_url(name, cluster)
+    engine = create_engine(migrated)
+    with engine.begin() as connection:
+        connection.execute(sa.text("SET session_replication_role = replica"))  # any order will do
+        for table in Base.metadata.sorted_tables:
+            if table.name != "closed":
+                connection.execute(table.delete())
+        connection.execute(sa.text("UPDATE closed SET until = '-infinity'"))
+    engine.dispose()
+    return migrated

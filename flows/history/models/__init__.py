@@ -16,6 +16,17 @@ from flows.history.models.mirrors import (
     Repository,
     TagState,
 )
+from flows.history.models.rollups import (
+    Closed,
+    DailyDelay,
+    DailyFailure,
+    DailyProbe,
+    DailyQuota,
+    DailyRun,
+    DailyTag,
+    DailyWatch,
+    TagPast,
+)
 from flows.history.models.runs import SyncRun, TagSync, WatchRun
 
 __all__ = [
@@ -25,6 +36,14 @@ __all__ = [
     "AuditRun",
     "Base",
     "BlobPresence",
+    "Closed",
+    "DailyDelay",
+    "DailyFailure",
+    "DailyProbe",
+    "DailyQuota",
+    "DailyRun",
+    "DailyTag",
+    "DailyWatch",
     "Mirror",
     "Probe",
     "PullCount",
@@ -32,6 +51,7 @@ __all__ = [
     "RegistryAbility",
     "Repository",
     "SyncRun",
+    "TagPast",
     "TagState",
     "TagSync",
     "WatchRun",

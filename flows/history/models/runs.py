@@ -46,6 +46,12 @@ class SyncRun(Base):
         one_of("reason", Reason),
         Index(None, "mirror_id", "started_at"),
         Index(None, "ended_at"),
+        Index(
+            "ix_sync_run_succeeded",
+            "mirror_id",
+            "ended_at",
+            postgresql_where=text("status = 'succeeded' AND NOT dry_run"),
+        ),
         Index("ix_sync_run_running", "mirror_id", postgresql_where=text("status = 'running'")),
         {"postgresql_partition_by": "RANGE (started_at)"},
     )

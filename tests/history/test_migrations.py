@@ -1,0 +1,117 @@
+"""The migrations make what the models describe, up, down and on a database with rows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+
+from flows.history import (
+    BadDatabaseUrl,
+    DatabaseAway,
+    Record,
+    SchemaBehind,
+    create_engine,
+    migrate,
+    prepare,
+    schema,
+)
+from flows.history.engine import parse_url
+from flows.outcome import Trigger
+from tests.history.conftest import MIRROR
+
+ROOT = Path(__file__).parents[2]
+
+
+def tables(url: str) -> set[str]:
+    engine = create_engine(url)
+    found = set(sa.inspect(engine).get_table_names())
+    engine.dispose()
+    return found
+
+
+def test_the_program_knows_the_newest_migration() -> None:
+    script = ScriptDirectory.from_config(migrate.alembic_config())
+    assert script.get_heads() == [schema.HEAD]
+
+
+def test_up_down_and_up_again_leaves_what_the_models_describe(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    migrate.check(empty_url)
+    there = tables(empty_url)
+    migrate.downgrade(empty_url, "base")
+    assert tables(empty_url) == {"alembic_version"}
+    migrate.upgrade(empty_url)
+    migrate.check(empty_url)
+    assert tables(empty_url) == there
+
+
+async def test_a_database_with_rows_migrates_and_keeps_them(empty_url: str) -> None:
+    migrate.upgrade(empty_url, "0001")
+    async with Record.open(empty_url) as record:
+        await record.ensure_mirror(MIRROR)
+        run = await record.begin_run(MIRROR.name, Trigger.MANUAL, full=True)
+        migrate.upgrade(empty_url)
+        engine = create_engine(empty_url)
+        with engine.connect() as connection:
+            found = connection.execute(sa.text("SELECT run::text FROM report_recent_runs")).scalar()
+        engine.dispose()
+        assert found == run
+
+
+def test_many_may_migrate_at_once(empty_url: str) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        running = [
+            pool.submit(
+                subprocess.run,
+                [sys.executable, "-c", "from flows.cli import main; main(['migrate'])"],
+                cwd="/",
+                env={**os.environ, "MIRROR_DATABASE_URL": empty_url, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for _ in range(3)
+        ]
+        done = [future.result() for future in running]
+    assert [one.returncode for one in done] == [0, 0, 0], done
+    assert schema.current(empty_url) == schema.HEAD
+
+
+def test_a_server_that_is_behind_is_named_with_the_command_to_run(empty_url: str) -> None:
+    with pytest.raises(SchemaBehind, match=r"is empty.*run `mirror migrate`"):
+        prepare(empty_url)
+    migrate.upgrade(empty_url, "0001")
+    with pytest.raises(SchemaBehind, match=r"revision 0001.*run `mirror migrate`"):
+        prepare(empty_url)
+
+
+def test_a_schema_of_a_newer_program_is_left_alone(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    for attempt in (prepare, migrate.upgrade):
+        with pytest.raises(SchemaBehind, match="newer"):
+            attempt(empty_url)
+
+
+def test_a_database_that_is_away_is_named_without_the_password() -> None:
+    with pytest.raises(DatabaseAway, match=r"127\.0\.0\.1:1/mirror does not answer") as error:
+        prepare("postgresql://mirror:hunter2@127.0.0.1:1/mirror")
+    assert "hunter2" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["sqlite:///x.db", "hunter2", "mysql://a:hunter2@b/c"])
+def test_an_address_that_is_no_postgres_is_refused(text: str) -> None:
+    with pytest.raises(BadDatabaseUrl, match="MIRROR_DATABASE_URL") as error:
+        parse_url(text)
+    assert "hunter2" not in str(error.value)
