@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 import trustme
 
+from flows.history import Record
 from flows.notify import Event, Message, Severity, Words
+from tests.history.conftest import cluster, template, url
 from tests.notify.robots import SECRET, TOKEN, Robots, serve_robots
+from tests.notify.story import Story, settings
+
+__all__ = ["cluster", "template", "url"]  # fixtures of the record
 
 NOON = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)  # 12:00 in Beijing
 
@@ -73,3 +78,12 @@ def message() -> Callable[..., Message]:
         )
 
     return make
+
+
+@pytest.fixture
+async def story(url: str) -> AsyncIterator[Story]:
+    """A history of one mirror that begins now, without channels."""
+    async with Record.open(url) as record:
+        told = Story(record, settings())
+        await told.begin()
+        yield told

@@ -1,0 +1,55 @@
+-- Tags that are behind for longer than the goal allows; and those that arrived too late within the
+-- last day and of which no alert has told, as when nothing looked in the meantime.
+SELECT mirror.id AS mirror_id,
+       ARRAY[mirror.name] AS mirrors,
+       state.tag AS subject,
+       greatest(coalesce(state.pushed_at, state.detected_at), mirror.followed_since) AS since,
+       ARRAY[state.tag] AS tags,
+       state.reason,
+       state.message AS error,
+       CAST(NULL AS text) AS flow_run_id,
+       jsonb_build_object(
+           'goal_minutes', round(extract(epoch FROM mirror.delay_goal) / 60),
+           'delay_minutes', round(extract(epoch FROM CAST(:now AS timestamptz)
+               - greatest(coalesce(state.pushed_at, state.detected_at), mirror.followed_since)) / 60)
+       ) AS facts
+FROM tag_state state
+JOIN mirror ON mirror.id = state.mirror_id
+WHERE mirror.name = ANY(:mirrors)
+    AND state.copied_digest IS DISTINCT FROM state.source_digest
+    AND state.gone_at IS NULL
+    AND NOT state.held
+    AND greatest(coalesce(state.pushed_at, state.detected_at), mirror.followed_since)
+        + mirror.delay_goal < :now
+UNION ALL
+SELECT mirror.id,
+       ARRAY[mirror.name],
+       late.tag,
+       late.available_at - make_interval(secs => late.delay_seconds),
+       ARRAY[late.tag],
+       NULL,
+       NULL,
+       run.flow_run_id,
+       jsonb_build_object(
+           'goal_minutes', round(extract(epoch FROM mirror.delay_goal) / 60),
+           'delay_minutes', round(CAST(late.delay_seconds AS numeric) / 60)
+       )
+FROM mirror
+CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (tag) *
+    FROM tag_sync
+    WHERE tag_sync.mirror_id = mirror.id AND status = 'succeeded'
+        AND ended_at > CAST(:now AS timestamptz) - interval '1 day'
+        AND delay_seconds > extract(epoch FROM mirror.delay_goal)
+    ORDER BY tag, ended_at DESC
+) late
+JOIN tag_state state ON state.mirror_id = mirror.id AND state.tag = late.tag
+LEFT JOIN sync_run run ON run.id = late.run_id AND run.started_at = late.run_started_at
+WHERE mirror.name = ANY(:mirrors)
+    AND state.copied_digest IS NOT DISTINCT FROM state.source_digest
+    AND NOT EXISTS (
+        SELECT FROM alert
+        WHERE alert.rule = 'delay_goal' AND alert.mirror_id = mirror.id
+            AND alert.subject = late.tag
+            AND coalesce(alert.closed_at, 'infinity') >= late.available_at
+    )

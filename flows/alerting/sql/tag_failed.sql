@@ -1,0 +1,30 @@
+-- Tags that failed and failed in every retry. An open alert lasts until a try ends well: a source
+-- that moves meanwhile starts the count of attempts anew, which is no recovery.
+SELECT mirror.id AS mirror_id,
+       ARRAY[mirror.name] AS mirrors,
+       state.tag AS subject,
+       coalesce(state.failed_since, CAST(open.details ->> 'since' AS timestamptz)) AS since,
+       ARRAY[state.tag] AS tags,
+       coalesce(state.reason, open.details ->> 'reason') AS reason,
+       coalesce(state.message, open.details ->> 'error') AS error,
+       run.flow_run_id,
+       jsonb_build_object('retries', CAST(:retries AS integer)) AS facts
+FROM tag_state state
+JOIN mirror ON mirror.id = state.mirror_id
+LEFT JOIN alert open ON open.rule = 'tag_failed' AND open.mirror_id = mirror.id
+    AND open.subject = state.tag AND open.closed_at IS NULL
+LEFT JOIN LATERAL (
+    SELECT flow_run_id
+    FROM tag_sync
+    JOIN sync_run ON sync_run.id = tag_sync.run_id
+        AND sync_run.started_at = tag_sync.run_started_at
+    WHERE tag_sync.mirror_id = mirror.id AND tag_sync.tag = state.tag
+        AND tag_sync.status = 'failed' AND tag_sync.ended_at >= state.failed_since
+    ORDER BY tag_sync.ended_at DESC
+    LIMIT 1
+) run ON true
+WHERE mirror.name = ANY(:mirrors)
+    AND state.gone_at IS NULL
+    AND (state.attempts > :retries
+        OR open.id IS NOT NULL AND (state.failed_since IS NOT NULL
+            OR state.copied_digest IS DISTINCT FROM state.source_digest))
