@@ -78,13 +78,19 @@ class _Round:
         now = self._clock()
         recent = await asyncio.to_thread(self._outbox.recent, self.channel.name, now - MINUTE)
         self.channel.pace.remember((now - at).total_seconds() for at in recent)
-        taken = await asyncio.to_thread(self._outbox.take, self.channel.name, now)
-        batches = gathered(taken)
-        while batches and self._room():
-            if not await self._send(batches.pop(0)):
+        # Taking again gives what was behind the messages that have just gone out.
+        while taken := await asyncio.to_thread(self._outbox.take, self.channel.name, self._clock()):
+            if not await self._send_all(gathered(taken)):
                 break
+
+    async def _send_all(self, batches: list[list[Delivery]]) -> bool:
+        """Send messages while there is time, and give back the others; True if all went out."""
+        good = True
+        while good and batches and self._room():
+            good = await self._send(batches.pop(0))
         rest = [delivery for batch in batches for delivery in batch]
         await asyncio.to_thread(self._outbox.untried, rest, self._clock())
+        return good and not rest
 
     def _left(self) -> float:
         return self._deadline - asyncio.get_running_loop().time()

@@ -40,16 +40,22 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def settings(alerts: tuple[dict[str, Any], ...] = (), **alerting: Any) -> Settings:
-    """Settings with one mirror (every 30 min, goal 30 min), these channels and these rules."""
+def settings(
+    alerts: tuple[dict[str, Any], ...] = (),
+    *,
+    mirrors: tuple[str, ...] = (MIRROR,),
+    **alerting: Any,
+) -> Settings:
+    """Settings with mirrors (every 30 min, goal 30 min), these channels and these rules."""
     return Settings.model_validate(
         {
             "mirrors": {
-                MIRROR: {
-                    "name": MIRROR,
+                name: {
+                    "name": name,
                     "source": "docker.io/newbe36524/hagicode",
-                    "target": "registry.example.com/hagicode/hagicode",
+                    "target": f"registry.example.com/{name}/hagicode",
                 }
+                for name in mirrors
             },
             "alerts": [ChannelSettings.model_validate(entry) for entry in alerts],
             "alerting": alerting,

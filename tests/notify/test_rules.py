@@ -235,7 +235,7 @@ async def test_a_credential_that_ends_within_two_weeks_is_told_of(story: Story) 
     ends = story.at(0) + timedelta(days=20)
     await story.record.save_abilities(
         "registry.example.com",
-        "hagicode/hagicode",
+        f"{MIRROR}/hagicode",
         {"credential_expires_at": ends.isoformat()},
     )
     assert await opens(story, "credential_expiring") == []
