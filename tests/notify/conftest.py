@@ -12,11 +12,8 @@ import trustme
 
 from flows.history import Record
 from flows.notify import Event, Message, Severity, Words
-from tests.history.conftest import cluster, template, url
 from tests.notify.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.notify.story import Story, settings
-
-__all__ = ["cluster", "template", "url"]  # fixtures of the record
 
 NOON = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)  # 12:00 in Beijing
 
