@@ -21,6 +21,7 @@ DEFAULT_LIFETIME = 60  # seconds; where an answer has no expires_in
 
 @dataclass(frozen=True)
 class _Token:
+    user: str | None
     grants: frozenset[tuple[str, str]]  # (repository, action)
     expires_at: float
 
@@ -62,6 +63,12 @@ class Access:
             return False
         return not repository or (repository, action) in token.grants
 
+    def user(self, headers: Mapping[str, str]) -> str | None:
+        """Whose request it is; None without a login."""
+        given = headers.get("Authorization", "")
+        token = self._tokens.get(given.removeprefix("Bearer "))
+        return token.user if token else self._user(given)
+
     async def token(
         self, method: str, query: Mapping[str, str], scopes: list[str], headers: Mapping[str, str]
     ) -> Answer:
@@ -83,7 +90,7 @@ class Access:
         )
         value = secrets.token_urlsafe(24)
         lifetime = self.auth.expires_in or DEFAULT_LIFETIME
-        self._tokens[value] = _Token(grants, self.clock() + lifetime)
+        self._tokens[value] = _Token(user, grants, self.clock() + lifetime)
         answer: dict[str, object] = {self.auth.token_key: value}
         if self.auth.expires_in is not None:
             answer["expires_in"] = self.auth.expires_in

@@ -54,9 +54,10 @@ class Throttle:
 
 @dataclass(frozen=True)
 class PullQuota:
-    """Manifest GETs per window (seconds) and the headers that tell them, as Docker Hub counts."""
+    """Manifest GETs per window (seconds), as Docker Hub counts: without a login and with one."""
 
     limit: int = 100
+    logged_in: int = 200
     window: int = 21600
     used: int = 0
 

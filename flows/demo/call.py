@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from multidict import CIMultiDictProxy
-
 from flows.demo.answers import RefusalError
 from flows.demo.behaviour import Behaviour
 from flows.demo.store import RepositoryStore, Store
@@ -17,28 +15,24 @@ class Call:
     """A request, already authorised, and what it acts on.
 
     `repository` is "" where the path has none, `reference` the last part of the path (a tag, a
-    digest or an upload's id). `origin` is the registry's scheme and host, `cdn` that of the server
-    that its blobs are fetched from. `may_pull` tells whether the caller may pull from another
-    repository. `body` reads the request's body once.
+    digest or an upload's id). `accepts` are the media types of Accept. `origin` is the
+    registry's scheme and host, `cdn` that of the server that its blobs are fetched from.
+    `may_pull` tells whether the caller may pull from another repository. `body` reads the
+    request's body once.
     """
 
     method: str
     repository: str
     reference: str
     query: Mapping[str, str]
-    headers: CIMultiDictProxy[str]
+    headers: Mapping[str, str]
+    accepts: frozenset[str]
     store: Store
     behaviour: Behaviour
     origin: str
     cdn: str | None
     may_pull: Callable[[str], bool]
     body: Callable[[], AsyncIterator[bytes]]
-
-    @property
-    def accepts(self) -> frozenset[str]:
-        """The media types of Accept, which may be one header or several."""
-        parts = ",".join(self.headers.getall("Accept", [])).split(",")
-        return frozenset(part.partition(";")[0].strip() for part in parts)
 
     @property
     def held(self) -> RepositoryStore:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from flows.demo.access import Access
 from flows.demo.answers import Answer, Slice
 
 
@@ -85,9 +86,20 @@ def insufficient_storage() -> Respond:
     return Respond(507, "DENIED", "insufficient storage: the quota is exceeded")
 
 
-def expired_token() -> Respond:
-    """401 for a token that was good a moment ago; the client is to fetch a fresh one."""
-    return Respond(401, "UNAUTHORIZED", "token expired")
+def abuse_limit() -> Respond:
+    """Docker Hub's limit apart from the quota: a plain 429 that is no JSON."""
+    return Respond(429, body=b"Too Many Requests\n")
+
+
+@dataclass(frozen=True)
+class ExpireTokens(Fault):
+    """Every token expires just before this request: 401 with a challenge for whoever sends one."""
+
+    access: Access
+
+    async def before(self) -> Answer | None:
+        self.access.revoke_tokens()
+        return None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def samples(seed: str = "samples") -> tuple[Sample, ...]:
             Sample(name, {name.lower().replace(" ", "-"): make(f"{seed}/{name}")})
             for name, make in _KINDS.items()
         ),
+        _shared(seed),
         _signed(seed),
         _fallback(seed),
     )
@@ -46,7 +47,6 @@ _KINDS: Mapping[str, Callable[[str], Image]] = {
     "artifact": oddities.artifact,
     "referrers by subject": oddities.with_referrers,
     "zero-length layer": oddities.empty_layer,
-    "shared layers": lambda seed: single(seed, shared=[layer("shared", 8192)]),
     "zstd layers": oddities.zstd_layers,
     "non-distributable OCI layer": oddities.foreign_layers,
     "non-distributable Docker layer": lambda seed: oddities.foreign_layers(seed, docker=True),
@@ -55,6 +55,12 @@ _KINDS: Mapping[str, Callable[[str], Image]] = {
     "sha512 blobs": oddities.sha512_blobs,
     "sha512 manifests": oddities.sha512_manifests,
 }
+
+
+def _shared(seed: str) -> Sample:
+    both = layer(f"{seed}/shared", 8192)
+    twice = single(f"{seed}/twice", shared=[both, both])
+    return Sample("shared layers", {"twice": twice, "once": single(f"{seed}/once", shared=[both])})
 
 
 def _signed(seed: str) -> Sample:

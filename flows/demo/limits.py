@@ -39,31 +39,38 @@ class Throttling:
 
 
 class Pulls:
-    """Docker Hub's quota: manifest GETs count, HEADs only tell what is left."""
+    """Docker Hub's quota, per user: manifest GETs count, HEADs only tell what is left."""
 
     def __init__(self, quota: PullQuota) -> None:
         self._quota = quota
-        self.used = quota.used
+        self._used: dict[str | None, int] = {}
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, user: str | None) -> dict[str, str]:
         """ratelimit-limit, ratelimit-remaining and docker-ratelimit-source."""
-        left = max(0, self._quota.limit - self.used)
+        limit, window = self._limit(user), self._quota.window
+        left = max(0, limit - self.used(user))
         return {
-            "ratelimit-limit": f"{self._quota.limit};w={self._quota.window}",
-            "ratelimit-remaining": f"{left};w={self._quota.window}",
-            "docker-ratelimit-source": "127.0.0.1",
+            "ratelimit-limit": f"{limit};w={window}",
+            "ratelimit-remaining": f"{left};w={window}",
+            "docker-ratelimit-source": user or "127.0.0.1",
         }
 
-    def count(self, method: str) -> None:
-        """Count a manifest request; 429 toomanyrequests when nothing is left."""
+    def used(self, user: str | None) -> int:
+        """Pulls so far; None is everybody without a login."""
+        return self._used.get(user, self._quota.used)
+
+    def count(self, method: str, user: str | None) -> None:
+        """Count a manifest request; 429 TOOMANYREQUESTS when nothing is left."""
         if method != "GET":
             return
-        if self.used >= self._quota.limit:
+        if self.used(user) >= self._limit(user):
             raise RefusalError(
                 429,
                 "TOOMANYREQUESTS",
-                "You have reached your unauthenticated pull rate limit. "
-                "https://www.docker.com/increase-rate-limit",
-                headers=self.headers(),
+                "You have reached your pull rate limit. https://www.docker.com/increase-rate-limit",
+                headers=self.headers(user),
             )
-        self.used += 1
+        self._used[user] = self.used(user) + 1
+
+    def _limit(self, user: str | None) -> int:
+        return self._quota.limit if user is None else self._quota.logged_in

@@ -110,9 +110,10 @@ class DemoRegistry:
         self._check_repository(found.repository)
         call = self._call(request, body, found)
         if found.handler is get_manifest and self.pulls is not None:
-            self.pulls.count(request.method)
+            user = self.access.user(request.headers)
+            self.pulls.count(request.method, user)
             answer = await found.handler(call)
-            return replace(answer, headers={**answer.headers, **self.pulls.headers()})
+            return replace(answer, headers={**answer.headers, **self.pulls.headers(user)})
         answer = await found.handler(call)
         return replace(answer, headers={**_VERSION, **answer.headers})
 
@@ -150,6 +151,7 @@ class DemoRegistry:
             reference=found.reference,
             query=request.query,
             headers=request.headers,
+            accepts=_accepts(request),
             store=self.store,
             behaviour=self.behaviour,
             origin=self.url,
@@ -167,3 +169,9 @@ class DemoRegistry:
         namespaces = self.behaviour.namespaces
         if namespaces is not None and name.partition("/")[0] not in namespaces:
             raise RefusalError(403, "DENIED", "requested access to the resource is denied")
+
+
+def _accepts(request: web.BaseRequest) -> frozenset[str]:
+    # One header or several: Go's clients send several.
+    parts = ",".join(request.headers.getall("Accept", [])).split(",")
+    return frozenset(part.partition(";")[0].strip() for part in parts)

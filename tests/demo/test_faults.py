@@ -15,6 +15,7 @@ from flows.demo.faults import (
     Crawl,
     Delay,
     Drop,
+    ExpireTokens,
     Fault,
     Faults,
     Hang,
@@ -23,11 +24,12 @@ from flows.demo.faults import (
     Rule,
     Side,
     Truncate,
+    abuse_limit,
     disk_full,
-    expired_token,
     insufficient_storage,
 )
 from flows.demo.push import plain_client
+from flows.demo.quirks import HARBOR
 from flows.demo.registry import DemoRegistry
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -88,7 +90,6 @@ async def test_a_rule_only_meets_what_its_pattern_matches() -> None:
     [
         (disk_full(), 500, "no space left on device"),
         (insufficient_storage(), 507, "insufficient storage"),
-        (expired_token(), 401, "token expired"),
     ],
 )
 async def test_answers_are_scripted(
@@ -110,7 +111,27 @@ async def test_a_raw_body_need_not_be_json(
     demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
     spoil(demo_registry, Respond(502, body=b"<html>bad gateway</html>"))
+    spoil(demo_registry, abuse_limit())
     assert (await client.get(blob)).text == "<html>bad gateway</html>"
+    limited = await client.get(blob)
+    assert (limited.status_code, limited.text) == (429, "Too Many Requests\n")
+
+
+async def test_tokens_expire_in_the_middle(client: httpx.AsyncClient) -> None:
+    async with DemoRegistry(HARBOR) as registry:
+        registry.faults.add(Rule("^GET /v2/.*/tags/", ExpireTokens(registry.access), skip=1))
+        scope = {"scope": "repository:hagicode/app:pull"}
+
+        async def bearer() -> dict[str, str]:
+            token = (await client.get(f"{registry.url}/service/token", params=scope)).json()
+            return {"Authorization": f"Bearer {token['token']}"}
+
+        url, headers = f"{registry.url}/v2/hagicode/app/tags/list", await bearer()
+        assert (await client.get(url, headers=headers)).status_code == 404
+        expired = await client.get(url, headers=headers)
+        assert expired.status_code == 401
+        assert expired.headers["WWW-Authenticate"].startswith("Bearer realm=")
+        assert (await client.get(url, headers=await bearer())).status_code == 404
 
 
 @pytest.mark.parametrize("reset", [False, True])

@@ -14,6 +14,7 @@ from flows.demo.behaviour import MIB, Auth, Behaviour, PullQuota, Throttle
 from flows.demo.images import attested, multi_platform, single
 from flows.demo.push import plain_client, push
 from flows.demo.registry import DemoRegistry
+from flows.demo.store import StoredManifest
 from tests.support.snapshot import blob_bytes, digest_of, snapshot
 
 BINARY = {"Content-Type": "application/octet-stream"}
@@ -67,6 +68,19 @@ async def test_aliyun_takes_one_streaming_patch_and_no_second() -> None:
             first.url.join(first.headers["Location"]), content=b"two", headers=BINARY
         )
         assert second.status_code == 405
+
+
+async def test_aliyun_enterprise_takes_artifacts() -> None:
+    async with opened(quirks.ALIYUN_ENTERPRISE) as (registry, _):
+        await push(registry.url, "hagicode/app", "new", attested("aliyun", artifacts=True))
+        assert (await snapshot(registry.url, "hagicode/app")).whole
+
+
+async def test_harbor_denies_what_is_outside_of_its_projects() -> None:
+    async with opened(quirks.HARBOR) as (registry, client):
+        answer = await client.post(f"{registry.url}/v2/nobody/app/blobs/uploads/")
+        assert _code(answer) == (403, "DENIED")
+        await push(registry.url, "library/deep/app", "1", single("harbor"))
 
 
 async def test_azure_wants_chunks_with_a_plain_content_range() -> None:
@@ -135,6 +149,33 @@ async def test_hub_counts_manifest_gets_and_tells_what_is_left() -> None:
         over = await client.get(url, headers=accept)
         assert _code(over) == (429, "TOOMANYREQUESTS")
         assert (await client.head(url, headers=accept)).status_code == 200
+
+
+async def test_hub_counts_who_is_logged_in_apart() -> None:
+    behaviour = replace(quirks.DOCKER_HUB, quota=PullQuota(limit=10, logged_in=20))
+    async with DemoRegistry(behaviour) as registry, plain_client() as client:
+        image = single("hub")
+        stored = StoredManifest(image.root.raw, image.root.media_type, image.digest)
+        registry.store.add_manifest("library/app", stored, "1")
+
+        async def pull(login: tuple[str, str] | None) -> httpx.Headers:
+            token = await client.get(
+                f"{registry.token_server.url}/token",
+                params={"scope": "repository:library/app:pull"},
+                auth=login or httpx.USE_CLIENT_DEFAULT,
+            )
+            headers = {
+                "Authorization": f"Bearer {token.json()['token']}",
+                "Accept": mediatypes.ACCEPT,
+            }
+            url = f"{registry.url}/v2/library/app/manifests/1"
+            return (await client.get(url, headers=headers)).headers
+
+        anonymous = await pull(None)
+        known = await pull((quirks.USERNAME, quirks.PASSWORD))
+        assert anonymous["ratelimit-remaining"] == "9;w=21600"
+        assert known["ratelimit-remaining"] == "19;w=21600"
+        assert known["docker-ratelimit-source"] == quirks.USERNAME
 
 
 async def test_hub_sends_blobs_from_another_host() -> None:
