@@ -71,7 +71,8 @@ async def pull(repository: Repository, plan: PullPlan) -> Pull:
     """Pull a tag; a failure is in the value.
 
     A pull that is still under way when the patience ends is cut off there and counts with what it
-    brought: a slow side is slow, not broken. One that brought no byte of a layer by then failed.
+    brought: a slow side is slow, not broken. It failed if it brought no byte of a layer, or none
+    for half of that time.
     """
     puller = _Puller(repository, plan)
     reason: Reason | None = None
@@ -80,9 +81,10 @@ async def pull(repository: Repository, plan: PullPlan) -> Pull:
         async with asyncio.timeout(plan.patience):
             await puller.pull()
     except TimeoutError:
-        if puller.first_byte is None:
+        silent = plan.clock() - puller.last_byte
+        if puller.first_byte is None or silent > plan.patience / 2:
             reason = Reason.TIMEOUT
-            message = f"{puller.where}: no byte of a layer within {plan.patience:g} s"
+            message = f"{puller.where}: no byte of a layer for {silent:.1f} s"
     except RegistryError as error:
         reason, message = Reason(error.reason), str(error)
     return Pull(
@@ -104,6 +106,7 @@ class _Puller:
         self.digest: str | None = None
         self.bytes = 0
         self.first_byte: float | None = None
+        self.last_byte = self.begun
         self._left = plan.most
 
     async def pull(self) -> None:
@@ -151,8 +154,9 @@ class _Puller:
         asked = self._plan.clock()
         async with aclosing(self._repository.read_blob(layer)) as pieces:
             async for piece in pieces:
+                self.last_byte = self._plan.clock()
                 if self.first_byte is None:
-                    self.first_byte = self._plan.clock() - asked
+                    self.first_byte = self.last_byte - asked
                 self.bytes += len(piece)
                 if self._left is not None:
                     self._left = max(0, self._left - len(piece))
