@@ -1,0 +1,140 @@
+"""Processes that the harness starts on loopback and stops again: links, registries, servers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+from urllib.request import urlopen
+
+from bench.shape import UNSHAPED, Shape, Traffic
+
+STOP_SECONDS = 10.0
+
+
+class BenchError(Exception):
+    """The harness could not do its work; the message says what to look at."""
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def await_url(url: str, process: subprocess.Popen[bytes], seconds: float = 90.0) -> None:
+    """Wait until `url` answers; BenchError when it does not or its process has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise BenchError(f"what should answer at {url} ended with code {process.returncode}")
+        with contextlib.suppress(OSError), urlopen(url, timeout=2):
+            return
+        time.sleep(0.05)
+    raise BenchError(f"{url} did not answer within {seconds:g} s")
+
+
+class Process:
+    """A child process in a group of its own, with its output in a file."""
+
+    def __init__(
+        self, command: list[str], log: Path, env: Mapping[str, str] | None = None, pipe: bool = False
+    ) -> None:
+        self._log = log.open("ab")
+        self.child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if pipe else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipe else self._log,
+            stderr=self._log,
+            env=env,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """End it: politely, then by force."""
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.child.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(STOP_SECONDS)
+                break
+        for stream in (self.child.stdin, self.child.stdout):
+            if stream is not None:
+                stream.close()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LinkProcess(Process):
+    """A link emulator (`bench.link`) in front of a server on loopback."""
+
+    def __init__(self, server_port: int, log: Path, shape: Shape = UNSHAPED) -> None:
+        super().__init__(
+            [sys.executable, "-m", "bench.link", f"127.0.0.1:{server_port}", shape.to_json()],
+            log,
+            {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            pipe=True,
+        )
+        self.port = int(self._answer())
+        self.host = f"127.0.0.1:{self.port}"
+
+    def shape(self, shape: Shape) -> Traffic:
+        """Change the link; returns what passed before. Connections that are open go on."""
+        return self._tell(shape.to_json())
+
+    def traffic(self) -> Traffic:
+        """What has passed since the link was shaped."""
+        return self._tell("")
+
+    def _tell(self, line: str) -> Traffic:
+        if self.child.stdin is None:
+            raise BenchError("a link has no input to be told on")
+        self.child.stdin.write(line.encode() + b"\n")
+        self.child.stdin.flush()
+        return Traffic(**json.loads(self._answer()))
+
+    def _answer(self) -> bytes:
+        line = self.child.stdout.readline() if self.child.stdout is not None else b""
+        if not line:
+            raise BenchError(f"the link emulator ended; see {self._log.name}")
+        return line
+
+
+class RegistryServer(Process):
+    """Debian's docker-registry on loopback with its storage in `root`, which may exist."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.port = free_port()
+        root.mkdir(parents=True, exist_ok=True)
+        config = root.with_suffix(".yml")
+        config.write_text(
+            "version: 0.1\n"
+            "log: {level: error, accesslog: {disabled: true}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {root}, maxthreads: 1000}},"
+            " delete: {enabled: true}}\n"
+            f"http: {{addr: '127.0.0.1:{self.port}'}}\n"
+        )
+        super().__init__(["docker-registry", "serve", str(config)], root.with_suffix(".log"))
+        self.host = f"127.0.0.1:{self.port}"
+        await_url(f"http://{self.host}/v2/", self.child)
+
+    def discard(self) -> None:
+        """Stop it and remove what it holds."""
+        self.close()
+        shutil.rmtree(self.root, ignore_errors=True)
