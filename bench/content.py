@@ -52,7 +52,7 @@ class Image:
 
     tag: str
     platforms: tuple[tuple[Layer, ...], ...]
-    label: str = ""  # makes the config, and so the digest, its own where layers are shared
+    label: str = ""  # an annotation: makes the digest its own where the layers are shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Pusher:
             {
                 "architecture": architecture,
                 "os": "linux",
-                "config": {"Labels": {"org.opencontainers.image.version": image.label}},
+                "config": {},
                 "rootfs": {"type": "layers", "diff_ids": [self._digests[each] for each in layers]},
             }
         ).encode()
@@ -142,6 +142,7 @@ class Pusher:
             "mediaType": MANIFEST,
             "config": {"mediaType": CONFIG, "digest": digest, "size": len(config)},
             "layers": descriptors,
+            "annotations": {"org.opencontainers.image.version": image.label},
         }
         return self._manifest(reference, MANIFEST, body)
 
@@ -155,5 +156,10 @@ class Pusher:
             children.append(
                 {"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform}
             )
-        body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": children}
+        body = {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": children,
+            "annotations": {"org.opencontainers.image.version": image.label},
+        }
         return self._manifest(image.tag, INDEX, body)[0]

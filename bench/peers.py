@@ -41,9 +41,7 @@ def regsync(source: str, target: str, tags: Sequence[str], scratch: Path) -> Com
     """One process, its own defaults for parallel work."""
     config = {
         "version": 1,
-        "creds": [
-            {"registry": each.split("/")[0], "tls": "disabled"} for each in (source, target)
-        ],
+        "creds": [{"registry": each.split("/")[0], "tls": "disabled"} for each in (source, target)],
         "sync": [{"source": source, "target": target, "type": "repository"}],
     }
     path = scratch / "regsync.yml"

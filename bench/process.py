@@ -48,7 +48,11 @@ class Process:
     """A child process in a group of its own, with its output in a file."""
 
     def __init__(
-        self, command: list[str], log: Path, env: Mapping[str, str] | None = None, pipe: bool = False
+        self,
+        command: list[str],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        pipe: bool = False,
     ) -> None:
         self._log = log.open("ab")
         self.child = subprocess.Popen(
@@ -80,18 +84,27 @@ class Process:
         self.close()
 
 
-class LinkProcess(Process):
+class Served(Process):
+    """A module of the bench that prints its port and ends with its standard input."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        super().__init__([sys.executable, "-m", *arguments], log, env, pipe=True)
+        self.port = int(self._answer())
+        self.host = f"127.0.0.1:{self.port}"
+
+    def _answer(self) -> bytes:
+        line = self.child.stdout.readline() if self.child.stdout is not None else b""
+        if not line:
+            raise BenchError(f"a process of the bench ended; see {self._log.name}")
+        return line
+
+
+class LinkProcess(Served):
     """A link emulator (`bench.link`) in front of a server on loopback."""
 
     def __init__(self, server_port: int, log: Path, shape: Shape = UNSHAPED) -> None:
-        super().__init__(
-            [sys.executable, "-m", "bench.link", f"127.0.0.1:{server_port}", shape.to_json()],
-            log,
-            {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-            pipe=True,
-        )
-        self.port = int(self._answer())
-        self.host = f"127.0.0.1:{self.port}"
+        super().__init__(["bench.link", f"127.0.0.1:{server_port}", shape.to_json()], log)
 
     def shape(self, shape: Shape) -> Traffic:
         """Change the link; returns what passed before. Connections that are open go on."""
@@ -108,11 +121,12 @@ class LinkProcess(Process):
         self.child.stdin.flush()
         return Traffic(**json.loads(self._answer()))
 
-    def _answer(self) -> bytes:
-        line = self.child.stdout.readline() if self.child.stdout is not None else b""
-        if not line:
-            raise BenchError(f"the link emulator ended; see {self._log.name}")
-        return line
+
+class HubProcess(Served):
+    """Docker Hub's web API (`bench.hub`) over a listing that may be rewritten at any time."""
+
+    def __init__(self, listing: Path, log: Path) -> None:
+        super().__init__(["bench.hub", str(listing)], log)
 
 
 class RegistryServer(Process):

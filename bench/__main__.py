@@ -1,0 +1,79 @@
+"""`python -m bench [WORKLOAD...]`: run workloads, keep raw figures, rewrite RESULTS.md."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from bench.calibrate import calibrate
+from bench.figures import RESULTS, Results, machine, now
+from bench.ours import PrefectServer
+from bench.peers import present
+from bench.process import BenchError
+from bench.shape import UNSHAPED, Shape
+from bench.sizes import FULL, SMOKE
+from bench.stage import Links, Session
+from bench.table import write_results
+from bench.workloads import WORKLOADS
+
+
+def calibrated(links: Links, scratch: Path) -> tuple[str, ...]:
+    """What the emulated links of a workload really are like."""
+    shapes = dict.fromkeys(each for each in (links.source, links.target) if each != UNSHAPED)
+    told = tuple(str(calibrate(each, scratch / "calibrate.log")) for each in shapes)
+    for line in told:
+        print(f"link {line}", flush=True)
+    return told
+
+
+@click.command()
+@click.argument("letters", nargs=-1, metavar="[WORKLOAD...]")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of ours.")
+@click.option("--peer-rounds", default=1, show_default=True, help="Rounds of each peer.")
+@click.option("--peers/--no-peers", default=True, help="Run the peers found on PATH.")
+@click.option("--smoke", is_flag=True, help="Tiny sizes on short links: does the bench work?")
+@click.option("--results", type=click.Path(path_type=Path), help="Another folder for raw figures.")
+def main(
+    letters: tuple[str, ...],
+    rounds: int,
+    peer_rounds: int,
+    peers: bool,
+    smoke: bool,
+    results: Path | None,
+) -> None:
+    """Measure the workloads (all of them without one) and rewrite bench/RESULTS.md."""
+    chosen = [letter.upper() for letter in letters] or list(WORKLOADS)
+    if unknown := [letter for letter in chosen if letter not in WORKLOADS]:
+        raise click.UsageError(f"no workload {', '.join(unknown)}: choose of {' '.join(WORKLOADS)}")
+    tools = present() if peers else {}
+    folder = results or (None if smoke else RESULTS)
+    scratch = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        with PrefectServer(scratch) as prefect:
+            for letter in chosen:
+                work = WORKLOADS[letter]
+                links = work.links
+                if smoke and not links.direct:
+                    links = Links(Shape.of(5, 400), Shape.of(5, 400), Shape.of(5))
+                session = Session(scratch, prefect, tools, rounds, peer_rounds)
+                told = calibrated(links, scratch)
+                work.run(session, SMOKE if smoke else FULL, links)
+                found = Results(
+                    letter, work.title, now(), machine(tools), told, tuple(session.figures)
+                )
+                if folder is not None:
+                    found.write(folder)
+    except BenchError as error:
+        sys.exit(f"bench: {error}")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if folder is not None:
+        write_results(folder, folder.parent / "RESULTS.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The workloads A to H: what is set up, what is run, which figure is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.content import Content, Pusher
+from bench.figures import Goal
+from bench.shape import Shape
+from bench.sizes import MB, REPOSITORY, Sizes
+from bench.stage import Links, Session
+
+PLAIN = Links(Shape.of(60, 200), Shape.of(60, 100))
+CAPPED = Links(Shape.of(60, 400, 20), Shape.of(60, 400))
+DIRECT = Links()
+FAST_PREPARATION = Links()
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A workload by its letter."""
+
+    title: str
+    run: Callable[[Session, Sizes, Links], None]
+    links: Links
+    goals: tuple[Goal, ...]
+
+
+def cold_then_unchanged(letter: str, content: Content, *, peers_again: bool) -> Callable[..., None]:
+    """Cold syncs by everyone in turns; ours again unchanged, with the web API and without."""
+
+    def run(session: Session, links: Links) -> None:
+        with session.source([content]) as source:
+            for round_ in range(session.rounds):
+                with session.stage(source, links) as stage, stage.ours([REPOSITORY]) as ours:
+                    cold = ours.sync("m0")
+                    ideal = content.layer_bytes / (links.target.rate or 1e12)
+                    stage.note(letter, "cold", round_, cold, link_share=ideal / cold.seconds)
+                    stage.note(letter, "unchanged, web API", round_, ours.sync("m0"))
+                    ours.configure(stage.jobs([REPOSITORY]))
+                    stage.note(letter, "unchanged, HEAD", round_, ours.sync("m0"))
+                for tool in session.peers if round_ < session.peer_rounds else ():
+                    with session.stage(source, links) as stage:
+                        stage.run_peer(letter, "cold", round_, tool, REPOSITORY)
+                        if peers_again:
+                            stage.run_peer(letter, "unchanged", round_, tool, REPOSITORY)
+
+    return run
+
+
+def run_a(session: Session, sizes: Sizes, links: Links) -> None:
+    """8 tags x 2 platforms."""
+    cold_then_unchanged("A", sizes.a(), peers_again=True)(session, links)
+
+
+def run_b(session: Session, sizes: Sizes, links: Links) -> None:
+    """200 small tags."""
+    cold_then_unchanged("B", sizes.b(), peers_again=False)(session, links)
+
+
+def run_c(session: Session, sizes: Sizes, links: Links) -> None:
+    """One layer from a source that caps each connection."""
+    with session.source([sizes.c()]) as source:
+        for round_ in range(session.rounds):
+            with session.stage(source, links) as stage, stage.ours([REPOSITORY]) as ours:
+                stage.note("C", "cold", round_, ours.sync("m0"))
+            for tool in session.peers if round_ < session.peer_rounds else ():
+                with session.stage(source, links) as stage:
+                    stage.run_peer("C", "cold", round_, tool, REPOSITORY)
+
+
+def run_d(session: Session, sizes: Sizes, links: Links) -> None:
+    """Repositories that share a base, one target registry, one command."""
+    contents = sizes.d()
+    names = [content.repository for content in contents]
+    with session.source(contents) as source:
+        for round_ in range(session.rounds):
+            with session.stage(source, links) as stage, stage.ours(names) as ours:
+                sync = ours.sync(*(f"m{at}" for at in range(len(names))))
+                mounted = sync.total("blobs", "mounted")
+                stage.note("D", "cold", round_, sync, mounted=mounted)
+
+
+def run_e(session: Session, sizes: Sizes, links: Links) -> None:
+    """One new tag among many; the record and the target know all others."""
+    content, tags = sizes.e(), sizes.e_tags
+    with (
+        session.source([content]) as source,
+        session.stage(source, links) as stage,
+        stage.ours([REPOSITORY]) as ours,
+    ):
+        Pusher(stage.target.host, "copy/app").push(content)
+        stage.shape(FAST_PREPARATION)
+        ours.sync("m0")
+        for round_ in range(session.rounds):
+            for case, hub in (("web API", stage.hub), ("HEAD", None)):
+                source.push(Content(REPOSITORY, (sizes.e_tag(tags),)))
+                tags += 1
+                ours.configure(stage.jobs([REPOSITORY]), hub)
+                stage.shape(links)
+                planned = ours.sync("m0", flags=["--dry-run"])
+                stage.shape(links)
+                sync = ours.sync("m0")
+                before = sync.total("seconds", "discover") + sync.total("seconds", "diff")
+                asked = planned.total("requests", "source") + planned.total("requests", "target")
+                stage.note("E", case, round_, sync, before_copy=before, requests_before=asked)
+
+
+def run_f(session: Session, sizes: Sizes, links: Links) -> None:
+    """Loopback, large layers: what the processor allows."""
+    content = sizes.f()
+    gigabytes = content.layer_bytes / 1e9
+    with session.source([content]) as source:
+        for round_ in range(session.rounds):
+            with session.stage(source, links) as stage, stage.ours([REPOSITORY]) as ours:
+                sync = ours.sync("m0")
+                cpu = sync.usage.cpu / gigabytes
+                stage.note("F", "cold", round_, sync, cpu_per_gb=cpu)
+            for tool in session.peers if round_ < session.peer_rounds else ():
+                with session.stage(source, links) as stage:
+                    stage.run_peer("F", "cold", round_, tool, REPOSITORY)
+
+
+def run_g(session: Session, sizes: Sizes, links: Links) -> None:
+    """Peak memory with a layer of 4 GB against one of 50 MB."""
+    for size in (sizes.g_small, sizes.g_large):
+        with session.source([sizes.g(size)]) as source:
+            for round_ in range(session.rounds):
+                with session.stage(source, links) as stage, stage.ours([REPOSITORY]) as ours:
+                    stage.note("G", f"{size / MB:g} MB", round_, ours.sync("m0"))
+
+
+def run_h(session: Session, sizes: Sizes, links: Links) -> None:
+    """The whole process, and what a changed tag costs where nothing has to be carried."""
+    count, moved = sizes.h_tags, 0
+    with (
+        session.source([sizes.b(count)]) as source,
+        session.stage(source, links) as stage,
+        stage.ours([REPOSITORY]) as ours,
+    ):
+        ours.sync("m0")
+        for round_ in range(session.rounds):
+            unchanged = ours.sync("m0")
+            stage.note("H", "unchanged", round_, unchanged)
+            moved += 1
+            source.push(sizes.b(count, moved))
+            changed = ours.sync("m0")
+            spent = (changed.seconds - unchanged.seconds) * 1000 / count
+            stage.note("H", "every tag moved", round_, changed, ms_per_tag=spent)
+
+
+WORKLOADS = {
+    "A": Workload(
+        "8 tags x 2 platforms, 360 MB",
+        run_a,
+        PLAIN,
+        (
+            Goal("A", "cold", "link_share", 0.97, "of the link's rate", at_least=True),
+            Goal("A", "unchanged, web API", "seconds", 0.2, "s"),
+        ),
+    ),
+    "B": Workload(
+        "200 tags, 4.5 MB in all",
+        run_b,
+        PLAIN,
+        (
+            Goal("B", "cold", "seconds", 4.0, "s"),
+            Goal("B", "unchanged, web API", "seconds", 0.3, "s"),
+            Goal("B", "unchanged, HEAD", "seconds", 0.8, "s"),
+        ),
+    ),
+    "C": Workload(
+        "one 60 MB layer, source capped at 20 Mbit/s a connection",
+        run_c,
+        CAPPED,
+        (Goal("C", "cold", "seconds", 3.0, "s"),),
+    ),
+    "D": Workload(
+        "20 repositories that share a 40 MB base",
+        run_d,
+        PLAIN,
+        (
+            Goal("D", "cold", "mounted", 19, "blobs mounted", at_least=True),
+            Goal("D", "cold", "source_mb", 42, "MB fetched"),
+            Goal("D", "cold", "target_mb", 42, "MB uploaded"),
+        ),
+    ),
+    "E": Workload(
+        "one new tag of 10,000",
+        run_e,
+        PLAIN,
+        (
+            Goal("E", "web API", "requests_before", 3, "requests before copying"),
+            Goal("E", "web API", "before_copy", 1.0, "s before copying"),
+            Goal("E", "HEAD", "before_copy", 20.0, "s before copying"),
+        ),
+    ),
+    "F": Workload("loopback, 4 GB in 50 MB layers", run_f, DIRECT, ()),
+    "G": Workload("one 4 GB layer, loopback", run_g, DIRECT, ()),
+    "H": Workload(
+        "the whole process, 200 tags, loopback",
+        run_h,
+        Links(hub=Shape()),
+        (
+            Goal("H", "unchanged", "wall", 4.0, "s wall"),
+            Goal("H", "every tag moved", "ms_per_tag", 5.0, "ms a changed tag"),
+        ),
+    ),
+}
