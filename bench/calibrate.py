@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -52,7 +52,7 @@ def exactly(connection: socket.socket, size: int) -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    with connection:
+    with connection, suppress(ConnectionError):  # a link may break, a client may leave
         while header := connection.recv(HEADER, socket.MSG_WAITALL):
             size = int(header[1:])
             if header[:1] == b"u":

@@ -81,7 +81,7 @@ def detail(results: Results) -> Iterator[str]:
             middles = [results.middle(case, tool, name) for name in used]
             cells = ["" if each is None else number(each) for each in middles]
             own = results.middle(case, tool, "seconds")
-            ratio = f"{own / base:.2f}" if own and base else ""
+            ratio = number(own / base) if own and base else ""
             count = len(results.values(case, tool, "seconds"))
             yield f"| {case} | {tool} | {count} | " + " | ".join(cells) + f" | {ratio} |"
     if earlier := EARLIER.get(results.workload):
