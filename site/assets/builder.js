@@ -1,0 +1,157 @@
+/** The form of the compose builder: reads fields, asks compose.js, shows file and errors. */
+
+import { generate } from "./compose.js";
+import { inChina } from "./place.js";
+import { copy } from "./site.js";
+
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const facts = read("facts");
+const here = inChina();
+const recommended = read("recommended")[here ? "china" : "elsewhere"];
+const generatedAt = new Date(); // once, so that the same choices give the same file
+const form = document.getElementById("builder-form");
+const touched = new Set();
+
+let output = null;
+
+function fromAddress() {
+  const query = new URLSearchParams(location.search);
+  const source = query.get("source");
+  const profile = query.get("profile");
+  form.elements.source.value = facts.sources.some(({ id }) => id === source)
+    ? source
+    : recommended;
+  form.elements.profile.value = Object.hasOwn(facts.profiles, profile) ? profile : facts.defaults.profile;
+}
+
+/** Source and profile only: what a person types is never part of an address. */
+function toAddress({ source, profile }) {
+  const address = new URL(location.href);
+  address.searchParams.set("source", source);
+  address.searchParams.set("profile", profile);
+  history.replaceState(null, "", address);
+}
+
+function choices() {
+  const options = { profile: form.elements.profile.value };
+  for (const field of facts.profiles["full-custom"]) {
+    const control = form.elements[field];
+    if (field === "executors") {
+      const ticked = form.querySelectorAll('input[name="executors"]:checked');
+      options.executors = [...ticked].map(({ value }) => value);
+    } else if (control.type === "checkbox") {
+      options[field] = control.checked;
+    } else {
+      options[field] = control.value;
+    }
+  }
+  return options;
+}
+
+/** Whether a field has a say: its profile shows it, and what it belongs to is switched on. */
+function isShown(field, options) {
+  if (!facts.profiles[options.profile].includes(field)) return false;
+  if (field === "claudeUrl") return options.claudeProvider === "custom";
+  if (field === "puid" || field === "pgid") {
+    return options.hostOS === "linux" && !options.workdirCreatedByRoot;
+  }
+  if (field === "workdirCreatedByRoot") return options.hostOS === "linux";
+  if (field === "licenseKey") return options.licenseKeyType === "custom";
+  if (field === "codeServerPassword") {
+    return options.codeServer && options.codeServerAuth === "password";
+  }
+  if (field === "codeServerPublishedPort") return options.codeServer && options.codeServerPublish;
+  if (field.startsWith("codeServer") && field !== "codeServer") return options.codeServer;
+  if (field === "httpsPort" || field === "lanIp") return options.https;
+  return true;
+}
+
+function showFields(options) {
+  for (const box of form.querySelectorAll("[data-field]")) {
+    box.hidden = !isShown(box.dataset.field, options);
+  }
+  for (const group of form.querySelectorAll("[data-executor]")) {
+    group.hidden = !options.executors.includes(group.dataset.executor);
+  }
+  for (const group of form.querySelectorAll("[data-profile]")) {
+    group.hidden = group.dataset.profile !== options.profile;
+  }
+  for (const card of form.querySelectorAll(".hc-choice[data-source]")) {
+    const isRecommended = card.dataset.source === recommended;
+    card.querySelector("[data-recommended]").hidden = !isRecommended;
+    const isStandIn = isRecommended && card.dataset.inChina !== String(here);
+    card.querySelector("[data-reason]").hidden = !isRecommended || isStandIn;
+    card.querySelector("[data-stand-in]").hidden = !isStandIn;
+  }
+}
+
+function showErrors(errors) {
+  const first = new Map();
+  for (const { field, rule } of errors) if (!first.has(field)) first.set(field, rule);
+  for (const place of form.querySelectorAll("[data-error]")) {
+    const field = place.dataset.error;
+    const rule = first.get(field);
+    place.hidden = rule === undefined;
+    place.textContent = rule === undefined ? "" : facts.words[`rule_${rule}`];
+    place.classList.toggle("hc-error--calm", !touched.has(field));
+    const control = document.getElementById(field);
+    if (rule === undefined) control.removeAttribute("aria-invalid");
+    else control.setAttribute("aria-invalid", "true");
+  }
+  const verdict = document.getElementById("verdict");
+  verdict.className = first.size > 0 ? "hc-verdict-box" : "hc-verdict-box hc-verdict-box--ready";
+  verdict.textContent =
+    first.size > 0 ? facts.words.blocked.replace("{n}", first.size) : facts.words.ready;
+  for (const [field] of first) {
+    const link = document.createElement("a");
+    link.href = `#${field}`;
+    link.textContent = facts.words[field];
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      document.getElementById(field).focus();
+    });
+    verdict.append(" ", link);
+  }
+  for (const button of form.querySelectorAll(".hc-buttons button")) {
+    button.disabled = first.size > 0;
+  }
+}
+
+function show() {
+  const options = choices();
+  output = generate(options, facts, generatedAt);
+  document.getElementById("compose").textContent = output.compose;
+  document.getElementById("caddy").hidden = output.caddyfile === null;
+  document.getElementById("caddyfile").textContent = output.caddyfile ?? "";
+  const tags = facts.live[options.source]?.tags ?? [];
+  document.getElementById("known-tags").replaceChildren(...tags.map((tag) => new Option(tag, tag)));
+  showFields(options);
+  showErrors(output.errors);
+  return options;
+}
+
+function download(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+const act = (id, action) =>
+  document.getElementById(id).addEventListener("click", ({ currentTarget }) => {
+    if (output.errors.length === 0) action(currentTarget);
+  });
+
+fromAddress();
+form.hidden = false;
+show();
+form.addEventListener("input", ({ target }) => {
+  touched.add(target.name);
+  toAddress(show());
+});
+form.addEventListener("submit", (event) => event.preventDefault());
+act("copy", (button) => copy(button, output.compose));
+act("download", () => download("docker-compose.yml", output.compose));
+act("copy-caddyfile", (button) => copy(button, output.caddyfile));
+act("download-caddyfile", () => download("Caddyfile", output.caddyfile));
