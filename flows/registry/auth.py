@@ -11,7 +11,7 @@ import asyncio
 import base64
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -32,8 +32,8 @@ class TokenRequest:
     """A request to a token service."""
 
     url: str
-    form: bytes | None  # None: GET
-    authorization: str | None
+    form: bytes | None = field(repr=False)  # None: GET
+    authorization: str | None = field(repr=False)
     repository: str
     origin: str | None
 
@@ -46,7 +46,7 @@ class TokenFetcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    value: str
+    value: str = field(repr=False)
     good_until: float
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -57,8 +56,8 @@ class Ask:
     url: str
     where: Where
     scopes: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | AsyncIterator[bytes] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may be secret
+    content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     extensions: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -118,7 +117,7 @@ class Client:
         )
         self._http.headers["Accept-Encoding"] = "identity"  # digests are of the bytes as stored
         self._origin = _origin(httpx.URL(endpoint.base))
-        self._auth = Authenticator(endpoint, self._fetch_token, time.monotonic)
+        self._auth = Authenticator(endpoint, self._fetch_token, self.clock.monotonic)
         self._scouting = asyncio.Lock()
         self._scouted = False
         self._tries: set[str] = set()
@@ -315,7 +314,7 @@ class Client:
             ask.where.doing,
             ask.where.repository,
             ask.where.reference,
-            self._auth.origin(ask.scopes),
+            ask.where.origin or self._auth.origin(ask.scopes),
         )
         error = failure(response, bytes(body[:_ERROR_BYTES]), where, wait)
         error.body = bytes(body[:_ERROR_BYTES])
@@ -340,7 +339,7 @@ class Client:
             sent["Authorization"] = request.authorization
         if request.form is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        where = Where(self.host, "a token for it", request.repository or None, None, request.origin)
+        where = Where(self.host, "a token", request.repository or None, None, request.origin)
         ask = Ask(
             "GET" if request.form is None else "POST",
             request.url,

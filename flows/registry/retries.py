@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,4 +54,5 @@ class Clockwork:
 
     now: Callable[[], datetime] = field(default=_utcnow)
     sleep: Callable[[float], Awaitable[None]] = field(default=_sleep)
+    monotonic: Callable[[], float] = field(default=time.monotonic)
     random: Callable[[], float] = field(default=random.random)

@@ -30,8 +30,8 @@ async def post_whole(repository: Repository, digest: str, body: bytes) -> Upload
     url = f"{repository.base}/blobs/uploads/?digest={quote(digest)}"
     where = repository.where("uploading the blob", digest)
     ask = Ask("POST", url, where, repository.push, _octets(len(body)), body)
-    answer = await repository.registry.call(ask, (201, 202))
-    return None if answer.status == 201 else Upload(repository, digest, answer)
+    answer = await repository.registry.call(ask, _DONE)
+    return Upload(repository, digest, answer) if answer.status == 202 else None
 
 
 async def cancel_session(repository: Repository, answer: Answer) -> None:

@@ -1,0 +1,290 @@
+"""Properties of what is read from text: references, digests, media types, header fields."""
+
+from __future__ import annotations
+
+import json
+import string
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.registry import (
+    InvalidManifest,
+    InvalidReference,
+    Manifest,
+    Reference,
+    RegistryError,
+    digest_of,
+    parse_digest,
+)
+from flows.registry.challenges import Challenge, choose, parse_challenges
+from flows.registry.headers import (
+    ContentRange,
+    content_range,
+    length,
+    next_link,
+    quota,
+    retry_after,
+    uploaded_bytes,
+)
+from flows.registry.mediatypes import essence, is_foreign_layer, is_index
+
+NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+
+word = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
+component = st.builds(
+    lambda first, rest: first + "".join(rest),
+    word,
+    st.lists(
+        st.builds(str.__add__, st.sampled_from([".", "_", "__", "-", "--"]), word), max_size=2
+    ),
+)
+path = st.lists(component, min_size=1, max_size=3).map("/".join)
+port = st.one_of(st.just(""), st.integers(1, 65535).map(":{}".format))
+host = st.one_of(
+    st.builds("{}.{}{}".format, word, st.sampled_from(["com", "io", "cn"]), port),
+    port.map("localhost{}".format),
+    st.integers(1, 65535).map("[::1]:{}".format),
+)
+tag = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
+digest = st.binary(max_size=8).map(digest_of)
+token = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=10)
+# What stands between quotes in a header, as a client has to expect it.
+quoted = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
+
+
+@given(host, path, st.none() | tag, st.none() | digest)
+def test_a_reference_survives_being_written_and_read(
+    registry: str, repository: str, name: str | None, content: str | None
+) -> None:
+    text = f"{registry}/{repository}"
+    text += f":{name}" if name else ""
+    text += f"@{content}" if content else ""
+    found = Reference.parse(text)
+    assert (found.registry, found.repository) == (registry, repository)
+    assert (found.tag, found.digest) == (name, content)
+    assert str(found) == text
+    assert Reference.parse(str(found)) == found
+
+
+@given(component, st.none() | tag)
+def test_a_short_name_is_one_of_docker_hub_s_library(name: str, version: str | None) -> None:
+    found = Reference.parse(f"{name}:{version}" if version else name)
+    assert (found.registry, found.repository) == ("docker.io", f"library/{name}")
+    assert Reference.parse(str(found)) == found
+
+
+@pytest.mark.parametrize("hub", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_every_name_of_docker_hub_is_docker_io(hub: str) -> None:
+    assert Reference.parse(f"{hub}/a/b:1") == Reference("docker.io", "a/b", "1")
+
+
+@given(st.text(max_size=80) | st.text("abc/:@.-_Z0[]", max_size=40))
+def test_any_text_is_a_reference_or_a_clear_error(text: str) -> None:
+    try:
+        found = Reference.parse(text)
+    except InvalidReference as error:
+        assert str(error).isprintable()
+    else:
+        assert Reference.parse(str(found)) == found
+
+
+@given(st.text(max_size=140) | st.text("abcdef0123456789:sh", max_size=80))
+def test_any_text_is_a_digest_or_an_error(text: str) -> None:
+    try:
+        assert str(parse_digest(text)) == text
+    except InvalidReference:
+        return
+
+
+@given(st.binary(max_size=100), st.sampled_from(["sha256", "sha512"]))
+def test_a_digest_matches_its_bytes_and_no_others(data: bytes, algorithm: str) -> None:
+    found = parse_digest(digest_of(data, algorithm))
+    assert found.matches(data)
+    assert not found.matches(data + b"x")
+
+
+@given(st.sampled_from(["", "; charset=utf-8", " ;x=y", ";"]), st.booleans())
+def test_parameters_and_case_do_not_change_a_media_type(parameters: str, upper: bool) -> None:
+    media_type = "application/vnd.oci.image.index.v1+json"
+    assert is_index((media_type.upper() if upper else media_type) + parameters)
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    assert is_foreign_layer((foreign.upper() if upper else foreign) + parameters)
+
+
+@given(st.text(max_size=60))
+def test_any_text_has_an_essence(text: str) -> None:
+    assert ";" not in essence(text)
+    assert essence(essence(text)) == essence(text)
+
+
+@given(
+    st.lists(
+        st.tuples(token, st.dictionaries(token.map(str.lower), quoted, min_size=1, max_size=4)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+)
+def test_challenges_survive_being_written_and_read(
+    wanted: list[tuple[str, dict[str, str]]], one_field: bool
+) -> None:
+    def written(text: str) -> str:
+        return text.replace("\\", "\\\\").replace('"', '\\"')
+
+    fields = [
+        f"{scheme} " + ", ".join(f'{name}="{written(text)}"' for name, text in parameters.items())
+        for scheme, parameters in wanted
+    ]
+    found = parse_challenges([", ".join(fields)] if one_field else fields)
+    assert found == tuple(Challenge(scheme.lower(), parameters) for scheme, parameters in wanted)
+
+
+@given(st.lists(st.text(max_size=80) | st.text('Bearer ealm="\\,', max_size=40), max_size=3))
+def test_any_text_gives_challenges_or_none(values: list[str]) -> None:
+    choose(parse_challenges(values))
+
+
+def test_bearer_comes_before_basic_and_needs_a_realm() -> None:
+    both = parse_challenges(['Basic realm="x", Bearer realm="https://a/token",service="s"'])
+    chosen = choose(both)
+    assert chosen is not None
+    assert chosen.parameters == {"realm": "https://a/token", "service": "s"}
+    assert choose(parse_challenges(['Bearer service="s"', 'Basic realm="x"'])) == both[0]
+    assert choose(parse_challenges(["Negotiate"])) is None
+
+
+address = st.text(string.ascii_letters + string.digits + "/?=&%._-:,;", min_size=1, max_size=40)
+
+
+@given(address, st.sampled_from(['; rel="next"', ";rel=next", "; REL=NEXT", '; rel="up next"', ""]))
+def test_the_link_to_the_next_page_is_found(target: str, relation: str) -> None:
+    assert next_link(f"<{target}>{relation}") == target
+    assert next_link(f'</first>; rel="prev"; title="a, b", <{target}>{relation}') == target
+
+
+@given(st.text(max_size=80) | st.text('<>;,rel="next', max_size=40))
+def test_any_text_has_a_next_link_or_none(text: str) -> None:
+    next_link(text)
+
+
+@given(st.integers(1, 10**12))
+def test_the_range_of_an_upload_tells_how_many_bytes_it_holds(last: int) -> None:
+    assert uploaded_bytes(f"0-{last}") == uploaded_bytes(f"bytes=0-{last}") == last + 1
+
+
+def test_a_range_that_is_ambiguous_or_has_a_hole_is_not_built_upon() -> None:
+    assert uploaded_bytes("0-0") == 0
+    assert uploaded_bytes("5-9") is None
+    assert uploaded_bytes(None) is None
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_a_content_range_is_read(start: int, more: int, beyond: int) -> None:
+    end = start + more
+    total = end + 1 + beyond
+    assert content_range(f"bytes {start}-{end}/{total}") == ContentRange(start, end, total)
+    assert content_range(f"bytes {start}-{end}/*") == ContentRange(start, end, None)
+    assert content_range(f"bytes {start}-{end}/{end}") is None
+
+
+@given(st.text(max_size=60) | st.text("bytes 0123456789-/*=", max_size=40))
+def test_any_text_is_a_range_a_length_a_wait_a_quota_or_none(text: str) -> None:
+    content_range(text)
+    uploaded_bytes(text)
+    assert (length(text) or 0) >= 0
+    assert (retry_after(text, NOW) or 0.0) >= 0.0
+    quota(text, text, text, NOW)
+
+
+@given(st.integers(0, 86_400))
+def test_retry_after_is_seconds_a_date_or_a_unix_timestamp(seconds: int) -> None:
+    then = NOW + timedelta(seconds=seconds)
+    assert retry_after(str(seconds), NOW) == seconds
+    assert retry_after(format_datetime(then, usegmt=True), NOW) == seconds
+    assert retry_after(str(int(then.timestamp())), NOW) == seconds
+    assert retry_after(format_datetime(NOW - timedelta(seconds=5), usegmt=True), NOW) == 0
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 10**6))
+def test_a_quota_is_read(limit: int, remaining: int, window: int) -> None:
+    found = quota(f"{limit};w={window}", f"{remaining};w={window}", "192.0.2.1", NOW)
+    assert found is not None
+    assert (found.limit, found.remaining, found.window_seconds) == (limit, remaining, window)
+
+
+json_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+descriptor = st.fixed_dictionaries(
+    {"mediaType": st.text(max_size=20), "digest": digest, "size": st.integers(0, 2**40)},
+    optional={
+        "platform": st.fixed_dictionaries({"os": word, "architecture": word}),
+        "annotations": st.dictionaries(word, st.text(max_size=10), max_size=2),
+        "urls": st.lists(st.text(max_size=10), max_size=2),
+        "x-unknown": json_value.filter(lambda value: value == value),
+    },
+)
+
+
+@given(st.lists(descriptor, max_size=5), st.data())
+def test_an_index_without_some_children_keeps_all_else(
+    children: list[dict[str, object]], data: st.DataObject
+) -> None:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": children,
+        "annotations": {"a": "ü"},
+        "x": [1.5, None],
+    }
+    index = Manifest.parse(json.dumps(document).encode())
+    digests = [child.digest for child in index.children]
+    left_out = set(data.draw(st.lists(st.sampled_from(digests), max_size=3))) if digests else set()
+    rebuilt = index.without(left_out)
+    kept = [child for child in children if child["digest"] not in left_out]
+    expected = {**document, "manifests": kept}
+    assert json.dumps(json.loads(rebuilt.raw)) == json.dumps(expected)
+    assert rebuilt.media_type == index.media_type
+    assert rebuilt.digest == digest_of(rebuilt.raw)
+
+
+@given(
+    st.binary(max_size=60)
+    | json_value.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(
+        st.sampled_from(
+            [
+                "schemaVersion",
+                "mediaType",
+                "manifests",
+                "layers",
+                "config",
+                "subject",
+                "annotations",
+            ]
+        ),
+        json_value | st.lists(descriptor, max_size=2) | descriptor,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_any_bytes_are_a_manifest_or_an_error_of_the_tree(raw: bytes) -> None:
+    try:
+        found = Manifest.parse(raw)
+    except RegistryError as error:
+        assert str(error).isprintable()
+        return
+    assert found.raw == raw
+    assert isinstance(found.children, tuple)
+    assert isinstance(found.blobs, tuple)
+    _ = (found.subject, found.annotations, found.artifact_type, found.descriptor)
+
+
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b"9" * 10_000, b'{"a":"\\ud800"}', b"\xff\xfe{}"])
+def test_json_that_breaks_readers_is_an_invalid_manifest(raw: bytes) -> None:
+    with pytest.raises(InvalidManifest):
+        Manifest.parse(raw)
