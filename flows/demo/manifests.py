@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
-
 from flows.demo import mediatypes
 from flows.demo.answers import Answer, RefusalError
 from flows.demo.call import Call
 from flows.demo.digests import TAG, checked, digest_of, is_digest
+from flows.demo.documents import Document
 from flows.demo.store import StoredManifest
 
 
@@ -37,17 +34,16 @@ async def put_manifest(call: Call) -> Answer:
     """PUT by tag or digest: 201 when everything that it names is there."""
     raw = await call.read(call.behaviour.manifest_limit)
     media_type = call.headers.get("Content-Type", "").partition(";")[0].strip()
-    document = _parsed(raw, media_type)
-    _check_accepted(call, document, media_type)
+    document = Document.parse(raw)
+    _check_types(call, document, media_type)
     if call.behaviour.checks_references:
-        _check_references(call, document, media_type)
+        _check_references(call, document)
     digest, tag = _names(call, raw)
     call.store.add_manifest(call.repository, StoredManifest(raw, media_type, digest), tag)
     location = call.location(f"/v2/{call.repository}/manifests/{digest}")
     headers = {"Location": location, "Docker-Content-Digest": digest}
-    subject = document.get("subject")
-    if isinstance(subject, dict) and call.behaviour.subject_acknowledged:
-        headers["OCI-Subject"] = str(subject["digest"])
+    if document.subject is not None and call.behaviour.subject_acknowledged:
+        headers["OCI-Subject"] = document.subject.digest
     return Answer(201, headers)
 
 
@@ -90,58 +86,33 @@ def _names(call: Call, raw: bytes) -> tuple[str, str | None]:
     return digest_of(raw), reference
 
 
-def _parsed(raw: bytes, media_type: str) -> dict[str, Any]:
-    try:
-        document = json.loads(raw)
-    except ValueError as error:
-        raise RefusalError(400, "MANIFEST_INVALID", "manifest is not JSON") from error
-    if not isinstance(document, dict):
-        raise RefusalError(400, "MANIFEST_INVALID", "manifest is not a JSON object")
-    own = document.get("mediaType", media_type)
-    if own != media_type:
-        raise RefusalError(
-            400,
-            "MANIFEST_INVALID",
-            f"mediaType in manifest is {own!r}, Content-Type says {media_type!r}",
-        )
-    return document
-
-
-def _check_accepted(call: Call, document: dict[str, Any], media_type: str) -> None:
+def _check_types(call: Call, document: Document, media_type: str) -> None:
     behaviour = call.behaviour
     if media_type in mediatypes.SCHEMA1 and behaviour.refuses_schema1:
         raise RefusalError(400, "MANIFEST_INVALID", "schema 1 manifests are not supported")
     if media_type not in mediatypes.MANIFESTS | mediatypes.SCHEMA1:
         raise RefusalError(400, "MANIFEST_INVALID", f"unsupported media type {media_type!r}")
-    config_type = document.get("config", {}).get("mediaType")
+    if document.media_type not in {None, media_type}:
+        raise RefusalError(
+            400,
+            "MANIFEST_INVALID",
+            f"mediaType is {document.media_type!r}, Content-Type says {media_type!r}",
+        )
+    config_type = document.config.media_type if document.config else None
     if config_type in behaviour.refused_config_types:
         raise RefusalError(403, "DENIED", f"unknown manifest class for {config_type}")
-    if behaviour.refuses_attestations and _attests(document):
+    if behaviour.refuses_attestations and document.attests:
         raise RefusalError(400, "MANIFEST_INVALID", "manifest invalid: attestation manifest")
 
 
-def _attests(document: dict[str, Any]) -> bool:
-    layers = document.get("layers", [])
-    return any(layer.get("mediaType") == mediatypes.IN_TOTO for layer in layers)
-
-
-def _check_references(call: Call, document: dict[str, Any], media_type: str) -> None:
+def _check_references(call: Call, document: Document) -> None:
     held = call.store.repository(call.repository)
-    for child in document.get("manifests", []) if media_type in mediatypes.INDEXES else []:
-        if child["digest"] not in held.manifests:
-            raise _unknown(child["digest"])
-    for digest in _blobs(document):
+    for child in document.manifests or ():
+        if child.digest not in held.manifests:
+            raise _unknown(child.digest)
+    for digest in document.blobs:
         if digest not in held.blobs:
             raise _unknown(digest)
-
-
-def _blobs(document: dict[str, Any]) -> Iterator[str]:
-    config = document.get("config")
-    if config is not None:
-        yield config["digest"]
-    for layer in document.get("layers", []):
-        if not mediatypes.is_foreign(layer["mediaType"]):
-            yield layer["digest"]
 
 
 def _unknown(digest: str) -> RefusalError:

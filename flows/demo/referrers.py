@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flows.demo import mediatypes
 from flows.demo.answers import Answer, RefusalError, json_answer
 from flows.demo.call import Call
 from flows.demo.digests import checked
+from flows.demo.documents import Document
 from flows.demo.store import StoredManifest
 
 
@@ -34,15 +34,14 @@ async def list_referrers(call: Call) -> Answer:
 def _referrer(stored: StoredManifest, subject: str) -> dict[str, Any] | None:
     if b'"subject"' not in stored.raw:
         return None
-    document = json.loads(stored.raw)
-    if (document.get("subject") or {}).get("digest") != subject:
+    document = Document.parse(stored.raw)
+    if document.subject is None or document.subject.digest != subject:
         return None
-    kind = document.get("artifactType") or document.get("config", {}).get("mediaType")
     descriptor = {
         "mediaType": stored.media_type,
         "digest": stored.digest,
         "size": len(stored.raw),
-        "artifactType": kind,
-        "annotations": document.get("annotations"),
+        "artifactType": document.kind,
+        "annotations": document.annotations,
     }
     return {key: value for key, value in descriptor.items() if value is not None}

@@ -6,6 +6,7 @@ import json
 
 from flows.demo import mediatypes
 from flows.demo.content import Content, Image, blobs_of, image_config, index, manifest
+from flows.demo.documents import Document
 from flows.demo.images import AMD64, over
 
 _SUFFIXES = {
@@ -32,10 +33,9 @@ def fallback_index(referrers: tuple[Image, ...]) -> Image:
     """The index that a client keeps under the fallback tag where there is no referrers API."""
     entries = []
     for referrer in referrers:
-        document = json.loads(referrer.root.raw)
-        kind = document.get("artifactType") or document["config"]["mediaType"]
-        more = {key: document[key] for key in ("annotations",) if key in document}
-        entries.append(referrer.root.descriptor(artifactType=kind, **more))
+        document = Document.parse(referrer.root.raw)
+        more = {"annotations": document.annotations} if document.annotations else {}
+        entries.append(referrer.root.descriptor(artifactType=document.kind, **more))
     return over(index(entries), referrers)
 
 
