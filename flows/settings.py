@@ -93,6 +93,9 @@ class RegistrySettings(Model):
     username: str | None = None
     password_secret: str | None = Field(None, description="name of a Prefect Secret block")
     hub_api: str | None = None
+    realm_hosts: tuple[str, ...] = Field(
+        (), description="further hosts whose token services may see the credential"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> RegistrySettings:
