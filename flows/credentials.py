@@ -7,10 +7,13 @@ REGISTRY_AUTH_FILE; docker's config.json with its helpers; podman's auth.json. N
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.dockerconfig import AuthFile, auth_files
@@ -39,7 +42,8 @@ def anonymous(settings: Settings, host: str) -> Endpoint:
         host,
         insecure=entry.insecure,
         ca_file=_beside(settings.path, entry.ca_file),
-        hub_api=entry.hub_api or Endpoint(host).web_api,  # Docker Hub has one by default
+        realm_hosts=frozenset(entry.realm_hosts),
+        hub_api=entry.hub_api,
     )
 
 
@@ -112,3 +116,19 @@ def _beside(config: Path, file: Path | None) -> Path | None:
         return file
     beside = config.parent / file
     return beside if beside.exists() else file
+
+
+def expires_at(credential: Credential) -> datetime | None:
+    """When a credential ends, where it is a token that says so (a JWT's `exp`, RFC 7519); UTC.
+
+    Identity tokens of Azure and passwords that cloud helpers hand out are such tokens. None: it
+    does not tell.
+    """
+    parts = (credential.identity_token or credential.password).split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return datetime.fromtimestamp(claims["exp"], UTC)
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
+        return None

@@ -337,7 +337,7 @@ def test_the_endpoint_carries_what_mirrors_yaml_says_of_the_registry(
     config = settings(
         {
             "127.0.0.1:5061": {"insecure": True, "hub_api": "http://127.0.0.1:5069"},
-            "127.0.0.1:5443": {"ca_file": "ca.pem"},
+            "127.0.0.1:5443": {"ca_file": "ca.pem", "realm_hosts": ["auth.example.com"]},
         },
         tmp_path / "mirrors.yaml",
     )
@@ -348,6 +348,7 @@ def test_the_endpoint_carries_what_mirrors_yaml_says_of_the_registry(
         "http://127.0.0.1:5069",
     )
     assert (private.insecure, private.ca_file) == (False, tmp_path / "ca.pem")
+    assert private.realm_hosts == {"auth.example.com"}
 
 
 @pytest.mark.usefixtures("variables")
