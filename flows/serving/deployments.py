@@ -5,7 +5,8 @@ prefect.yaml says the same for `prefect deploy --all`; a test holds the two toge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -16,11 +17,13 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.flows import Flow
+from prefect.runner.storage import LocalStorage
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
-from flows.settings import Settings, format_duration
+from flows.settings import MirrorSettings, Settings
 
-WATCH_NAME = "all-mirrors"
+ALL = "all-mirrors"
 PAGE = 200  # the most that Prefect's API gives at once
 
 
@@ -36,7 +39,6 @@ class Scheduled:
     every: timedelta
     description: str
     parameters: Mapping[str, str | bool] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
 
     @property
     def flow(self) -> str:
@@ -44,40 +46,58 @@ class Scheduled:
         return self.entrypoint.rpartition(".")[2]
 
 
+PROBE = Scheduled(
+    entrypoint="flows.probe.probe",
+    name=ALL,
+    every=timedelta(minutes=15),
+    description="Pulls from every source and mirror as a user does, and times it.",
+)
+
+
 def planned(settings: Settings) -> tuple[Scheduled, ...]:
-    """Every deployment that these settings ask for, the syncs in the order of mirrors.yaml."""
-    syncs = tuple(
-        Scheduled(
-            entrypoint="flows.sync.sync",
-            name=mirror.name,
-            every=mirror.every,
-            description=(
-                f"Full comparison of {mirror.source} with {mirror.target}, "
-                f"every {format_duration(mirror.every)}."
-            ),
-            parameters={"mirror": mirror.name, "full": True},
-            tags=("sync",),
-        )
-        for mirror in settings.mirrors.values()
+    """Every deployment that these settings ask for, in the order of mirrors.yaml."""
+    mirrors = settings.mirrors.values()
+    return (
+        *(_sync(mirror) for mirror in mirrors),
+        _watch(settings),
+        *(_audit(mirror) for mirror in mirrors),
+        PROBE,
     )
-    look = min(mirror.watch_every for mirror in settings.mirrors.values())
-    watch = Scheduled(
+
+
+def _sync(mirror: MirrorSettings) -> Scheduled:
+    return Scheduled(
+        entrypoint="flows.sync.sync",
+        name=mirror.name,
+        every=mirror.every,
+        description=f"Full comparison of {mirror.source} with {mirror.target}.",
+        parameters={"mirror": mirror.name, "full": True},
+    )
+
+
+def _watch(settings: Settings) -> Scheduled:
+    return Scheduled(
         entrypoint="flows.watch.watch",
-        name=WATCH_NAME,
-        every=look,
-        description=(
-            f"One cheap look at every source, every {format_duration(look)}; "
-            "a mirror whose source moved is synced at once."
-        ),
-        tags=("watch",),
+        name=ALL,
+        every=min(mirror.watch_every for mirror in settings.mirrors.values()),
+        description="One cheap look at every source; what moved is synced at once.",
     )
-    return (*syncs, watch)
+
+
+def _audit(mirror: MirrorSettings) -> Scheduled:
+    return Scheduled(
+        entrypoint="flows.audit.audit",
+        name=mirror.name,
+        every=timedelta(days=1),
+        description=f"What {mirror.target} really holds, against the record and the source.",
+        parameters={"mirror": mirror.name},
+    )
 
 
 async def register(
-    deployments: tuple[Scheduled, ...], work_pool: str, directory: Path
+    api_url: str, deployments: tuple[Scheduled, ...], work_pool: str, directory: Path
 ) -> tuple[str, ...]:
-    """Make the deployments of a work pool exactly these, at the server of PREFECT_API_URL.
+    """Make the deployments of a work pool exactly these, at the server of `api_url`.
 
     Those that an earlier registration made and that are no longer asked for are deleted, since a
     schedule left behind would go on firing. Runs start in `directory`. Returns the names of the
@@ -86,7 +106,7 @@ async def register(
     one_at_a_time = ConcurrencyLimitConfig(
         limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
     )
-    async with get_client() as client:
+    async with _client(api_url) as client:
         pool = WorkPoolCreate(name=work_pool, type="process")
         await client.create_work_pool(pool, overwrite=True)
         wanted = set()
@@ -98,11 +118,12 @@ async def register(
                 interval=scheduled.every,
                 description=scheduled.description,
                 parameters=dict(scheduled.parameters),
-                tags=list(scheduled.tags),
+                tags=[scheduled.flow],
                 concurrency_limit=one_at_a_time,
-                job_variables={"working_dir": str(directory)},
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
+            # Without a place to start in, the worker would copy this whole folder for every run.
+            deployment.storage = LocalStorage(path=str(directory))
             wanted.add(await deployment.aapply(work_pool_name=work_pool))
         removed = [
             known
@@ -114,11 +135,19 @@ async def register(
         return tuple(known.name for known in removed)
 
 
-async def run_now(deployment: str) -> None:
+async def run_now(api_url: str, deployment: str) -> None:
     """Run a deployment (flow/name) once, without waiting for its schedule or its end."""
-    async with get_client() as client:
+    async with _client(api_url) as client:
         known = await client.read_deployment_by_name(deployment)
         await client.create_flow_run_from_deployment(known.id)
+
+
+@asynccontextmanager
+async def _client(api_url: str) -> AsyncIterator[PrefectClient]:
+    # Prefect read its settings when it was imported, before this server was there.
+    with temporary_settings({PREFECT_API_URL: api_url}):
+        async with get_client() as client:
+            yield client
 
 
 async def _deployments(client: PrefectClient) -> list[DeploymentResponse]:

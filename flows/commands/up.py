@@ -1,0 +1,49 @@
+"""`mirror up`: everything on this machine, from nothing, for the mirrors of mirrors.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.commands.options import config_option
+from flows.serving.ports import choose_port
+from flows.serving.signals import run_until_stopped
+from flows.settings import load_settings
+
+PORT = click.IntRange(0, 65535)
+
+
+@click.command("up", help="Run everything on this machine from mirrors.yaml, until stopped.")
+@config_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--ui-port",
+    default=4200,
+    show_default=True,
+    type=PORT,
+    help="Port of Prefect's UI and API; 0: any free one.",
+)
+@click.option(
+    "--site-port",
+    default=8080,
+    show_default=True,
+    type=PORT,
+    help="Port of the site and /metrics; 0: any free one.",
+)
+@click.option(
+    "--site",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the published site (default: in the data folder).",
+)
+def command(
+    config: Path | None, host: str, ui_port: int, site_port: int, site: Path | None
+) -> None:
+    """Check settings and ports before anything is started, then run until SIGINT or SIGTERM."""
+    settings = load_settings(config)
+    ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
+    site_port = choose_port(host, site_port, "the site", "--site-port")
+    # Prefect and the database layer take seconds to import: a wrong port is told before.
+    from flows.serving.machine import run_machine
+
+    run_until_stopped(run_machine(settings, host, ui_port, site_port, site))

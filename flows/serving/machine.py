@@ -1,0 +1,74 @@
+"""`mirror up`: the stack, the schedules of mirrors.yaml, a worker, the site and the watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.serving.deployments import ALL, planned, register, run_now
+from flows.serving.ports import address
+from flows.serving.prefect import WORK_POOL, worker
+from flows.serving.processes import Program
+from flows.serving.stack import Stack, running_stack
+from flows.serving.web import serving
+from flows.settings import Settings, format_duration
+
+Say = Callable[[str], None]
+
+
+async def run_machine(
+    settings: Settings, host: str, ui_port: int, site_port: int, site: Path | None
+) -> None:
+    """Start everything, say where it is, and keep it running until cancelled.
+
+    Raises MirrorError, with nothing left running, when a part does not come up.
+    """
+    console = Console(highlight=False)
+    async with AsyncExitStack() as parts:
+        parts.callback(console.print, "stopped")
+        with console.status("starting Postgres and Prefect's server ..."):
+            stack = await parts.enter_async_context(running_stack(host, ui_port))
+        with console.status("registering the schedules, starting worker and site ..."):
+            await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
+            environment = {**stack.environment, "MIRROR_CONFIG": str(settings.path.resolve())}
+            programs = (
+                worker(stack.api_url, stack.prefect_home, environment),
+                Program(
+                    name="watchdog",
+                    command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),
+                    environment=environment,
+                ),
+            )
+            for program in programs:
+                await stack.supervisor.start(program)
+            await parts.enter_async_context(serving(site or stack.site, host, site_port))
+            await run_now(stack.api_url, f"watch/{ALL}")
+        console.print(_summary(settings, stack, address(host, site_port)))
+        parts.callback(console.print, "stopping ...")
+        async with asyncio.TaskGroup() as keepers:
+            for program in (stack.server, *programs):
+                keepers.create_task(stack.supervisor.keep_running(program, console.print))
+
+
+def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for mirror in settings.mirrors.values():
+        every, look = format_duration(mirror.every), format_duration(mirror.watch_every)
+        table.add_row(mirror.name, f"{mirror.source} → {mirror.target}")
+        table.add_row("", f"[dim]in full every {every}, watched every {look}[/dim]")
+    table.add_row()
+    table.add_row("Prefect", stack.ui_url)
+    table.add_row("Site", site_url)
+    table.add_row("Metrics", f"{site_url}/metrics")
+    table.add_row("Record", 'mirror status · mirror report · mirror sql "SELECT ..."')
+    table.add_row("Logs", str(stack.data / "logs"))
+    table.add_row("Stop", "Ctrl-C")
+    return table
