@@ -10,5 +10,15 @@ report and `mirror watchdog` all do such rounds; that several do so at once chan
 from flows.alerting.dispatch import Dispatched
 from flows.alerting.evaluation import BUDGET, AlertRound, evaluate, evaluate_and_dispatch
 from flows.alerting.ledger import Changes
+from flows.alerting.watchdog import Watchdog, WatchdogRound
 
-__all__ = ["BUDGET", "AlertRound", "Changes", "Dispatched", "evaluate", "evaluate_and_dispatch"]
+__all__ = [
+    "BUDGET",
+    "AlertRound",
+    "Changes",
+    "Dispatched",
+    "Watchdog",
+    "WatchdogRound",
+    "evaluate",
+    "evaluate_and_dispatch",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from flows.alerting.links import run_link
@@ -34,7 +34,7 @@ class Dispatched:
     """What came of the messages: how many went out, and the channels that failed with why."""
 
     sent: int = 0
-    failures: Mapping[str, str] | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 async def dispatch(

@@ -44,20 +44,18 @@ def title(message: Message) -> str:
     prefix = _EVENT[message.event]
     mark = f"[{'恢复' if message.event is Event.RECOVERED else label.zh} {_label(message)}]"
     where = f" {plain(message.mirror)}" if message.mirror else ""
-    line = f"{mark}{where} {prefix.zh}{message.what.zh} / {message.what.en}"
+    line = f"{mark}{where} {prefix.zh}{plain(message.what.zh)} / {plain(message.what.en)}"
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
 
 
 def text(message: Message, limit: int) -> str:
     """Plain text of at most `limit` bytes of UTF-8, cut at the end of a character."""
-    return _fit(message, limit, lambda tags: _lines(message, tags, "{name}{value}", "{url}"))
+    return _fit(message, limit, lambda tags: _lines(message, tags, "{name}", "{url}"))
 
 
 def markdown(message: Message, limit: int) -> str:
     """Markdown that DingTalk and WeCom both show, of at most `limit` bytes of UTF-8."""
-    return _fit(
-        message, limit, lambda tags: _lines(message, tags, "**{name}** {value}", "[{url}]({url})")
-    )
+    return _fit(message, limit, lambda tags: _lines(message, tags, "**{name}**", "[{url}]({url})"))
 
 
 def cut(value: str, limit: int) -> str:
@@ -79,18 +77,21 @@ def _fit(message: Message, limit: int, form: Callable[[int], list[str]]) -> str:
     return cut(whole, limit)
 
 
-def _lines(message: Message, tags: int, field: str, link: str) -> list[str]:
+def _lines(message: Message, tags: int, label: str, link: str) -> list[str]:
     """The body's lines: the link, the Chinese part, the English part."""
+
+    def field(name: str, value: str) -> str:
+        gap = "" if name.endswith("：") else " "
+        return label.format(name=name) + gap + value
+
     lines = []
     if message.link:
-        lines.append(field.format(name="运行记录 Run: ", value=link.format(url=message.link)))
+        lines.append(field("运行记录 Run:", link.format(url=message.link)))
     errors = [
         _shorten(plain(error), ERROR_LENGTH) for error in message.errors[:ERRORS_SHOWN] if error
     ]
     for chinese in (True, False):
-        lines += [
-            field.format(name=name, value=value) for name, value in _fields(message, tags, chinese)
-        ]
+        lines += [field(*pair) for pair in _fields(message, tags, chinese)]
         if chinese:
             lines += errors
     return lines
@@ -102,19 +103,19 @@ def _fields(message: Message, tags: int, chinese: bool) -> list[tuple[str, str]]
 
     recovered = message.event is Event.RECOVERED
     fields = [
-        (pick(Words("情况：", "What: ")), pick(_EVENT[message.event]) + pick(message.what)),
-        (pick(Words("开始时间：", "Since: ")), _moment(message.since, chinese)),
+        (pick(Words("情况：", "What:")), pick(_EVENT[message.event]) + plain(pick(message.what))),
+        (pick(Words("开始时间：", "Since:")), _moment(message.since, chinese)),
     ]
     if recovered:
-        fields.append((pick(Words("恢复时间：", "Until: ")), _moment(message.at, chinese)))
+        fields.append((pick(Words("恢复时间：", "Until:")), _moment(message.at, chinese)))
     if message.mirror:
-        fields.append((pick(Words("镜像：", "Mirror: ")), plain(message.mirror)))
+        fields.append((pick(Words("镜像：", "Mirror:")), plain(message.mirror)))
     if message.tags:
-        fields.append((pick(Words("标签：", "Tags: ")), _tags(message.tags, tags, chinese)))
+        fields.append((pick(Words("标签：", "Tags:")), _tags(message.tags, tags, chinese)))
     if message.reason:
-        fields.append((pick(Words("原因：", "Reason: ")), plain(pick(message.reason))))
+        fields.append((pick(Words("原因：", "Reason:")), plain(pick(message.reason))))
     if not recovered:
-        fields.append((pick(Words("处理：", "What to do: ")), pick(message.advice)))
+        fields.append((pick(Words("处理：", "What to do:")), pick(message.advice)))
     return fields
 
 

@@ -119,7 +119,7 @@ async def test_a_channel_that_is_down_loses_nothing_and_holds_up_no_other(
     monkeypatch.setenv("DINGTALK_SECRET", "wrong")
     result = await told.look()
     assert result.dispatched.sent == 1
-    assert "310000" in dict(result.dispatched.failures or {})["dingtalk"]
+    assert "310000" in result.dispatched.failures["dingtalk"]
     told.minute = 20
     await told.sync({"1.0.0": None})
     await told.look()
