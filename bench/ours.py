@@ -74,7 +74,8 @@ class Ours:
             "MIRROR_CONFIG": str(self._config),
             "MIRROR_DATA_DIR": str(self.data),
         }
-        self.env.pop("MIRROR_DATABASE_URL", None)
+        for name in ("MIRROR_DATABASE_URL", "PYTHONDONTWRITEBYTECODE"):
+            self.env.pop(name, None)  # as on a machine where nobody has set anything
 
     def configure(self, jobs: Sequence[Job], hub: str | None = None, **options: object) -> None:
         """Write mirrors.yaml; `hub` is the address of the web API in front of the sources."""
