@@ -75,8 +75,10 @@ class Reference:
 
 def _split_registry(rest: str, text: str) -> tuple[str, str]:
     head, slash, tail = rest.partition("/")
-    named = slash and ("." in head or ":" in head or head == "localhost" or head != head.lower())
+    named = slash and ("." in head or ":" in head or head.lower() == "localhost")
     if not named:
+        # Docker takes an upper-case first part for a host; written in lower case it would be a
+        # namespace of Docker Hub, so a name without a dot or port cannot be one here.
         return HUB, rest
     if not _HOST.fullmatch(head):
         raise _invalid(text, f"{one_line(head, 160)!r} is not a host[:port]")

@@ -1,0 +1,136 @@
+"""A Prefect server, a record, and mirrors between real registries, for the flows' tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import yaml
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.history import create_engine
+from flows.outcome import RunOutcome, Trigger
+from flows.states import outcome_of
+from flows.sync import sync
+from tests.flows.command import Command
+from tests.support.fixtures import StartDockerRegistry
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Prefect's synchronous clients leave sockets to the garbage collector; ours are not let."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_server() -> Iterator[None]:
+    """One Prefect server for the session, on a database of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        with prefect_test_harness(server_startup_timeout=180):
+            yield
+
+
+@dataclass
+class Mirrors:
+    """mirrors.yaml of a test, and runs of its mirrors."""
+
+    path: Path
+    registries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mirrors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, name: str, source: str, target: str, **options: Any) -> None:
+        """Add a mirror between two `host:port/path` that speak plain http."""
+        for side in (source, target):
+            self.registries.setdefault(side.partition("/")[0], {"insecure": True})
+        self.mirrors[name] = {"source": source, "target": target, **options}
+        self.write()
+
+    def write(self) -> None:
+        """Write mirrors.yaml."""
+        document = {"registries": self.registries, "mirrors": self.mirrors, **self.more}
+        self.path.write_text(yaml.safe_dump(document))
+
+    async def sync(
+        self,
+        name: str = "m",
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        trigger: Trigger = Trigger.MANUAL,
+    ) -> RunOutcome:
+        """Run the flow once, without the schedule's retries."""
+        state: Any = await sync.with_options(retries=0)(
+            mirror=name, full=full, dry_run=dry_run, trigger=trigger.value, return_state=True
+        )
+        outcome = await outcome_of(state)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        assert isinstance(outcome, RunOutcome)
+        return outcome
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Mirrors:
+    """mirrors.yaml in a folder of the test's own, and a record of its own."""
+    path = tmp_path / "mirrors.yaml"
+    monkeypatch.setenv("MIRROR_CONFIG", str(path))
+    monkeypatch.setenv("MIRROR_DATABASE_URL", url)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "no-docker-config"))
+    return Mirrors(path)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source and a target on real registries, mirrored as `m`."""
+
+    source_url: str
+    target_url: str
+    source: str
+    target: str
+
+
+@pytest.fixture
+def pair(docker_registry: StartDockerRegistry, mirrors: Mirrors) -> Pair:
+    """Two docker-registry processes and the mirror `m` between team/app and copy/app."""
+    source, target = docker_registry(), docker_registry()
+    mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+    return Pair(source.url, target.url, "team/app", "copy/app")
+
+
+@dataclass
+class Rows:
+    """Questions to the record."""
+
+    engine: sa.Engine
+
+    def all(self, query: str, **values: object) -> list[Mapping[str, Any]]:
+        """The rows of a query, by column."""
+        with self.engine.connect() as connection:
+            return [dict(row._mapping) for row in connection.execute(sa.text(query), values)]
+
+    def one(self, query: str, **values: object) -> Any:
+        """The only value of a query."""
+        (row,) = self.all(query, **values)
+        (value,) = row.values()
+        return value
+
+
+@pytest.fixture
+async def rows(url: str) -> AsyncIterator[Rows]:
+    """The test's record, to look into."""
+    engine = create_engine(url)
+    yield Rows(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def command(tmp_path: Path, mirrors: Mirrors) -> Command:
+    """`mirror` as a process, with the test's mirrors.yaml and record."""
+    return Command(tmp_path)

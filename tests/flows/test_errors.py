@@ -1,0 +1,118 @@
+"""Bad input and broken surroundings: one clear line, the right code, no traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.demo.faults import Rule, disk_full
+from flows.demo.images import single
+from flows.demo.push import push
+from flows.demo.quirks import ALIYUN_PERSONAL
+from flows.demo.registry import DemoRegistry
+from tests.flows.command import Command, Ended
+from tests.flows.conftest import Mirrors, Pair
+from tests.support.fixtures import StartDockerRegistry
+
+
+def one_line(ended: Ended, code: int, *parts: str) -> None:
+    """The process ended with the code and one line on stderr that contains the parts."""
+    assert ended.code == code, ended.err
+    assert len(ended.error_lines) == 1, ended.err
+    for part in parts:
+        assert part in ended.err
+
+
+async def test_an_unknown_mirror_is_told_with_those_that_exist(
+    mirrors: Mirrors, pair: Pair, command: Command
+) -> None:
+    one_line(await command.run("sync", "other"), 2, "'other'", "there are: m", "mirrors.yaml")
+
+
+async def test_bad_yaml_is_told_with_its_line(mirrors: Mirrors, command: Command) -> None:
+    mirrors.path.write_text("mirrors:\n  m: {source: [\n")
+    one_line(await command.run("sync", "m"), 2, "mirrors.yaml", "line 3", "YAML")
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"tagz": {}}, ("mirrors.m.tagz", "allowed: source, target, tags")),
+        ({"target": "docker.io/library/app"}, ("mirrors.m", "mirror onto itself")),
+        ({"every": "soon"}, ("mirrors.m.every", "30m")),
+        ({"source": "UPPER/case"}, ("mirrors.m.source",)),
+        ({"tags": {"semver": "not a range"}}, ("mirrors.m.tags.semver", ">=0.1.0")),
+    ],
+)
+async def test_a_wrong_key_or_value_is_told_by_file_and_key(
+    mirrors: Mirrors, command: Command, change: dict[str, object], parts: tuple[str, ...]
+) -> None:
+    mirror = {"source": "docker.io/library/app", "target": "registry.example/app", **change}
+    mirrors.path.write_text(yaml.safe_dump({"mirrors": {"m": mirror}}))
+    one_line(await command.run("sync", "m"), 2, "mirrors.yaml", *parts)
+
+
+async def test_an_unreachable_source(mirrors: Mirrors, command: Command) -> None:
+    mirrors.add("m", "127.0.0.1:1/team/app", "127.0.0.1:2/copy/app")
+    ended = await command.run("sync", "m", "--json")
+    one_line(ended, 1, "127.0.0.1:1/team/app", "(network)")
+    (outcome,) = json.loads(ended.out)
+    assert outcome["status"] == "failed"
+    assert outcome["errors"][0]["reason"] == "network"
+
+
+async def test_a_wrong_password_is_told_by_registry_and_never_by_value(
+    docker_registry: StartDockerRegistry, mirrors: Mirrors, command: Command
+) -> None:
+    source, target = docker_registry(), docker_registry(auth=True)
+    await push(source.url, "team/app", "1", single("password"))
+    mirrors.registries[target.host] = {
+        "insecure": True,
+        "username_env": "T_USER",
+        "password_env": "T_PASSWORD",
+    }
+    mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+    ended = await command.run("sync", "m", T_USER="someone", T_PASSWORD="wr0ng-and-secret")
+    one_line(ended, 1, target.host, "(auth)")
+    assert "wr0ng-and-secret" not in ended.err + ended.out
+
+
+async def test_a_missing_namespace_is_explained(mirrors: Mirrors, command: Command) -> None:
+    async with DemoRegistry() as source, DemoRegistry(ALIYUN_PERSONAL) as target:
+        await push(source.url, "team/app", "1", single("namespace"))
+        mirrors.add("m", f"{source.host}/team/app", f"{target.host}/no-such-namespace/app")
+        ended = await command.run("sync", "m")
+    one_line(ended, 1, "no-such-namespace/app", "(auth)")
+
+
+async def test_no_space_at_the_target(mirrors: Mirrors, command: Command) -> None:
+    full = Rule(r"(PUT|PATCH|POST) /v2/.*/blobs/uploads/", disk_full(), times=None)
+    async with DemoRegistry() as source, DemoRegistry(faults=(full,)) as target:
+        await push(source.url, "team/app", "1", single("space"))
+        mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+        ended = await command.run("sync", "m")
+    one_line(ended, 1, target.host, "(storage)")
+
+
+async def test_postgres_away(mirrors: Mirrors, pair: Pair, command: Command) -> None:
+    away = "postgresql://nobody:s3cret@127.0.0.1:1/record"
+    ended = await command.run("sync", "m", MIRROR_DATABASE_URL=away)
+    one_line(ended, 1, "127.0.0.1")
+    assert "s3cret" not in ended.err
+
+
+async def test_prefects_server_away(mirrors: Mirrors, pair: Pair, command: Command) -> None:
+    ended = await command.run("sync", "m", PREFECT_API_URL="http://127.0.0.1:1/api")
+    one_line(ended, 1, "Prefect", "http://127.0.0.1:1/api")
+
+
+async def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    one_line(await command.run("sync", "m", "--config", str(missing)), 2, str(missing))
+
+
+async def test_a_wrong_command(command: Command) -> None:
+    one_line(await command.run("nonsense"), 2, "nonsense")
