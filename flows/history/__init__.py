@@ -15,7 +15,7 @@ HistoryError (a flows.errors.DatabaseError)
 ├── UnknownMirror     a mirror that the record has never heard of
 ├── TargetLocked      another run works on the same target
 ├── LockLost          the lock's connection died, so another run may have begun
-└── ReadOnlyRefused   a query of `mirror sql` that the database refused
+└── QueryRefused   a query of `mirror sql` that the database refused
 """
 
 from flows.history.embedded import data_dir
@@ -26,7 +26,7 @@ from flows.history.errors import (
     EmbeddedFailed,
     HistoryError,
     LockLost,
-    ReadOnlyRefused,
+    QueryRefused,
     SchemaBehind,
     TargetLocked,
     UnknownMirror,
@@ -57,7 +57,7 @@ __all__ = [
     "MirrorRow",
     "ProbePull",
     "PullCounted",
-    "ReadOnlyRefused",
+    "QueryRefused",
     "Record",
     "RetryRule",
     "SchemaBehind",

@@ -32,6 +32,8 @@ class SchemaBehind(HistoryError):
 class UnknownMirror(HistoryError):
     """A mirror that the record has never heard of."""
 
+    exit_code = 2
+
     def __init__(self, name: str) -> None:
         super().__init__(
             f"the record has no mirror named {name!r}; sync it once, or check the name"
@@ -64,5 +66,10 @@ class LockLost(HistoryError):
         self.target = target
 
 
-class ReadOnlyRefused(HistoryError):
+class QueryRefused(HistoryError):
     """A query of `mirror sql` that the database refused."""
+
+    exit_code = 2
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the database refuses this query: {said}")

@@ -1,0 +1,68 @@
+"""The metrics are OpenMetrics by prometheus-client's own parser, and say what the record says."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from flows.history import Record
+from flows.history.openmetrics import CONTENT_TYPE, openmetrics, render
+from flows.history.reports import report
+from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def families(text: str) -> list[Metric]:
+    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]  # as shipped
+
+
+def parsed(text: str) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families(text)
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((f"hagicode_mirror_{name}", frozenset({"mirror": NAME, **labels}.items())))
+
+
+async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
+    await make_history(record, engine)
+    await make_pulls(record)
+    await make_counts(record)
+    found = parsed(render(report(engine, None, now=NOW), report(engine, at(22, 0), now=NOW)))
+    assert value(found, "tags", state="in_sync") == 5
+    assert value(found, "runs_total", status="succeeded") == 4
+    assert value(found, "tag_records_total", status="abandoned") == 1
+    assert value(found, "copied_bytes_total") == 8_000
+    assert value(found, "requests_total", side="source") == 80
+    assert value(found, "success_ratio", of="runs") == 0.5
+    assert value(found, "delay_seconds", quantile="0.5") == 208_860
+    assert value(found, "delay_seconds_count") == 5
+    assert value(found, "last_success_timestamp_seconds") == at(22, 10, 2).timestamp()
+    assert value(found, "goal_met", goal="delay_p95") == 0
+    # The pulls were on 20 November: not in this window, so unknown, so absent.
+    assert value(found, "goal_met", goal="pull_speed") is None
+    assert value(found, "pull_failure_ratio", side="target") is None
+
+
+async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: sa.Engine) -> None:
+    text = openmetrics(engine)
+    found = parsed(text)
+    assert text.endswith("# EOF\n")
+    assert value(found, "success_ratio", of="runs") is None
+    assert value(found, "last_success_timestamp_seconds") is None
+    assert value(found, "runs_total", status="succeeded") == 0
+
+
+@pytest.mark.parametrize("unit", ["seconds", "ratio", "bytes"])
+async def test_units_end_the_names(record: Record, engine: sa.Engine, unit: str) -> None:
+    found = [family for family in families(openmetrics(engine)) if family.unit == unit]
+    assert found
+    assert all(family.name.endswith(f"_{unit}") for family in found)
+    assert CONTENT_TYPE.startswith("application/openmetrics-text")
