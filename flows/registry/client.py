@@ -101,9 +101,9 @@ class Client:
         self.abilities = Abilities.known(self.quirks)
         self.quota: headers.QuotaReading | None = None
         bounds = concurrency or Concurrency()
-        self.calls = Lane(bounds.requests, bounds.most_requests, bounds.least)
-        self.downloads = Lane(bounds.transfers, bounds.transfers, bounds.least)
-        self.uploads = Lane(bounds.transfers, bounds.transfers, bounds.least)
+        self.calls = Lane(bounds.requests, bounds.most_requests, bounds.least, self.clock)
+        self.downloads = Lane(bounds.transfers, bounds.transfers, bounds.least, self.clock)
+        self.uploads = Lane(bounds.transfers, bounds.transfers, bounds.least, self.clock)
         self.window = Window(bounds.window)
         self.line = Line()
         self._wire = Wire(transport, endpoint.ca_file)

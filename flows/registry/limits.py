@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+from flows.registry.retries import Clockwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Lane:
     First come, first served, so that nothing starves. `pause` holds everybody back.
     """
 
-    def __init__(self, width: int, most: int, least: int) -> None:
+    def __init__(self, width: int, most: int, least: int, clock: Clockwork) -> None:
+        self._clock = clock
         self._width = float(width)
         self._most = most
         self._least = least
@@ -85,7 +87,7 @@ class Lane:
 
     def try_enter(self) -> bool:
         """Begin without waiting, if there is room; `leave` ends it."""
-        if self.free < 1 or time.monotonic() < self._paused_until:
+        if self.free < 1 or self._clock.monotonic() < self._paused_until:
             return False
         self._busy += 1
         return True
@@ -102,14 +104,14 @@ class Lane:
 
     def shrink(self) -> None:
         """The registry is overloaded: narrower by a third, at most once a second."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - self._shrunk_at >= 1.0:
             self._shrunk_at = now
             self._width = max(float(self._least), self._width * 2 / 3)
 
     def pause(self, seconds: float) -> None:
         """Nobody begins for so long (Retry-After)."""
-        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     async def _enter(self) -> None:
         if self._waiting or self._busy >= self.width:
@@ -125,10 +127,10 @@ class Lane:
                 raise
         else:
             self._busy += 1
-        held = self._paused_until - time.monotonic()
+        held = self._paused_until - self._clock.monotonic()
         if held > 0:
             try:
-                await asyncio.sleep(held)
+                await self._clock.sleep(held)
             except asyncio.CancelledError:
                 self._leave()
                 raise
