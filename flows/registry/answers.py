@@ -163,9 +163,9 @@ def _kind(
     if status >= 500 or status == 499:
         return ServerError
     if 400 <= status < 500:
-        for code in codes:
-            if code in _BY_CODE:
-                return _BY_CODE[code]
+        named = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+        if named is not None:
+            return Denied if named is Unauthorized and status == 403 else named
         return {403: Denied, 404: NotFound}.get(status, RequestRefused)
     return ProtocolError
 

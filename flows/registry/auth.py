@@ -96,7 +96,7 @@ class Authenticator:
 
         values: its WWW-Authenticate fields. refused: the Authorization that it refused.
         """
-        challenge = choose(parse_challenges(values))
+        challenge = choose(parse_challenges(values)) or self._challenge
         if challenge is None:
             return None
         self._challenge = challenge

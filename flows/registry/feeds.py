@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,7 @@ from flows.registry.ranges import read_fast
 if TYPE_CHECKING:
     from flows.registry.repository import Repository
 
-_KEPT: Final = 1 << 20  # bytes kept to be sent once more after a broken connection
+_KEPT: Final = 2 << 20  # bytes kept to be sent once more after a broken connection
 
 
 class Feed:
@@ -40,41 +41,56 @@ class Feed:
         self._ahead: deque[bytes] = deque()  # to be given before the source is read again
         self._behind: deque[bytes] = deque()  # given already; ends at `position`
         self._kept = 0
+        self._turn = 0
+        self._reading = asyncio.Lock()
         self.position = 0
         self.failed: RegistryError | None = None
 
     async def take(self, length: int) -> AsyncIterator[bytes]:
-        """The next `length` bytes, in pieces of any size."""
-        left = length
+        """The next `length` bytes, in pieces of any size.
+
+        It ends early once `go_to` was called: the body of a request that has failed may still be
+        read for a while, and must not take bytes away from the next one.
+        """
+        left, turn = length, self._turn
         while left:
-            piece = self._ahead.popleft() if self._ahead else await self._read()
-            if len(piece) > left:
-                self._ahead.appendleft(piece[left:])
-                piece = piece[:left]
-            left -= len(piece)
-            self._given(piece)
+            async with self._reading:
+                if turn == self._turn and not self._ahead:
+                    await self._read()
+                if turn != self._turn:
+                    return
+                piece = self._ahead.popleft()
+                if len(piece) > left:
+                    self._ahead.appendleft(piece[left:])
+                    piece = piece[:left]
+                left -= len(piece)
+                self._given(piece)
             yield piece
 
     async def go_to(self, offset: int) -> None:
         """Continue at `offset`: from what was kept, else by reading the source again."""
+        self._turn += 1
+        async with self._reading:
+            await self._rewind(offset)
+        if self.position < offset <= self._read_to:
+            async for _ in self.take(offset - self.position):
+                continue
+
+    async def _rewind(self, offset: int) -> None:
         while self.position > offset and self._behind:
             piece = self._behind.pop()
             self._kept -= len(piece)
             self._ahead.appendleft(piece)
             self.position -= len(piece)
-        if self.position < offset <= self._read_to:
-            skipped = self.take(offset - self.position)
-            async for _ in skipped:
-                continue
-        if self.position != offset:
+        if not self.position <= offset <= self._read_to:
             await self.aclose()
             self._ahead.clear()
             self._behind.clear()
             self._kept = 0
             self.position = self._read_to = offset
-        if offset == 0 and self._pieces is None:
-            self._hasher = self._digest.hasher()
-            self._hashed = 0
+            if offset == 0:
+                self._hasher = self._digest.hasher()
+                self._hashed = 0
 
     def check(self) -> None:
         """Raise DigestMismatch unless every byte has passed and is what the digest says."""
@@ -89,20 +105,25 @@ class Feed:
         if pieces is not None:
             await pieces.aclose()
 
-    async def _read(self) -> bytes:
+    async def _read(self) -> None:
+        """One more piece of the source, to `_ahead`."""
         if self._pieces is None:
             start, end = self._read_to, self._descriptor.size
             self._pieces = read_fast(BlobSource(self._source, self._descriptor), start, end)
         try:
-            piece = await anext(self._pieces)
-        except RegistryError as error:
-            self.failed = error
+            piece = await anext(self._pieces, b"")
+            if not piece:
+                raise mismatch(self._source, self._descriptor, f"it ended after {self._read_to}")
+        except BaseException as error:
+            self._pieces = None  # it has ended: the next read begins another
+            if isinstance(error, RegistryError):
+                self.failed = error
             raise
         if self._read_to + len(piece) > self._hashed:
             self._hasher.update(memoryview(piece)[max(0, self._hashed - self._read_to) :])
             self._hashed = self._read_to + len(piece)
         self._read_to += len(piece)
-        return piece
+        self._ahead.append(piece)
 
     def _given(self, piece: bytes) -> None:
         self.position += len(piece)

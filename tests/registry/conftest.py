@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from flows.registry import Credential, Descriptor, Endpoint, Manifest, Registry, digest_of
 from flows.registry.mediatypes import OCI_CONFIG, OCI_MANIFEST
@@ -16,6 +17,12 @@ from flows.registry.uploads import Upload
 from tests.support.registry_process import DockerRegistry
 
 _NUMBERS = itertools.count()
+
+# How long an example takes is the machine's business, not a property.
+settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80
+)
+settings.load_profile("steady")
 
 
 def endpoint_of(registry: DockerRegistry, *, anonymous: bool = False) -> Endpoint:
