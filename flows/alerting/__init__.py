@@ -10,6 +10,7 @@ report and `mirror watchdog` all do such rounds; that several do so at once chan
 from flows.alerting.dispatch import Dispatched
 from flows.alerting.evaluation import BUDGET, AlertRound, evaluate, evaluate_and_dispatch
 from flows.alerting.ledger import Changes
+from flows.alerting.standing import OpenAlert, open_alerts
 from flows.alerting.watchdog import Watchdog, WatchdogRound
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "AlertRound",
     "Changes",
     "Dispatched",
+    "OpenAlert",
     "Watchdog",
     "WatchdogRound",
     "evaluate",
     "evaluate_and_dispatch",
+    "open_alerts",
 ]

@@ -4,51 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 
 import pytest
-from aiohttp import web
 
 from flows.notify import Message, NotConfigured, Refused
 from flows.notify.elsewhere import Elsewhere
 from flows.notify.options import AppriseOptions
 from flows.outcome import utcnow
+from tests.notify.hook import TOKEN, Hook, serve_hook
 
 MakeMessage = Callable[..., Message]
-TOKEN = "a-token-in-the-path"
 
 # apprise imports imghdr, which Python 3.13 drops, where it finds it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
 
 
-@dataclass
-class Hook:
-    """A web hook that apprise's json:// scheme posts to."""
-
-    status: int = 200
-    port: int = 0
-    bodies: list[dict[str, str]] = field(default_factory=list)
-
-    async def take(self, request: web.Request) -> web.Response:
-        """Keep the body; answer with `status`."""
-        assert request.path == f"/{TOKEN}"
-        self.bodies.append(await request.json())
-        return web.Response(status=self.status)
-
-
 @pytest.fixture
 async def hook(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hook]:
-    """The hook on a free port, its URL in APPRISE_URL."""
-    served = Hook()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", served.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    served.port = runner.addresses[0][1]
-    monkeypatch.setenv("APPRISE_URL", f"json://127.0.0.1:{served.port}/{TOKEN}")
-    yield served
-    await runner.cleanup()
+    """The hook, its URL in APPRISE_URL."""
+    async with serve_hook() as served:
+        monkeypatch.setenv("APPRISE_URL", served.url)
+        yield served
 
 
 async def test_a_message_arrives_with_title_and_kind(

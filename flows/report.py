@@ -1,0 +1,82 @@
+"""The report: figures of the record as artifacts, and a round of alerting.
+
+    report(since="7d")
+
+Scheduled a few times an hour it also sends what waited for a channel or for the quiet hours' end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.alerting import AlertRound, OpenAlert, evaluate_and_dispatch, open_alerts
+from flows.artifacts import key
+from flows.history import create_engine, database_url, prepare, reports
+from flows.history.figures import Report
+from flows.report_artifacts import alert_rows, goal_rows, markdown
+from flows.settings import load_settings
+from flows.units import parse_duration
+
+BUDGET = 45.0  # seconds of sending
+
+
+@flow(name="report", flow_run_name="report {since}", persist_result=False)
+async def report(since: str = "7d") -> State[None]:
+    """Look at the record over a time (such as 7d or 36h), alert, and write the artifacts.
+
+    A channel that fails is a warning of this run: its messages are kept and sent later.
+    """
+    span = parse_duration(since)
+    url = await asyncio.to_thread(database_url)
+    await asyncio.to_thread(prepare, url)
+    alerted = await alert_task()
+    log = get_run_logger()
+    failures = list(alerted.dispatched.failures.values())
+    for failure in failures:
+        log.warning("%s", failure)
+    engine = create_engine(url)
+    try:
+        figures = await asyncio.to_thread(reports.report, engine, span)
+        standing = await asyncio.to_thread(open_alerts, engine)
+    finally:
+        engine.dispose()
+    await _publish(figures, standing, failures)
+    changes = alerted.changes
+    return Completed(
+        message=f"{len(figures.mirrors)} mirrors, {len(standing)} open alerts"
+        f" ({changes.opened} new, {changes.closed} over), {alerted.dispatched.sent} messages sent"
+    )
+
+
+@task(name="alert", task_run_name="alert", cache_policy=NO_CACHE, persist_result=False)
+async def alert_task() -> AlertRound:
+    """One round of alerting."""
+    url = await asyncio.to_thread(database_url)
+    return await evaluate_and_dispatch(load_settings(), url, budget=BUDGET)
+
+
+async def _publish(figures: Report, standing: Sequence[OpenAlert], failures: Sequence[str]) -> None:
+    await asyncio.gather(
+        acreate_markdown_artifact(
+            key=key("report"),
+            markdown=markdown(figures, standing, failures),
+            description="Goals, state, alerts and failures of all mirrors",
+        ),
+        acreate_table_artifact(
+            key=key("report", "goals"),
+            table=goal_rows(figures),
+            description="Goals of each mirror, met or missed, with their samples",
+        ),
+        acreate_table_artifact(
+            key=key("report", "alerts"),
+            table=alert_rows(standing),
+            description="Alerts that are open",
+        ),
+    )
