@@ -18,23 +18,14 @@ from flows.registry.client import Ask
 from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
 from flows.registry.downloads import mismatch
-from flows.registry.errors import (
-    Denied,
-    NotFound,
-    RegistryError,
-    RequestRefused,
-    Unauthorized,
-)
 from flows.registry.feeds import Feed
+from flows.registry.streaming import StreamedUpload
 from flows.registry.uploads import Upload, post_whole
 
 if TYPE_CHECKING:
     from flows.registry.repository import Repository
 
 SMALL: Final = 1 << 20  # bytes: up to here a blob is held whole
-_CHUNK: Final = 16 << 20  # for a registry that refuses a whole body; under Azure's 20 MB
-_LEAST_LINE: Final = 1 << 20  # a connection that breaks sooner than this is no line but a failure
-_WANTS_CHUNKS: Final = frozenset({400, 411, 413, 416, 501, 505})
 
 Progress = Callable[[int], None]
 
@@ -60,7 +51,7 @@ async def copy_blob(
     async with target.registry.uploads.slot(), source.registry.downloads.slot():
         feed = Feed(source, descriptor, progress)
         try:
-            await _Streaming(target, descriptor, feed).run()
+            await StreamedUpload(target, descriptor, feed).run()
         finally:
             await feed.aclose()
 
@@ -118,112 +109,3 @@ async def _read_small(source: Repository, descriptor: Descriptor) -> bytes:
     if not digest.matches(body):
         raise mismatch(source, descriptor, "its bytes have another digest")
     return body
-
-
-class _Streaming:
-    """One large blob: sessions are opened, resumed and replaced until it is stored."""
-
-    def __init__(self, target: Repository, descriptor: Descriptor, feed: Feed) -> None:
-        self._target = target
-        self._registry = target.registry
-        self._descriptor = descriptor
-        self._feed = feed
-        self._upload: Upload | None = None
-        self._furthest = 0
-        self._failures = 0
-        self._sessions = 0
-        self._renewed = False
-        self._sent_since = 0  # where the connection in use began
-
-    async def run(self) -> None:
-        while True:
-            try:
-                await self._session()
-                return
-            except RegistryError as error:
-                if self._feed.failed is not None:
-                    await self._drop()
-                    raise self._feed.failed from None
-                wait = await self._verdict(error)
-                if wait is None:
-                    await self._drop()
-                    raise
-            await self._registry.clock.sleep(wait)
-            await self._recover()
-
-    async def _session(self) -> None:
-        """Send what is left, then commit."""
-        size = self._descriptor.size
-        if self._upload is None:
-            self._sessions += 1
-            self._upload = await Upload.begin(self._target, self._descriptor.digest)
-            await self._feed.go_to(0)
-        upload, abilities = self._upload, self._registry.abilities
-        while upload.offset < size:
-            await self._feed.go_to(upload.offset)
-            chunk, line = abilities.chunk_bytes, self._registry.line.piece
-            if chunk or line:
-                chunk = max(min(chunk or size, line or size), upload.least_chunk)
-            length = min(chunk or size, size - upload.offset)
-            self._sent_since = upload.offset
-            await upload.send(
-                self._feed.take(length),
-                length,
-                ranged=chunk is not None or upload.offset > 0,
-                fresh=line is not None,
-            )
-            if upload.offset > self._feed.position:
-                raise mismatch(self._target, self._descriptor, "the registry claims to hold more")
-        self._feed.check()
-        await upload.commit()
-
-    async def _verdict(self, error: RegistryError) -> float | None:
-        """Seconds until another try, None for none; learns from how the last one failed."""
-        abilities = self._registry.abilities
-        refused = isinstance(error, RequestRefused) and error.status in _WANTS_CHUNKS
-        if refused and abilities.chunk_bytes is None:
-            abilities.chunk_bytes = _CHUNK
-            await self._drop()
-            return 0.0
-        if refused and error.status == 413 and (abilities.chunk_bytes or 0) > _LEAST_LINE:
-            abilities.chunk_bytes = (abilities.chunk_bytes or _CHUNK) // 2
-            await self._drop()
-            return 0.0
-        if isinstance(error, Unauthorized) and not isinstance(error, Denied) and not self._renewed:
-            self._renewed = True  # the token ended while a body was on its way
-            return 0.0
-        lost = isinstance(error, NotFound) or refused
-        if self._feed.position - self._furthest >= _LEAST_LINE:
-            self._failures = 0
-        self._furthest = max(self._furthest, self._feed.position)
-        self._failures += 1
-        if lost:
-            self._upload = None
-            error.transient = True
-        if self._sessions > self._registry.retry.attempts:
-            return None
-        return self._registry.wait_after(error, self._failures)
-
-    async def _recover(self) -> None:
-        """Find out where the session stands; without one, begin anew the next time."""
-        if self._upload is None:
-            return
-        broke_after = self._feed.position - self._sent_since
-        try:
-            resumed = await self._upload.resume()
-        except RegistryError:
-            resumed = False
-        if resumed:
-            self._registry.abilities.resumable = True
-            return
-        self._upload = None
-        if broke_after >= _LEAST_LINE and self._feed.position < self._descriptor.size:
-            # The registry cannot go on after a break, so the next upload must not be broken:
-            # pieces well under what this connection carried, each over a connection of its own.
-            self._registry.abilities.resumable = False
-            self._registry.line.broke(broke_after, costly=True)
-
-    async def _drop(self) -> None:
-        upload, self._upload = self._upload, None
-        if upload is not None:
-            await upload.cancel()

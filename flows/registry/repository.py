@@ -95,7 +95,8 @@ class Repository:
         """What a tag or digest points at, by HEAD; None when the registry has no such thing.
 
         Falls back to GET where the answer names no digest. Only media type, digest and size of
-        the descriptor are filled. A 403 counts as absent where reading the tag list is allowed.
+        the descriptor are filled. A 403 is asked again by GET, since some registries answer a HEAD
+        of what is absent with it.
         """
         where = self.where("looking at the manifest", reference)
         ask = Ask("HEAD", self._manifest_url(reference), where, self.pull, _ACCEPT)
@@ -103,6 +104,8 @@ class Repository:
             answer = await self.registry.call(ask, (200,))
         except NotFound:
             return None
+        except Denied:
+            return await self._head_by_get(reference)
         media_type = mediatypes.essence(answer.headers.get("content-type", ""))
         size = headers.length(answer.headers.get("content-length"))
         try:
@@ -112,11 +115,14 @@ class Repository:
         if ":" in reference and digest != reference:
             digest = ""
         if not digest or size is None or not mediatypes.is_manifest(media_type):
-            try:
-                return (await self.get_manifest(reference)).descriptor
-            except NotFound:
-                return None
+            return await self._head_by_get(reference)
         return Descriptor(media_type, digest, size)
+
+    async def _head_by_get(self, reference: str) -> Descriptor | None:
+        try:
+            return (await self.get_manifest(reference)).descriptor
+        except NotFound:
+            return None
 
     async def get_manifest(self, reference: str) -> Manifest:
         """The manifest at a tag or digest, its bytes checked against the digest.

@@ -6,16 +6,18 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
 
 from flows.demo import quirks
+from flows.demo.answers import Answer
 from flows.demo.behaviour import Behaviour
 from flows.demo.faults import (
     Corrupt,
     Drop,
+    DroppedError,
     Fault,
     Hang,
     Headers,
@@ -58,6 +60,14 @@ IMAGE = Manifest.parse(
     + digest_of(b"").encode()
     + b'","size":0},"layers":[]}'
 )
+
+
+@dataclass(frozen=True)
+class LostAnswer(Fault):
+    """The registry does what it was asked for, and the connection breaks before it says so."""
+
+    def amend(self, answer: Answer) -> Answer:
+        raise DroppedError(b"", reset=True)
 
 
 class Pair:
@@ -146,6 +156,14 @@ async def test_a_broken_upload_goes_on_from_the_registry_s_own_range(
     assert pair.bytes_down() < 1.6 * SIZE, "only what the line held is read again"
 
 
+async def test_a_commit_whose_answer_was_lost_is_not_repeated(pair: Pair) -> None:
+    pair.demo.faults.add(Rule("PUT .*/uploads", LostAnswer()))
+    await pair.copy()
+    assert pair.arrived
+    assert sum(one.line.startswith("PATCH") for one in pair.demo.exchanges) == 1
+    assert pair.demo.faults.acted() == 1
+
+
 async def test_a_session_that_was_lost_is_replaced_by_a_fresh_one() -> None:
     async with DemoRegistry() as origin, DemoRegistry(Behaviour(resume=False)) as demo:
         pair = Pair(origin, demo)
@@ -165,7 +183,6 @@ async def test_a_session_that_was_lost_is_replaced_by_a_fresh_one() -> None:
         ("PATCH ", Respond(404, "BLOB_UPLOAD_UNKNOWN")),
         ("PUT .*/uploads", Respond(504)),
         ("PUT .*/uploads", Respond(404, "BLOB_UPLOAD_UNKNOWN")),
-        ("PUT .*/uploads", Drop(after=0, reset=True)),
     ],
     ids=lambda value: value if isinstance(value, str) else repr(value)[:60],
 )
@@ -249,7 +266,7 @@ async def test_a_token_that_ends_while_a_layer_is_on_its_way_is_renewed() -> Non
 async def test_a_manifest_whose_put_broke_is_put_again() -> None:
     async with DemoRegistry() as demo, _hasty(demo.host) as registry:
         repository = registry.repository(NAME)
-        demo.faults.add(Rule("PUT .*/manifests/", Drop(after=0)))
+        demo.faults.add(Rule("PUT .*/manifests/", LostAnswer()))
         image = await put_image(repository, "1", b"layer")
         assert (await repository.get_manifest("1")).raw == image.raw
 
