@@ -19,10 +19,11 @@ from prefect.states import Completed, Failed
 from flows.artifacts import key
 from flows.auditing import AuditReport, AuditSides, open_paced
 from flows.history import AuditOutcome, Finding, Record, database_url, prepare
+from flows.mirror_rows import mirror_row
 from flows.outcome import Reason, Requests, TagFailure, utcnow
 from flows.registry import RegistryError
 from flows.secrets import load_secret
-from flows.session import mirror_row, tag_rules
+from flows.session import tag_rules
 from flows.settings import MirrorSettings, load_settings
 from flows.states import FellShort
 from flows.steps.audit import Audited, AuditLook

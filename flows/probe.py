@@ -21,10 +21,10 @@ from prefect.states import Completed
 from flows.artifacts import key
 from flows.credentials import anonymous
 from flows.history import ProbePull, PullCounted, Record, database_url, prepare
+from flows.mirror_rows import mirror_row
 from flows.outcome import utcnow
 from flows.probing import ProbePlan, ProbeReport, Round, Side, run_round
 from flows.registry import Reference, Registry
-from flows.session import mirror_row
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.steps.probe import Pull, choose_tag
 from flows.steps.pull_counts import AliyunAccount, CountUnknown, pulls_of

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from flows.credentials import endpoint
-from flows.history import MirrorRow
 from flows.registry import HubApi, Reference, Registry, Repository
 from flows.secrets import load_secret
 from flows.settings import MirrorSettings, Settings
@@ -74,16 +73,3 @@ def image_rules(mirror: MirrorSettings) -> ImageRules:
     """What of an image is mirrored, as the steps take it."""
     platforms = None if mirror.platforms == "all" else tuple(mirror.platforms)
     return ImageRules(platforms=platforms, attestations=mirror.attestations == "keep")
-
-
-def mirror_row(mirror: MirrorSettings) -> MirrorRow:
-    """The mirror as the record keeps it."""
-    return MirrorRow(
-        name=mirror.name,
-        source=mirror.source,
-        target=mirror.target,
-        every=mirror.every,
-        watch_every=mirror.watch_every,
-        delay_goal=mirror.delay_goal,
-        policy=mirror.model_dump_json(include={"tags", "platforms", "attestations", "referrers"}),
-    )

@@ -18,6 +18,8 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.artifacts import publish_run, report_progress
 from flows.history import Record, RetryRule, TargetLocked, database_url, prepare
+from flows.hooks import alert
+from flows.mirror_rows import mirror_row
 from flows.outcome import (
     Change,
     CopyOutcome,
@@ -34,7 +36,7 @@ from flows.outcome import (
 from flows.progress import METER, Meter
 from flows.registry import Reference, RegistryError
 from flows.run import SHARED_UPLOADS, SyncRun
-from flows.session import image_rules, mirror_row, open_sides, tag_rules
+from flows.session import image_rules, open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort, outcome_of
 from flows.steps.blobs import BlobPlacer, Shared
@@ -51,6 +53,9 @@ from flows.steps.quota import spend
     retries=3,
     retry_delay_seconds=300,
     persist_result=False,
+    on_completion=[alert],
+    on_failure=[alert],
+    on_crashed=[alert],
 )
 async def sync(
     mirror: str, full: bool = True, dry_run: bool = False, trigger: str = Trigger.SCHEDULE.value
@@ -96,7 +101,7 @@ async def run_sync(
     """
     settings = load_settings()
     mirror = settings.mirror(name)
-    url = database_url()
+    url = await asyncio.to_thread(database_url)
     await asyncio.to_thread(prepare, url)
     async with Record.open(url) as record:
         await record.ensure_mirror(mirror_row(mirror))

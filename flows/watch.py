@@ -16,6 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
 from flows.history import Record, WatchLook, database_url, prepare
+from flows.mirror_rows import mirror_row
 from flows.outcome import (
     Discovery,
     KnownTag,
@@ -27,7 +28,7 @@ from flows.outcome import (
     utcnow,
 )
 from flows.registry import RegistryError
-from flows.session import mirror_row, open_sides, tag_rules
+from flows.session import open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort, outcome_of
 from flows.steps.diff import diff
@@ -57,7 +58,7 @@ async def watch() -> State[Watched]:
     """
     settings, began, started = load_settings(), utcnow(), time.perf_counter()
     log = get_run_logger()
-    url = database_url()
+    url = await asyncio.to_thread(database_url)
     await asyncio.to_thread(prepare, url)
     async with Record.open(url) as record:
         for mirror in settings.mirrors.values():

@@ -15,11 +15,12 @@ from flows.alerting.dispatch import Dispatched, dispatch
 from flows.alerting.ledger import Changes
 from flows.alerting.outbox import Outbox
 from flows.alerting.rules import find
-from flows.history import MirrorRow, Record
+from flows.history import Record
 from flows.history.engine import create_engine, reachable
+from flows.mirror_rows import mirror_row
 from flows.notify import named, open_channels
 from flows.outcome import utcnow
-from flows.settings import MirrorSettings, Settings
+from flows.settings import Settings
 
 BUDGET = 5.0  # seconds of sending after a sync
 
@@ -70,20 +71,9 @@ async def _hear_of_mirrors(settings: Settings, url: str, engine: sa.Engine) -> N
     if strangers:
         async with Record.open(url) as record:
             for name in sorted(strangers):
-                await record.ensure_mirror(_row(settings.mirrors[name]))
+                await record.ensure_mirror(mirror_row(settings.mirrors[name]))
 
 
 def _known(engine: sa.Engine) -> set[str]:
     with engine.connect() as connection:
         return set(connection.scalars(sa.text("SELECT name FROM mirror")))
-
-
-def _row(mirror: MirrorSettings) -> MirrorRow:
-    return MirrorRow(
-        name=mirror.name,
-        source=mirror.source,
-        target=mirror.target,
-        every=mirror.every,
-        watch_every=mirror.watch_every,
-        delay_goal=mirror.delay_goal,
-    )
