@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from flows.credentials import endpoint
 from flows.registry import HubApi, Reference, Registry, Repository
 from flows.secrets import load_secret
 from flows.settings import MirrorSettings, Settings
 from flows.steps.filtering import ImageRules
+from flows.steps.pace import Cap, Pace
 from flows.steps.tags import TagRules
 
 
@@ -73,3 +75,11 @@ def image_rules(mirror: MirrorSettings) -> ImageRules:
     """What of an image is mirrored, as the steps take it."""
     platforms = None if mirror.platforms == "all" else tuple(mirror.platforms)
     return ImageRules(platforms=platforms, attestations=mirror.attestations == "keep")
+
+
+def pace(mirror: MirrorSettings) -> Pace | None:
+    """The mirror's cap on bytes a second, if it has one."""
+    limit = mirror.rate_limit
+    if limit is None:
+        return None
+    return Pace(Cap(limit.rate, limit.begin, limit.end, ZoneInfo(limit.timezone)))

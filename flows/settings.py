@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Hashable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -27,7 +28,7 @@ from flows.errors import ConfigError
 from flows.notify.options import ChannelSettings, channel_model, named
 from flows.notify.policy import AlertingSettings, alerting_model
 from flows.registry import InvalidReference, Reference
-from flows.units import Duration, Rate
+from flows.units import ClockTime, Duration, Rate, TimeZone
 from flows.units import format_duration as format_duration
 from flows.units import parse_duration as parse_duration
 
@@ -108,6 +109,19 @@ class RegistrySettings(Model):
         return self
 
 
+class RateLimitSettings(Model):
+    """A cap on the bytes a second of one mirror; written `20Mbit/s` where it holds all day."""
+
+    rate: Rate
+    begin: ClockTime = Field(time.min, alias="from")
+    end: ClockTime = Field(time.min, alias="to")  # the same as from: all day
+    timezone: TimeZone = "Asia/Shanghai"
+
+
+def _rate_limit(value: object) -> object:
+    return {"rate": value} if isinstance(value, str) else value
+
+
 class TagPolicy(Model):
     """Which tags are mirrored, and what may happen to those at the target."""
 
@@ -143,7 +157,7 @@ class MirrorSettings(Model):
     every: Duration = timedelta(minutes=30)
     watch_every: Duration = timedelta(minutes=2)
     delay_goal: Duration = timedelta(minutes=30)
-    rate_limit: Rate | None = None
+    rate_limit: Annotated[RateLimitSettings | None, BeforeValidator(_rate_limit)] = None
 
     @model_validator(mode="after")
     def _not_itself(self) -> MirrorSettings:
@@ -311,6 +325,8 @@ def _allowed(location: tuple[str, ...]) -> str:
             model = MirrorSettings
         case ("mirrors", _, "tags"):
             model = TagPolicy
+        case ("mirrors", _, "rate_limit"):
+            model = RateLimitSettings
         case ("retry",):
             model = RetrySettings
         case ("alerts", *below):

@@ -36,7 +36,7 @@ from flows.outcome import (
 from flows.progress import METER, Meter
 from flows.registry import Reference, RegistryError
 from flows.run import SHARED_UPLOADS, SyncRun
-from flows.session import image_rules, open_sides, tag_rules
+from flows.session import image_rules, open_sides, pace, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort, outcome_of
 from flows.steps.blobs import BlobPlacer, Shared
@@ -388,6 +388,7 @@ async def _copier(run: SyncRun, *, look_first: bool) -> Copier:
         look_first=look_first or bool(run.known) or any(seen.values()),
         expect=run.meter.expect,
         progress=run.meter.advance,
+        pace=pace(run.mirror),
     )
     return Copier(
         run.sides.source,

@@ -1,12 +1,13 @@
-"""Durations and rates as people write them in mirrors.yaml and on the command line."""
+"""Durations, rates and times of day as people write them in mirrors.yaml and on commands."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)/s")
@@ -55,3 +56,22 @@ def parse_rate(value: object) -> int:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Rate = Annotated[int, BeforeValidator(parse_rate)]
+
+
+def _clock_time(value: object) -> object:
+    # YAML 1.1 reads an unquoted 22:00 as the number 1320, sixties and all.
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        return time(*divmod(value, 60))
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{value!r} is not a time zone such as Asia/Shanghai") from error
+    return value
+
+
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]

@@ -6,16 +6,16 @@ The section is optional, and so is each of its keys.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from flows.notify.message import Severity
 from flows.notify.options import Options
-from flows.units import Duration
+from flows.units import ClockTime, Duration, TimeZone
 
 
 class Rule(StrEnum):
@@ -49,31 +49,12 @@ SEVERITIES = {
 }
 
 
-def _clock_time(value: object) -> object:
-    # YAML 1.1 reads an unquoted 22:00 as the number 1320, sixties and all.
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
-        return time(*divmod(value, 60))
-    return value
-
-
-ClockTime = Annotated[time, BeforeValidator(_clock_time)]
-
-
 class QuietHours(Options):
     """Hours of each day in which only critical alerts go out; the others wait for their end."""
 
     start: ClockTime = Field(alias="from")
     end: ClockTime = Field(alias="to")
-    timezone: str = "Asia/Shanghai"
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is not a time zone such as Asia/Shanghai") from error
-        return value
+    timezone: TimeZone = "Asia/Shanghai"
 
     @model_validator(mode="after")
     def _not_always(self) -> QuietHours:

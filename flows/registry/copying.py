@@ -18,7 +18,7 @@ from flows.registry.client import Ask
 from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
 from flows.registry.downloads import mismatch
-from flows.registry.feeds import Feed
+from flows.registry.feeds import Feed, Pace
 from flows.registry.streaming import StreamedUpload
 from flows.registry.uploads import Upload, post_whole
 
@@ -36,20 +36,24 @@ async def copy_blob(
     descriptor: Descriptor,
     *,
     progress: Progress | None = None,
+    pace: Pace | None = None,
 ) -> None:
     """Bring a blob from `source` to `target`; it is not looked for there first.
 
-    progress: called with the number of bytes that have newly gone out.
+    progress: called with the number of bytes that have newly gone out. pace: awaited with the
+    number of bytes that came from the source, before they go on; it may take its time.
     Raises DigestMismatch before anything is committed when the bytes are not what the descriptor
     says, and any other error of the tree when retries have not helped.
     """
     if descriptor.size <= SMALL:
+        if pace is not None:
+            await pace(descriptor.size)
         await _copy_small(source, target, descriptor)
         if progress is not None and descriptor.size:
             progress(descriptor.size)
         return
     async with target.registry.uploads.slot(), source.registry.downloads.slot():
-        feed = Feed(source, descriptor, progress)
+        feed = Feed(source, descriptor, progress, pace)
         try:
             await StreamedUpload(target, descriptor, feed).run()
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from flows.registry.descriptors import Descriptor
@@ -16,6 +16,7 @@ from flows.registry.ranges import read_fast
 if TYPE_CHECKING:
     from flows.registry.repository import Repository
 
+Pace = Callable[[int], Awaitable[None]]
 _KEPT: Final = 2 << 20  # bytes kept to be sent once more after a broken connection
 
 
@@ -27,11 +28,16 @@ class Feed:
     """
 
     def __init__(
-        self, source: Repository, descriptor: Descriptor, progress: Callable[[int], None] | None
+        self,
+        source: Repository,
+        descriptor: Descriptor,
+        progress: Callable[[int], None] | None,
+        pace: Pace | None = None,
     ) -> None:
         self._source = source
         self._descriptor = descriptor
         self._progress = progress
+        self._pace = pace
         self._digest = parse_digest(descriptor.digest)
         self._hasher = self._digest.hasher()
         self._hashed = 0
@@ -119,6 +125,8 @@ class Feed:
             if isinstance(error, RegistryError):
                 self.failed = error
             raise
+        if self._pace is not None:
+            await self._pace(len(piece))
         if self._read_to + len(piece) > self._hashed:
             self._hasher.update(memoryview(piece)[max(0, self._hashed - self._read_to) :])
             self._hashed = self._read_to + len(piece)

@@ -14,6 +14,7 @@ from enum import Enum
 from flows.outcome import PlacedBlob
 from flows.registry import Descriptor, Repository, copy_blob
 from flows.steps.flight import SingleFlight
+from flows.steps.pace import Pace
 
 # Layers share the link whatever their number, while small blobs are bound by round trips: each
 # kind has its own limit, so that a huge layer never makes a small tag wait.
@@ -48,6 +49,7 @@ class BlobPlacer:
         look_first: bool = True,
         expect: Progress = lambda _: None,
         progress: Progress = lambda _: None,
+        pace: Pace | None = None,
     ) -> None:
         """`holdings`: digests that the record has at the target repository.
 
@@ -64,6 +66,7 @@ class BlobPlacer:
         self._look_first = look_first
         self._expect = expect
         self._progress = progress
+        self._pace = pace
         self._elsewhere: dict[str, str] = {}
         self._flight: SingleFlight[str, Placement] = SingleFlight()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -123,7 +126,7 @@ class BlobPlacer:
 
     async def _upload(self, blob: Descriptor) -> str:
         self._expect(blob.size)
-        await copy_blob(self._source, self._target, blob, progress=self._progress)
+        await copy_blob(self._source, self._target, blob, progress=self._progress, pace=self._pace)
         return self._target.name
 
     @staticmethod
