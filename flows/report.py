@@ -16,11 +16,19 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.alerting import AlertRound, OpenAlert, evaluate_and_dispatch, open_alerts
+from flows.alerting import (
+    AlertRound,
+    OpenAlert,
+    evaluate_and_dispatch,
+    note_credential_ends,
+    open_alerts,
+)
 from flows.artifacts import key
 from flows.history import create_engine, database_url, prepare, reports
 from flows.history.figures import Report
+from flows.outcome import utcnow
 from flows.report_artifacts import alert_rows, goal_rows, markdown
+from flows.secrets import load_secret
 from flows.settings import load_settings
 from flows.units import parse_duration
 
@@ -57,9 +65,15 @@ async def report(since: str = "7d") -> State[None]:
 
 @task(name="alert", task_run_name="alert", cache_policy=NO_CACHE, persist_result=False)
 async def alert_task() -> AlertRound:
-    """One round of alerting."""
+    """One round of alerting, after a look at when the credentials end."""
+    settings = load_settings()
     url = await asyncio.to_thread(database_url)
-    return await evaluate_and_dispatch(load_settings(), url, budget=BUDGET)
+    engine = create_engine(url)
+    try:
+        await asyncio.to_thread(note_credential_ends, settings, engine, utcnow(), load_secret)
+    finally:
+        engine.dispose()
+    return await evaluate_and_dispatch(settings, url, budget=BUDGET)
 
 
 async def _publish(figures: Report, standing: Sequence[OpenAlert], failures: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ it finds it no more; what is to be said of it, a row for each channel (alert_del
 report and `mirror watchdog` all do such rounds; that several do so at once changes nothing.
 """
 
+from flows.alerting.credential_ends import note_credential_ends
 from flows.alerting.dispatch import Dispatched
 from flows.alerting.evaluation import BUDGET, AlertRound, evaluate, evaluate_and_dispatch
 from flows.alerting.ledger import Changes
@@ -23,5 +24,6 @@ __all__ = [
     "WatchdogRound",
     "evaluate",
     "evaluate_and_dispatch",
+    "note_credential_ends",
     "open_alerts",
 ]

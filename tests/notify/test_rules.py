@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import base64
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
-from flows.history import AuditOutcome, Finding, ProbePull
+from flows.alerting import note_credential_ends
+from flows.history import AuditOutcome, Finding, ProbePull, create_engine
 from flows.outcome import ChangeKind, Dropped, DropReason, Quota, Reason
+from flows.settings import Settings
 from tests.notify.story import MIRROR, Story, settings
 
 
@@ -231,19 +237,41 @@ async def test_a_credential_refused_for_a_tag_alone_is_told_of_with_the_tag(stor
     assert (await story.alerts("credential_refused"))[0].details["tags"] == ["1.0.0"]
 
 
-async def test_a_credential_that_ends_within_two_weeks_is_told_of(story: Story) -> None:
-    ends = story.at(0) + timedelta(days=20)
-    await story.record.save_abilities(
-        "registry.example.com",
-        f"{MIRROR}/hagicode",
-        {"credential_expires_at": ends.isoformat()},
-    )
+def token(ends: datetime) -> str:
+    """A JWT that ends then (RFC 7519), as Azure's identity tokens are."""
+    parts: tuple[dict[str, object], ...] = ({"alg": "none"}, {"exp": int(ends.timestamp())}, {})
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()) for part in parts)
+    return ".".join(part.decode().rstrip("=") for part in encoded)
+
+
+async def test_a_credential_that_ends_within_two_weeks_is_told_of(
+    story: Story, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("ACR_PASSWORD", token(story.at(0) + timedelta(days=20)))
+    acr = {"username": "robot", "password_env": "ACR_PASSWORD"}
+    body = story.settings.model_dump(exclude={"alerts"})
+    story.settings = Settings.model_validate({**body, "registries": {"registry.example.com": acr}})
+
+    def note() -> None:
+        engine = create_engine(story.record.url)
+        note_credential_ends(story.settings, engine, story.now)
+        engine.dispose()
+
+    note()
     assert await opens(story, "credential_expiring") == []
     story.minute = 7 * 24 * 60
+    note()
     assert await opens(story, "credential_expiring") == ["registry.example.com"]
     [alert] = await story.alerts("credential_expiring")
     assert alert.details["facts"]["days"] == 13
     assert alert.details["facts"]["expires"] == "2026-03-22 01:00 UTC"
+    assert alert.details["error"] == "it comes from ACR_PASSWORD from the environment"
+    monkeypatch.setenv("ACR_PASSWORD", "a password that tells nothing")
+    note()
+    assert await opens(story, "credential_expiring") == []
+    monkeypatch.delenv("ACR_PASSWORD")
+    note()
 
 
 async def test_attestations_that_the_target_refused_are_told_of(story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from flows.history.models.alerts import Alert, AlertDelivery
 from flows.history.models.base import Base
+from flows.history.models.credentials import CredentialEnd
 from flows.history.models.measured import (
     AuditFinding,
     AuditRun,
@@ -37,6 +38,7 @@ __all__ = [
     "Base",
     "BlobPresence",
     "Closed",
+    "CredentialEnd",
     "DailyDelay",
     "DailyFailure",
     "DailyProbe",
