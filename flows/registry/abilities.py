@@ -15,7 +15,8 @@ class Abilities:
     mount: it mounts blobs across its repositories. single_post: it takes a blob with one POST.
     chunk_bytes: uploads come in chunks of this many bytes. resumable: a broken upload goes on.
     ranges: blobs by Range. referrers: the referrers API. artifacts: manifests with a config that
-    is no image's. delete: manifests may be deleted.
+    is no image's. attestations: BuildKit's attestations with an image config. delete: manifests
+    may be deleted. anonymous: users without an account can pull.
     """
 
     mount: bool | None = None
@@ -25,7 +26,9 @@ class Abilities:
     ranges: bool | None = None
     referrers: bool | None = None
     artifacts: bool | None = None
+    attestations: bool | None = None
     delete: bool | None = None
+    anonymous: bool | None = None
 
     @classmethod
     def known(cls, quirks: Quirks) -> Abilities:
@@ -53,7 +56,9 @@ class Abilities:
             "ranges",
             "referrers",
             "artifacts",
+            "attestations",
             "delete",
+            "anonymous",
         ):
             value = remembered.get(name)
             if isinstance(value, bool):

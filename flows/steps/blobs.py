@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import Enum
 
 from flows.outcome import PlacedBlob
-from flows.registry import Descriptor, Repository, copy_blob
+from flows.registry import Descriptor, DigestMismatch, Repository, copy_blob
 from flows.steps.flight import SingleFlight
 from flows.steps.pace import Pace
 
@@ -60,7 +60,7 @@ class BlobPlacer:
         """
         self._source = source
         self._target = target
-        self._holdings = set(holdings)
+        self._holdings: dict[str, int | None] = dict.fromkeys(holdings)  # sizes where known
         self._holders = holders
         self._shared = shared or Shared()
         self._look_first = look_first
@@ -89,13 +89,23 @@ class BlobPlacer:
         Raises RegistryError.
         """
         if blob.digest in self._holdings:
+            self._check_size(blob)
             return Placement.REUSED
         placement, mine = await self._flight.do(blob.digest, lambda: self._place(blob))
+        self._check_size(blob)
         return placement if mine else Placement.REUSED
+
+    def _check_size(self, blob: Descriptor) -> None:
+        size = self._holdings.get(blob.digest)
+        if size is not None and size != blob.size:
+            raise DigestMismatch(
+                f"{self._source.registry.host}/{self._source.name}@{blob.digest} has {size} bytes"
+                f" where a manifest says {blob.size}: the image is broken at the source"
+            )
 
     def distrust(self) -> None:
         """Ask the target about every blob from now on: the record proved wrong."""
-        self._suspect |= self._holdings
+        self._suspect |= self._holdings.keys()
         for digest in self._holdings:
             self._flight.forget(digest)
         self._holdings.clear()
@@ -104,7 +114,7 @@ class BlobPlacer:
     async def _place(self, blob: Descriptor) -> Placement:
         async with self._large if blob.size >= LARGE else self._small:
             placement = await self._ladder(blob)
-        self._holdings.add(blob.digest)
+        self._holdings[blob.digest] = blob.size
         return placement
 
     async def _ladder(self, blob: Descriptor) -> Placement:

@@ -24,8 +24,10 @@ from flows.outcome import (
 )
 from flows.registry import (
     Descriptor,
+    DigestMismatch,
     Manifest,
     ManifestBlobUnknown,
+    NotFound,
     RefusedMediaType,
     RegistryError,
     Repository,
@@ -38,13 +40,14 @@ from flows.steps.filtering import (
     is_attestation,
     is_image_config,
     kept,
+    left_out,
     rebuild,
     refused,
     unwanted,
 )
-from flows.steps.flight import SingleFlight
+from flows.steps.flight import CircularWork, SingleFlight
 from flows.steps.ledger import Ledger
-from flows.steps.referrers import ReferrerCopier
+from flows.steps.referrers import Placed, ReferrerCopier
 from flows.steps.tags import TagRules
 
 T = TypeVar("T")
@@ -54,6 +57,7 @@ T = TypeVar("T")
 class _Child:
     """A manifest that is at the target by digest, or the reason why it is not."""
 
+    size: int  # of the manifest as the source has it
     manifest: Manifest | None  # only where it was rebuilt
     blobs: int
     dropped: tuple[Dropped, ...]
@@ -82,7 +86,11 @@ class Copier:
         self._manifests: SingleFlight[str, Manifest] = SingleFlight()
         self._children: SingleFlight[str, _Child] = SingleFlight()
         self._referrers = (
-            ReferrerCopier(source, target, self._put_tree, companions) if referrers else None
+            ReferrerCopier(
+                source, target, self._put_tree, companions, refuses=self._refuses_artifact
+            )
+            if referrers
+            else None
         )
 
     async def copy(self, change: Change) -> CopyOutcome:
@@ -99,6 +107,12 @@ class Copier:
                 digest = await self._copy(change, ledger)
         except RegistryError as error:
             failure = TagFailure(change.tag, Reason(error.reason), str(error))
+        except CircularWork:
+            message = (
+                f"{self._at_source(change.digest)}: what refers to it goes in a circle: look at the"
+                " sha256-… tags and referrers of the source"
+            )
+            failure = TagFailure(change.tag, Reason.SERVER_ERROR, message)
         return CopyOutcome(
             change=change,
             started_at=started,
@@ -162,53 +176,79 @@ class Copier:
         replaced = {}
         for child, result in zip(children, results, strict=True):
             for drop in result.dropped:
-                if drop.reason is DropReason.ATTESTATION_REFUSED and drop.digest == child.digest:
+                if drop.digest == child.digest:
                     dropped[drop.digest] = drop
                 ledger.dropped[drop.digest] = drop
             if result.manifest is not None:
                 replaced[child.digest] = result.manifest
         ledger.dropped.update(dropped)
+        if self._images.platforms and index.children and not kept(index.children, dropped.values()):
+            raise _NothingLeft(
+                f"{self._at_source(index.digest)}: no image for any of the platforms"
+                f" {', '.join(self._images.platforms)}: name another platform or exclude the tag"
+            )
         return rebuild(index, Rebuild(frozenset(dropped), replaced))
 
     async def _place_child(self, child: Descriptor, ledger: Ledger) -> _Child:
         result, mine = await self._children.do(child.digest, lambda: self._child(child, ledger))
+        if result.size != child.size:
+            raise DigestMismatch(
+                f"{self._at_source(child.digest)} has {result.size} bytes where its index says"
+                f" {child.size}: the image is broken at the source"
+            )
         if not mine:
             ledger.tally[Placement.REUSED] += result.blobs
         return result
 
     async def _child(self, child: Descriptor, ledger: Ledger) -> _Child:
         source = await self._source.get_manifest(child.digest)
-        artifact = not source.is_index and not _runs(source)
-        if artifact and is_attestation(child) and self._refuses_artifacts:
-            return _Child(None, 0, (refused(child),))
+        may_go = is_attestation(child) or source.subject is not None
+        if may_go and self._known_refused(child, source):
+            return _Child(len(source.raw), None, 0, (refused(child),))
         own = Ledger()
         try:
-            manifest = await self._put_tree(source, own)
+            placed = await self._put_tree(source, own)
         except RefusedMediaType:
-            if not (artifact and is_attestation(child)):
+            if not may_go:
                 raise
-            self._target.registry.abilities.artifacts = False  # not tried again for every tag
-            return _Child(None, 0, (refused(child),))
+            self._learn_refused(child, source)
+            return _Child(len(source.raw), None, 0, (refused(child),))
+        except _NothingLeft:
+            # Of an index in an index none of the platforms is wanted: neither is it.
+            return _Child(len(source.raw), None, 0, (left_out(child),))
         finally:
             ledger.add(own)
         return _Child(
-            manifest if manifest.digest != source.digest else None,
+            len(source.raw),
+            placed.manifest if placed.manifest.digest != source.digest else None,
             sum(own.tally.values()),
             tuple(own.dropped.values()),
         )
 
-    @property
-    def _refuses_artifacts(self) -> bool:
-        """True once the target refused a manifest whose config is no image config."""
-        return self._target.registry.abilities.artifacts is False
+    def _refuses_artifact(self, manifest: Manifest) -> bool:
+        """True for an artifact, once the target refused one: not tried again for every tag."""
+        return self._target.registry.abilities.artifacts is False and _is_artifact(manifest)
 
-    async def _put_tree(self, manifest: Manifest, ledger: Ledger) -> Manifest:
+    def _known_refused(self, child: Descriptor, manifest: Manifest) -> bool:
+        attestations = self._target.registry.abilities.attestations
+        return self._refuses_artifact(manifest) or (attestations is False and is_attestation(child))
+
+    def _learn_refused(self, child: Descriptor, manifest: Manifest) -> None:
+        if _is_artifact(manifest):
+            self._target.registry.abilities.artifacts = False
+        elif is_attestation(child):
+            self._target.registry.abilities.attestations = False
+
+    async def _put_tree(self, manifest: Manifest, ledger: Ledger) -> Placed:
         """Put a manifest by digest, all that it names before it and its referrers with it."""
-        placed = await self._place_below(manifest, ledger)
-        await self._target.put_manifest(placed.digest, placed)
+        below = await self._place_below(manifest, ledger)
+        put = await self._target.put_manifest(below.digest, below)
         if self._referrers:
             ledger.referrers += await self._referrers.copy(manifest.digest, ledger)
-        return placed
+        return Placed(below, put.subject_acknowledged)
+
+    def _at_source(self, digest: str) -> str:
+        return f"{self._source.registry.host}/{self._source.name}@{digest}"
 
     async def _back_up(self, change: Change) -> None:
         previous = change.previous_digest
@@ -224,8 +264,14 @@ class Copier:
         self._manifests.forget(change.digest)
 
 
-def _runs(manifest: Manifest) -> bool:
-    return manifest.config is not None and is_image_config(manifest.config.media_type)
+class _NothingLeft(NotFound):
+    """The platforms that are wanted leave nothing of an index."""
+
+
+def _is_artifact(manifest: Manifest) -> bool:
+    """True for a manifest whose config is no image's."""
+    config = manifest.config
+    return not manifest.is_index and not (config and is_image_config(config.media_type))
 
 
 async def _all(work: Iterable[Awaitable[T]]) -> list[T]:

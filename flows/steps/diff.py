@@ -28,7 +28,7 @@ def diff(
     adopted: list[Change] = []
     deferred: dict[str, str] = {}
     unchanged = 0
-    for tag in _with_outstanding(discovery, known):
+    for tag in _with_outstanding(discovery, known, rules):
         change = _change(tag, known.get(tag.name), discovery, rules, now)
         if change is None:
             unchanged += 1
@@ -53,7 +53,9 @@ def diff(
     )
 
 
-def _with_outstanding(discovery: Discovery, known: Mapping[str, KnownTag]) -> list[SourceTag]:
+def _with_outstanding(
+    discovery: Discovery, known: Mapping[str, KnownTag], rules: TagRules
+) -> list[SourceTag]:
     """The tags found, and those the record still owes although this look did not reach them."""
     tags = list(discovery.tags)
     if not discovery.complete:
@@ -62,6 +64,7 @@ def _with_outstanding(discovery: Discovery, known: Mapping[str, KnownTag]) -> li
             SourceTag(name, state.source_digest, state.pushed_at)
             for name, state in known.items()
             if name not in seen
+            and (rules.admits(name) or subject_of(name))
             and state.gone_at is None
             and state.source_digest is not None
             and (state.copied_digest != state.source_digest or state.suspect is not None)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
-from flows.registry import HubApi, HubTag, RegistryError, Repository
+from flows.registry import HubApi, HubTag, RegistryError, Repository, is_tag
 from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
 
 
@@ -58,15 +58,18 @@ async def discover(look: Look) -> Discovery:
     target, _ = await asyncio.gather(
         _target(look, images), _resolve(look, listing, images, found, failed)
     )
-    if companions := _companions_of(look, listing, images, found):
+    if companions := await _companions_of(look, listing, images, found):
         await _resolve(look, listing, companions, found, failed)
-        if target is not None:
-            target |= await _target(look, companions) or {}
+        target |= await _target(look, companions)
+    seen: dict[str, str | None] | None = None
+    if look.compares:
+        seen = _seen(target)
+        found = _comparable(look, found, target, failed)
     return Discovery(
         tags=tuple(found),
         complete=listing.complete,
         via="hub_api" if look.hub else "tags_list",
-        target=target,
+        target=seen,
         listed=frozenset(listing.names),
         companions=frozenset(name for name in listing.names if subject_of(name)),
         failed=tuple(failed),
@@ -122,7 +125,6 @@ async def _pages(look: Look, listing: _Listing) -> None:
             return
         if not look.compares and not any(_is_news(look.known.get(t.name), t) for t in page.tags):
             return
-    listing.complete = True
 
 
 def _is_news(known: KnownTag | None, hint: HubTag) -> bool:
@@ -153,7 +155,7 @@ def _admitted(look: Look, listing: _Listing) -> set[str]:
     return admitted & (look.rules.newest_of((n, times.get(n)) for n in pool) | companions)
 
 
-def _companions_of(
+async def _companions_of(
     look: Look, listing: _Listing, images: set[str], found: list[SourceTag]
 ) -> set[str]:
     """Companion tags that the policy does not name, of images that it does."""
@@ -161,13 +163,19 @@ def _companions_of(
         return set()
     subjects = {companion_prefix(tag.digest) for tag in found}
     subjects |= {companion_prefix(k.source_digest) for k in look.known.values() if k.source_digest}
-    return {
-        name
+    others = {
+        name: subject
         for name in listing.names - images
-        if subject_of(name)
-        and name.partition(".")[0] in subjects
-        and not matches(name, look.rules.exclude)
+        if (subject := subject_of(name)) and not matches(name, look.rules.exclude)
     }
+    own = {name for name in others if name.partition(".")[0] in subjects or name in look.known}
+    if look.compares and look.known:
+        # What signs a single platform of an image names a digest that only its index knows; the
+        # target holds that manifest if the image is mirrored.
+        asked = sorted({others[name] for name in others.keys() - own})
+        held = await _heads(look.target, asked)
+        own |= {name for name, subject in others.items() if isinstance(held.get(subject), str)}
+    return own
 
 
 def _unchanged(look: Look, listing: _Listing, name: str) -> SourceTag | None:
@@ -209,12 +217,39 @@ async def _heads(
     return heads
 
 
-async def _target(look: Look, admitted: set[str]) -> dict[str, str | None] | None:
+async def _target(look: Look, admitted: set[str]) -> dict[str, str | RegistryError | None]:
+    """The target's digest by name there, None where absent; nothing where it is not compared."""
     if not look.compares:
-        return None
+        return {}
     names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
-    heads = await _heads(look.target, names)
-    for error in heads.values():
-        if isinstance(error, RegistryError):
-            raise error
-    return {name: head for name, head in heads.items() if not isinstance(head, RegistryError)}
+    heads = await _heads(look.target, [name for name in names if is_tag(name)])
+    # A name that rename made too long cannot be there; the copy says what is wrong with it.
+    return dict.fromkeys(names) | heads
+
+
+def _seen(heads: Mapping[str, str | RegistryError | None]) -> dict[str, str | None]:
+    """What the target was seen to hold.
+
+    Raises the first error where not one tag could be had: the target as a whole is at fault.
+    """
+    seen = {name: head for name, head in heads.items() if not isinstance(head, RegistryError)}
+    if heads and not seen:
+        raise next(error for error in heads.values() if isinstance(error, RegistryError))
+    return seen
+
+
+def _comparable(
+    look: Look,
+    found: list[SourceTag],
+    heads: Mapping[str, str | RegistryError | None],
+    failed: list[TagFailure],
+) -> list[SourceTag]:
+    """The tags of which the target told something; the others are failures of their own."""
+    comparable = []
+    for tag in found:
+        head = heads.get(look.rules.target_name(tag.name))
+        if isinstance(head, RegistryError):
+            failed.append(TagFailure(tag.name, Reason(head.reason), str(head)))
+        else:
+            comparable.append(tag)
+    return comparable

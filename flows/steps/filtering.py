@@ -8,7 +8,7 @@ other key of the index stand as they came, so only the left-out children differ 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flows.outcome import Dropped, DropReason
@@ -68,8 +68,16 @@ def unwanted(index: Manifest, rules: ImageRules) -> tuple[Dropped, ...]:
 
 
 def refused(descriptor: Descriptor) -> Dropped:
-    """The record of an attestation that the target would not take."""
-    return _drop(descriptor, DropReason.ATTESTATION_REFUSED)
+    """The record of an attestation, or of another manifest with a subject, that the target would
+    not take."""
+    attestation = is_attestation(descriptor)
+    reason = DropReason.ATTESTATION_REFUSED if attestation else DropReason.REFERRER_REFUSED
+    return _drop(descriptor, reason)
+
+
+def left_out(descriptor: Descriptor) -> Dropped:
+    """The record of an index in an index that holds none of the platforms that are wanted."""
+    return _drop(descriptor, DropReason.PLATFORM)
 
 
 def _drop(descriptor: Descriptor, reason: DropReason) -> Dropped:
@@ -110,7 +118,7 @@ def _replaced(entry: dict[str, object], replaced: Mapping[str, Manifest]) -> dic
     return {**entry, "digest": new.digest, "size": len(new.raw)} if new else entry
 
 
-def kept(children: Sequence[Descriptor], dropped: Sequence[Dropped]) -> tuple[Descriptor, ...]:
+def kept(children: Sequence[Descriptor], dropped: Iterable[Dropped]) -> tuple[Descriptor, ...]:
     """The children that go to the target, in order."""
     gone = {drop.digest for drop in dropped}
     return tuple(child for child in children if child.digest not in gone)

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+_Flight = asyncio.Future[Any]
+
+_above: ContextVar[_Flight | None] = ContextVar("mirror_flight_above", default=None)
+"""The flight within which the current task works."""
+_waits: dict[_Flight, set[_Flight]] = {}
+"""For each flight under way those whose end it needs, so that a circle is seen before it closes."""
+
+
+class CircularWork(Exception):
+    """Work that would wait for its own end. Content that a digest names cannot lead to it; tags
+    that name each other and lists of referrers can."""
 
 
 class SingleFlight(Generic[Key, Value]):
@@ -19,18 +32,21 @@ class SingleFlight(Generic[Key, Value]):
     async def do(self, key: Key, work: Callable[[], Awaitable[Value]]) -> tuple[Value, bool]:
         """The work's value, and True for the caller that did it.
 
-        Raises what the work raised. If the caller that does it is cancelled, one that waits
+        Raises what the work raised, and CircularWork where the caller is itself a part of the
+        work that it would wait for. If the caller that does it is cancelled, one that waits
         takes over.
         """
         while (flight := self._flights.get(key)) is not None:
             try:
-                return await asyncio.shield(flight), False
+                with _waiting_for(flight):
+                    return await asyncio.shield(flight), False
             except asyncio.CancelledError:
                 if not flight.cancelled():
                     raise
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
-            value = await work()
+            with _waiting_for(flight), _within(flight):
+                value = await work()
         except BaseException as error:
             self._flights.pop(key, None)
             if isinstance(error, Exception):
@@ -52,3 +68,43 @@ class SingleFlight(Generic[Key, Value]):
         """Do everything anew when it is asked for again."""
         for key in list(self._flights):
             self.forget(key)
+
+
+@contextmanager
+def _waiting_for(flight: _Flight) -> Iterator[None]:
+    above = _above.get()
+    if above is None or flight.done():
+        yield
+        return
+    if _needs(flight, above):
+        raise CircularWork
+    needed = _waits.setdefault(above, set())
+    needed.add(flight)
+    try:
+        yield
+    finally:
+        needed.discard(flight)
+        if not needed:
+            _waits.pop(above, None)
+
+
+@contextmanager
+def _within(flight: _Flight) -> Iterator[None]:
+    token = _above.set(flight)
+    try:
+        yield
+    finally:
+        _above.reset(token)
+
+
+def _needs(flight: _Flight, other: _Flight) -> bool:
+    """True if `flight` is `other` or waits for it, by way of others too."""
+    seen, left = {flight}, [flight]
+    while left:
+        found = left.pop()
+        if found is other:
+            return True
+        fresh = _waits.get(found, set()) - seen
+        seen |= fresh
+        left += fresh
+    return False

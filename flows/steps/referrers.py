@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from flows.outcome import Dropped, DropReason
@@ -17,7 +18,24 @@ from flows.steps.flight import SingleFlight
 from flows.steps.ledger import Ledger
 from flows.steps.tags import companion_prefix
 
-PutTree = Callable[[Manifest, Ledger], Awaitable[Manifest]]
+
+@dataclass(frozen=True)
+class Placed:
+    """A manifest that was put at the target, and whether the target keeps its subject's list."""
+
+    manifest: Manifest
+    acknowledged: bool
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """What came over with one subject."""
+
+    count: int
+    dropped: tuple[Dropped, ...]
+
+
+PutTree = Callable[[Manifest, Ledger], Awaitable[Placed]]
 
 
 class ReferrerCopier:
@@ -29,54 +47,92 @@ class ReferrerCopier:
         target: Repository,
         put_tree: PutTree,
         companions: Collection[str] = (),
+        *,
+        refuses: Callable[[Manifest], bool] = lambda _: False,
     ) -> None:
         """`put_tree` puts a manifest by digest with all that it names and its own referrers.
 
         `companions`: sha256-… tags at the source that no tag policy brings over by itself.
+        `refuses` tells of a manifest whether the target is known to refuse its like.
         """
         self._source = source
         self._target = target
         self._put_tree = put_tree
+        self._refuses = refuses
         self._companions: dict[str, list[str]] = {}
         for name in sorted(companions):
             self._companions.setdefault(name.partition(".")[0], []).append(name)
-        self._flight: SingleFlight[str, int] = SingleFlight()
+        self._flight: SingleFlight[str, _Arrived] = SingleFlight()
         self._fallback = asyncio.Lock()
 
     async def copy(self, digest: str, ledger: Ledger) -> int:
-        """Bring what refers to the source's manifest `digest` to the target; how many there are."""
-        count, _ = await self._flight.do(digest, lambda: self._copy(digest, ledger))
-        return count
+        """Bring what refers to the source's manifest `digest` to the target; how many there are.
 
-    async def _copy(self, digest: str, ledger: Ledger) -> int:
-        referrers = await self._source.referrers(digest, fallback=False)
-        for descriptor in referrers:
-            await self._copy_one(digest, descriptor, ledger)
-        tags = self._companions.get(companion_prefix(digest), ())
-        for tag in tags:
-            await self._copy_tag(tag, ledger)
-        return len(referrers) + len(tags)
-
-    async def _copy_one(self, subject: str, descriptor: Descriptor, ledger: Ledger) -> None:
-        manifest = await self._source.get_manifest(descriptor.digest)
+        Raises RegistryError, and CircularWork where tags refer to each other.
+        """
+        own = Ledger()
         try:
-            await self._put_tree(manifest, ledger)
-        except RefusedMediaType:
-            ledger.dropped[descriptor.digest] = _refused(descriptor.digest, manifest)
-            return
-        if not self._target.registry.abilities.referrers:
-            await self._maintain_fallback(subject, descriptor)
+            arrived, mine = await self._flight.do(digest, lambda: self._copy(digest, own))
+        finally:
+            ledger.add(own)
+        if not mine:  # what was left out is told of every tag that shares it
+            ledger.dropped.update({drop.digest: drop for drop in arrived.dropped})
+        return arrived.count
 
-    async def _copy_tag(self, tag: str, ledger: Ledger) -> None:
+    async def _copy(self, digest: str, ledger: Ledger) -> _Arrived:
+        # The tags first: a fallback index that comes over by its tag is then added to, not lost.
+        tags = self._companions.get(companion_prefix(digest), ())
+        count = 0
+        for tag in tags:
+            count += await self._copy_tag(tag, ledger)
+        listed = await self._source.referrers(digest, fallback=False)
+        # Each in a task of its own: a long chain of signatures does not pile up on one stack.
+        brought = await asyncio.gather(
+            *(self._copy_one(digest, descriptor, ledger) for descriptor in listed),
+            return_exceptions=True,
+        )
+        for one in brought:
+            if isinstance(one, BaseException):
+                raise one
+            count += one
+        return _Arrived(count, tuple(ledger.dropped.values()))
+
+    async def _copy_one(self, subject: str, descriptor: Descriptor, ledger: Ledger) -> int:
+        try:
+            manifest = await self._source.get_manifest(descriptor.digest)
+        except NotFound:  # listed, yet deleted since
+            return 0
+        if manifest.subject is None or manifest.subject.digest != subject:
+            return 0  # the list is wrong: what does not name the subject does not refer to it
+        placed = await self._put(manifest, ledger)
+        if placed is None:
+            return 0
+        if placed.acknowledged:
+            self._target.registry.abilities.referrers = True
+        else:
+            await self._maintain_fallback(subject, descriptor)
+        return 1
+
+    async def _copy_tag(self, tag: str, ledger: Ledger) -> int:
         try:
             manifest = await self._source.get_manifest(tag)
         except NotFound:  # listed, yet deleted since
-            return
+            return 0
+        placed = await self._put(manifest, ledger)
+        if placed is None:
+            return 0
+        await self._target.put_manifest(tag, placed.manifest)
+        return 1
+
+    async def _put(self, manifest: Manifest, ledger: Ledger) -> Placed | None:
+        """Put a referrer; None, and told in the ledger, when the target would not take it."""
         try:
-            placed = await self._put_tree(manifest, ledger)
-            await self._target.put_manifest(tag, placed)
+            if not self._refuses(manifest):
+                return await self._put_tree(manifest, ledger)
         except RefusedMediaType:
-            ledger.dropped[manifest.digest] = _refused(manifest.digest, manifest)
+            pass
+        ledger.dropped[manifest.digest] = _refused(manifest.digest, manifest)
+        return None
 
     async def _maintain_fallback(self, subject: str, referrer: Descriptor) -> None:
         """Add the referrer to the index under the subject's tag, as the client's duty is where the
@@ -91,7 +147,7 @@ class ReferrerCopier:
                     "mediaType": mediatypes.OCI_INDEX,
                     "manifests": [],
                 }
-            entries: list[dict[str, Any]] = present["manifests"]
+            entries: list[dict[str, Any]] = present.setdefault("manifests", [])
             if any(entry["digest"] == referrer.digest for entry in entries):
                 return
             entries.append(_entry(referrer))

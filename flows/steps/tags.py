@@ -87,12 +87,15 @@ class TagRules:
             return False
 
     def is_immutable(self, tag: str) -> bool:
-        """True if a tag that was mirrored once must never be overwritten."""
-        return matches(tag, self.immutable)
+        """True if a tag that was mirrored once must never be overwritten.
+
+        Never for companion tags: each further signature of an image moves them.
+        """
+        return subject_of(tag) is None and matches(tag, self.immutable)
 
     def target_name(self, tag: str) -> str:
-        """The tag's name at the target."""
-        return self.rename.replace("{tag}", tag) if self.rename else tag
+        """The tag's name at the target. Companion tags are found by their name: they keep it."""
+        return self.rename.replace("{tag}", tag) if self.rename and not subject_of(tag) else tag
 
     def backup_name(self, tag: str, digest: str, now: datetime) -> str | None:
         """Under which tag what is about to be overwritten is kept; None: it is not."""
