@@ -174,7 +174,7 @@ async def test_a_tag_that_rename_makes_too_long_fails_alone() -> None:
     async with DemoRegistry() as source, DemoRegistry() as target:
         long = "t" * 126
         seed(source.store, SOURCE, ("good", long), GOOD)
-            rules = TagRules(rename="hub-{tag}")
+        rules = TagRules(rename="hub-{tag}")
         synced = await Mirroring(endpoint_of(source), endpoint_of(target), tags=rules).sync()
         assert set(target.store.repository(TARGET).tags) == {"hub-good"}
         assert f"hub-{long}" in synced.failures[long].message
