@@ -54,6 +54,8 @@ class Wire(httpx.AsyncBaseTransport):
         try:
             response = await transport.handle_async_request(request)
         except httpx.HTTPError as error:
+            if self._inner is not None:
+                raise  # an inner transport's errors are httpx's own already
             raise _told(error, request) from error
         except _BROKEN as error:
             raise _told(error, request) from error
