@@ -54,6 +54,14 @@ PROBE = Scheduled(
 )
 
 
+REPORT = Scheduled(
+    entrypoint="flows.report.report",
+    name=ALL,
+    every=timedelta(minutes=15),
+    description="The figures against their goals, and the alerts that follow from them.",
+)
+
+
 def planned(settings: Settings) -> tuple[Scheduled, ...]:
     """Every deployment that these settings ask for, in the order of mirrors.yaml."""
     mirrors = settings.mirrors.values()
@@ -62,6 +70,7 @@ def planned(settings: Settings) -> tuple[Scheduled, ...]:
         _watch(settings),
         *(_audit(mirror) for mirror in mirrors),
         PROBE,
+        REPORT,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from flows.serving.stack import Stack, running_stack
 from flows.serving.web import serving
 from flows.settings import Settings, format_duration
 
-Say = Callable[[str], None]
-
 
 async def run_machine(
     settings: Settings, host: str, ui_port: int, site_port: int, site: Path | None
@@ -30,30 +27,37 @@ async def run_machine(
     Raises MirrorError, with nothing left running, when a part does not come up.
     """
     console = Console(highlight=False)
-    async with AsyncExitStack() as parts:
-        parts.callback(console.print, "stopped")
-        with console.status("starting Postgres and Prefect's server ..."):
-            stack = await parts.enter_async_context(running_stack(host, ui_port))
-        with console.status("registering the schedules, starting worker and site ..."):
-            await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
-            environment = {**stack.environment, "MIRROR_CONFIG": str(settings.path.resolve())}
-            programs = (
-                worker(stack.api_url, stack.prefect_home, environment),
-                Program(
-                    name="watchdog",
-                    command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),
-                    environment=environment,
-                ),
-            )
-            for program in programs:
-                await stack.supervisor.start(program)
-            await parts.enter_async_context(serving(site or stack.site, host, site_port))
-            await run_now(stack.api_url, f"watch/{ALL}")
-        console.print(_summary(settings, stack, address(host, site_port)))
-        parts.callback(console.print, "stopping ...")
-        async with asyncio.TaskGroup() as keepers:
-            for program in (stack.server, *programs):
-                keepers.create_task(stack.supervisor.keep_running(program, console.print))
+    running = False
+    try:
+        async with AsyncExitStack() as parts:
+            with console.status("starting Postgres and Prefect's server ..."):
+                stack = await parts.enter_async_context(running_stack(host, ui_port))
+            with console.status("registering the schedules, starting worker and site ..."):
+                await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
+                programs = _programs(settings, stack)
+                for program in programs:
+                    await stack.supervisor.start(program)
+                await parts.enter_async_context(serving(site or stack.site, host, site_port))
+                await run_now(stack.api_url, f"watch/{ALL}")
+            running = True
+            console.print(_summary(settings, stack, address(host, site_port)))
+            parts.callback(console.print, "stopping ...")
+            async with asyncio.TaskGroup() as keepers:
+                for program in (stack.server, *programs):
+                    keepers.create_task(stack.supervisor.keep_running(program, console.print))
+    finally:
+        if running:
+            console.print("stopped")
+
+
+def _programs(settings: Settings, stack: Stack) -> tuple[Program, ...]:
+    environment = {**stack.environment, "MIRROR_CONFIG": str(settings.path.resolve())}
+    watchdog = Program(
+        name="watchdog",
+        command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),
+        environment=environment,
+    )
+    return worker(stack.api_url, stack.prefect_home, environment), watchdog
 
 
 def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:

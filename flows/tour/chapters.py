@@ -160,13 +160,22 @@ async def answers(tour: Tour) -> None:
         screen.output(f"mirror {' '.join(command)}", await tour.mirror.run(*command))
 
 
-CHAPTERS = (cold_sync, unchanged_sync, new_release, repair, killed_run, answers)
+async def questions(tour: Tour) -> None:
+    """The record is open to SQL."""
+    tour.screen.chapter("Ask more", 'The record is open to SQL, read-only: mirror sql "SELECT ..."')
+    for query in QUERIES:
+        found = await _rows(tour.record, query)
+        tour.screen.check(found > 0, query)
+
+
+CHAPTERS = (cold_sync, unchanged_sync, new_release, repair, killed_run, answers, questions)
 
 QUERIES = (
-    "SELECT * FROM report_success_rate;",
-    "SELECT * FROM report_delay;",
-    "SELECT * FROM report_recent_runs;",
-    "SELECT * FROM report_tag_history WHERE tag = 'latest';",
+    "SELECT * FROM report_success_rate",
+    "SELECT * FROM report_delay",
+    "SELECT * FROM report_recent_runs",
+    "SELECT * FROM report_failures",
+    "SELECT * FROM report_tag_history WHERE tag = 'latest'",
 )
 
 
@@ -199,6 +208,14 @@ async def _value(record: sa.Engine, query: str, **parameters: str) -> str:
     def ask() -> str:
         with record.connect() as connection:
             return str(connection.execute(sa.text(query), parameters).scalar_one())
+
+    return await asyncio.to_thread(ask)
+
+
+async def _rows(record: sa.Engine, query: str) -> int:
+    def ask() -> int:
+        with record.connect() as connection:
+            return len(connection.execute(sa.text(query)).all())
 
     return await asyncio.to_thread(ask)
 

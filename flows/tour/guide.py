@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.history import create_engine
 from flows.serving.stack import running_stack
-from flows.tour.chapters import CHAPTERS, QUERIES, Tour
+from flows.tour.chapters import CHAPTERS, Tour
 from flows.tour.runs import Mirror
 from flows.tour.sample import FIRST, sample_registries
 from flows.tour.screen import Screen
@@ -39,16 +39,17 @@ async def run_tour(ui_port: int, keep: bool) -> None:
             for version in FIRST:
                 await sample.publish(version)
         screen.note(f"up after {screen.seconds:.1f} s; Prefect's UI: {stack.ui_url}")
-        environment = {**stack.environment, "MIRROR_CONFIG": str(sample.config)}
+        environment = {
+            **stack.environment,
+            **screen.environment,
+            "MIRROR_CONFIG": str(sample.config),
+        }
         mirror = Mirror(environment, folder / "logs" / "mirror.log")
         record = create_engine(stack.database_url, read_only=True)
         parts.callback(record.dispose)
         tour = Tour(screen, sample, mirror, record)
         for chapter in CHAPTERS:
             await chapter(tour)
-        screen.chapter("Ask more", "The record is open to SQL, read-only: mirror sql QUERY")
-        for query in QUERIES:
-            screen.sql(query)
         screen.closing(
             f"[bold]{screen.checks} checks held[/bold] in {screen.seconds:.0f} s. "
             f"Runs and their tasks in Prefect's UI: {stack.ui_url}/runs"

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.syntax import Syntax
 from rich.text import Text
 
 from flows.errors import MirrorError
 
 INDENT = (0, 0, 0, 4)
+PLAIN_WIDTH = 110  # columns where there is no terminal: a log
 
 
 class TourError(MirrorError):
@@ -27,6 +27,8 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = PLAIN_WIDTH
         self.checks = 0
         self._chapter = 0
         self._began = time.monotonic()
@@ -35,6 +37,12 @@ class Screen:
     def seconds(self) -> float:
         """Seconds since the guided run began."""
         return time.monotonic() - self._began
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a command that is shown here fit: its width, and colours if we have them."""
+        colours = {"FORCE_COLOR": "1"} if self.console.is_terminal else {}
+        return {"COLUMNS": str(self.console.width - INDENT[3]), **colours}
 
     def opening(self, title: str, words: str) -> None:
         """The first thing that is seen."""
@@ -63,12 +71,6 @@ class Screen:
         """A command as one would type it, and what it printed."""
         self.console.print(Padding(f"[bold]$ {escape(command)}[/bold]", INDENT))
         self.console.print(Padding(Text.from_ansi(text.rstrip()), INDENT))
-
-    def sql(self, query: str) -> None:
-        """A query to ask."""
-        self.console.print(
-            Padding(Syntax(query, "sql", background_color="default", word_wrap=True), INDENT)
-        )
 
     def closing(self, words: str) -> None:
         """The last thing that is seen."""
