@@ -26,16 +26,20 @@ from flows.registry.limits import Concurrency, Lane, Window
 from flows.registry.lines import Line
 from flows.registry.quirks import Quirks, quirks_of
 from flows.registry.retries import Clockwork, RetryPolicy
+from flows.registry.sending import origin, send
 from flows.registry.transport import Wire
 
 T = TypeVar("T")
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_MOST_REDIRECTS: Final = 5
 _ERROR_BYTES: Final = 64 << 10  # of an error body that is read; the rest says no more
 _PIECE: Final = (
     256 << 10
 )  # a body of more bytes is written in pieces, so as not to hold up the loop
 AGENT: Final = "hagicode-mirror/0.1"
+_ALWAYS: Final = {
+    "User-Agent": AGENT,
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",  # digests are of the bytes as stored
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +111,11 @@ class Client:
         self.window = Window(bounds.window)
         self.line = Line()
         self._wire = Wire(transport, endpoint.ca_file)
-        self._http = httpx.AsyncClient(
-            transport=self._wire,
-            headers={"User-Agent": AGENT},
-            timeout=httpx.Timeout(
-                self.timeouts.stall, connect=self.timeouts.connect, pool=self.timeouts.connect
-            ),
-            trust_env=False,  # proxies are the transport's business; netrc is nobody's
-        )
-        self._http.headers["Accept-Encoding"] = "identity"  # digests are of the bytes as stored
-        self._origin = _origin(httpx.URL(endpoint.base))
+        self._timeout = httpx.Timeout(
+            self.timeouts.stall, connect=self.timeouts.connect, pool=self.timeouts.connect
+        ).as_dict()
+        self._own = f"{endpoint.base}/"
+        self._origin = origin(httpx.URL(endpoint.base))
         self._auth = Authenticator(endpoint, self._fetch_token, self.clock.monotonic)
         self._scouting = asyncio.Lock()
         self._scouted = False
@@ -131,7 +130,7 @@ class Client:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._auth.aclose()
-        await self._http.aclose()
+        await self._wire.aclose()
 
     @property
     def host(self) -> str:
@@ -228,7 +227,7 @@ class Client:
 
     def authorizes(self, url: str) -> bool:
         """Whether `url` is the registry's own, so that it may see our Authorization."""
-        return _origin(httpx.URL(url)) == self._origin
+        return url.startswith(self._own) or origin(httpx.URL(url)) == self._origin
 
     async def _answer(self, ask: Ask, expected: Collection[int], most: int) -> Answer:
         try:
@@ -256,7 +255,7 @@ class Client:
         response = await self._followed(ask, authorization)
         if response.status_code != 401 or not own or not ask.replayable:
             return response
-        if _origin(response.url) != self._origin:
+        if origin(response.url) != self._origin:
             return response  # another host's refusal is none of our registry's challenges
         try:
             challenges = response.headers.get_list("www-authenticate")
@@ -270,26 +269,21 @@ class Client:
         return await self._followed(ask, renewed)
 
     async def _followed(self, ask: Ask, authorization: str | None) -> httpx.Response:
-        sent = dict(ask.headers)
+        sent = {**_ALWAYS, **ask.headers}
         if authorization is not None:
             sent["Authorization"] = authorization
         content: bytes | AsyncIterator[bytes] | None = ask.content
         if isinstance(content, bytes) and len(content) > _PIECE:
             sent["Content-Length"] = str(len(content))
             content = _in_pieces(content)
-        request = self._http.build_request(
-            ask.method, ask.url, headers=sent, content=content, extensions=dict(ask.extensions)
+        response = await send(
+            self._wire, ask.method, httpx.URL(ask.url), sent, content, self._timed(ask.extensions)
         )
-        request.extensions.setdefault("timeout", self._http.timeout.as_dict())
-        response = await self._http.send(request, stream=True)
-        for _ in range(_MOST_REDIRECTS):
-            following = response.next_request
-            if following is None or ask.method not in ("GET", "HEAD"):
-                break
-            await response.aclose()
-            response = await self._http.send(following, stream=True)
         self._note_quota(response)
         return response
+
+    def _timed(self, extensions: Mapping[str, object]) -> Mapping[str, object]:
+        return extensions if "timeout" in extensions else {**extensions, "timeout": self._timeout}
 
     def _note_quota(self, response: httpx.Response) -> None:
         found = response.headers
@@ -390,11 +384,6 @@ async def _read(response: httpx.Response, most: int, where: Where) -> bytes:
             status=response.status_code,
         )
     return bytes(body)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    port = url.port or {"http": 80, "https": 443}.get(url.scheme)
-    return url.scheme, url.host, port
 
 
 def _is_certificate(error: Exception) -> bool:

@@ -149,11 +149,13 @@ class Upload:
             return
 
     def _moved(self, found: httpx.Headers, base: str, known: str | None) -> str:
-        location = found.get("location")
+        location: str | None = found.get("location")
         if not location:
             if known is not None:
                 return known
             raise self._no_location("no Location")
+        if location.startswith(f"{self._repository.registry.endpoint.base}/"):
+            return location  # the usual case, which need not be taken apart
         try:
             url = httpx.URL(base).join(location)
         except (httpx.InvalidURL, ValueError):
