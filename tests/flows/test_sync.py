@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
+from flows.demo.content import layer
+from flows.demo.images import single
 from flows.demo.kinds import samples
 from flows.demo.push import delete_tag, push
 from flows.demo.releases import past_releases, release
 from flows.outcome import Reason, RunStatus, TagTally
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fixtures import StartDockerRegistry
 from tests.support.snapshot import snapshot
 
 REFUSED_BY_DISTRIBUTION_2 = {"sha512 manifests"}
@@ -136,3 +141,23 @@ async def delete_by_digest(base_url: str, repository: str, digest: str) -> None:
     async with plain_client() as client:
         answer = await client.delete(f"{base_url}/v2/{repository}/manifests/{digest}")
         answer.raise_for_status()
+
+
+async def test_a_blob_that_the_record_has_and_the_target_has_not_is_brought_again(
+    docker_registry: StartDockerRegistry, mirrors: Mirrors, rows: Rows
+) -> None:
+    source, target = docker_registry(), docker_registry()
+    mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+    base = layer("base", 50_000)
+    first, second = (single(name, shared=[base]) for name in ("first", "second"))
+    await push(source.url, "team/app", "1", first)
+    await mirrors.sync()
+    links = target.storage / "repositories" / "copy" / "app" / "_layers" / "sha256"
+    shutil.rmtree(links / base.digest.removeprefix("sha256:"))
+    target.stop()
+    target.start()  # it caches what it has seen of blobs
+    await push(source.url, "team/app", "2", second)
+    outcome = await mirrors.sync()
+    assert outcome.errors == ()
+    assert (await snapshot(target.url, "copy/app")).whole
+    assert outcome.bytes_copied >= len(base.raw)
