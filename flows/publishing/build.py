@@ -77,7 +77,7 @@ def _mkdocs(work: Path, folder: Path, site_url: str, read_at: datetime) -> None:
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"],
+            [sys.executable, "-m", "mkdocs", "build", "--strict"],
             cwd=work,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -89,8 +89,9 @@ def _mkdocs(work: Path, folder: Path, site_url: str, read_at: datetime) -> None:
     except subprocess.TimeoutExpired as error:
         raise BuildFailed(f"MkDocs did not end within {_SECONDS} s: try again") from error
     if done.returncode:
-        complaints = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        said = complaints[0].strip() if complaints else f"exit code {done.returncode}"
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        complaints = [line for line in lines if line.startswith(("WARNING", "ERROR"))]
+        said = (complaints or lines[-1:] or [f"exit code {done.returncode}"])[0]
         raise BuildFailed(f"MkDocs refused the pages of {own}: {said}")
 
 

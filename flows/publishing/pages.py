@@ -23,6 +23,7 @@ from flows.publishing.tags import ImageTags, images
 from flows.publishing.words import Words
 
 FILTERED_SHOWN = 20
+TAGS_OFFERED = 50
 BUILDER_DATA = ("defaults", "profiles", "executors", "service")
 
 
@@ -96,6 +97,7 @@ class _Writer:
             strip_cells=lambda mirror: charts.strip(mirror, site.record),
             delay_plot=lambda mirror: Markup(charts.delay_plot(mirror, words)),  # noqa: S704
             speed_plot=lambda mirror: Markup(charts.speed_plot(mirror, words)),  # noqa: S704
+            builder_words=_builder_words(language),
             builder_facts=lambda: _builder_facts(site, language),
             **{
                 name: _in_words(getattr(figures, name), words)
@@ -129,6 +131,16 @@ def _in_words(function: Callable[..., str], words: Words) -> Callable[..., str]:
     return lambda *values: function(words, *values)
 
 
+def _builder_words(language: Language) -> dict[str, str]:
+    return {key: entry[language] for key, entry in data("builder-words").items()}
+
+
+def _is_said(key: str) -> bool:
+    """Whether the script says this word: a rule, the verdict, or the label of a field."""
+    fields = data("profiles")["full-custom"]
+    return key.startswith("rule_") or key in ("blocked", "ready") or key in fields
+
+
 def _builder_facts(site: Site, language: Language) -> dict[str, Any]:
     original = site.images[0]
     return {
@@ -136,14 +148,14 @@ def _builder_facts(site: Site, language: Language) -> dict[str, Any]:
         # Only what the generator asks for: names and descriptions stand in the page already.
         "sources": [{"id": source.id, "image": source.image} for source in sources()],
         "providers": data("providers"),
-        "words": {key: entry[language] for key, entry in data("builder-words").items()},
+        "words": {key: text for key, text in _builder_words(language).items() if _is_said(key)},
         "live": {
             state.source.id: {
                 "health": state.health,
                 "recommendable": state.recommendable,
-                "tags": [tag.name for tag in state.mirror.tags if tag.in_sync][:200]
+                "tags": [tag.name for tag in state.mirror.tags if tag.in_sync][:TAGS_OFFERED]
                 if state.mirror
-                else [row.name for row in original.rows][:200],
+                else [row.name for row in original.rows][:TAGS_OFFERED],
             }
             for state in site.states
         },

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from flows.publishing.record import Mirror, SiteRecord, Tag
 
-ROWS = 40  # a page of the site stays under 200 KB with all that it loads
+ROWS = 50  # a page of the site stays under 200 KB with all that it loads
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

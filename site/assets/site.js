@@ -61,7 +61,8 @@ function copyButtons() {
   }
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-copy]");
-    if (button) copy(button, button.dataset.copy);
+    // A digest stands once, in the element before its button.
+    if (button) copy(button, button.dataset.copy || button.previousElementSibling.textContent);
   });
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
 }

@@ -91,7 +91,6 @@ class Reader:
             "console",
             lambda said: self.complaints.append(said.text) if said.type == "error" else None,
         )
-        page.on("requestfailed", lambda request: self.complaints.append(f"lost {request.url}"))
         page.goto(self._sites.address(record) + path)
         return page
 
