@@ -21,6 +21,7 @@ from flows.publishing.judge import health
 from flows.publishing.pages import Site, write_pages
 from flows.publishing.record import SiteRecord
 from flows.publishing.sources import LANGUAGES, links, site_folder
+from flows.publishing.styles import prune_styles
 from flows.publishing.words import Words
 
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".csv"}
@@ -45,6 +46,7 @@ def build_site(record: SiteRecord, folder: Path, site_url: str = "") -> None:
         _copy_assets(work / "docs")
         _mkdocs(work, folder, site_url, record.read_at)
     _drop_unused(folder)
+    prune_styles(folder)
     _write_documents(site, folder, site_url)
     _compress(folder)
 

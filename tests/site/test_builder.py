@@ -212,34 +212,36 @@ def test_the_default_file_is_the_facts_default_with_the_recommended_source(
     assert file_of(page) == expected({"workdirPath": "/srv/repos", "claudeToken": SECRET})
 
 
+QUICK = ("httpPort", "workdirPath", "acceptEula", "claudeProvider", "claudeToken")
+FULL_ONLY = (
+    "containerName",
+    "imageTag",
+    "hostOS",
+    "workdirCreatedByRoot",
+    "puid",
+    "pgid",
+    "licenseKeyType",
+    "claudeSonnetModel",
+    "claudeOpusModel",
+    "claudeHaikuModel",
+    "claudeAgentTeams",
+    "codeServer",
+    "codeServerHost",
+    "codeServerPort",
+    "codeServerAuth",
+    "codeServerPublish",
+    "https",
+)
+
+
 def test_quick_start_shows_five_things_and_full_custom_everything(room: tuple[Page, str]) -> None:
     page = opened(room, "zh")
-    shown = ["httpPort", "workdirPath", "acceptEula", "claudeProvider", "claudeToken"]
-    more = [
-        "containerName",
-        "imageTag",
-        "hostOS",
-        "workdirCreatedByRoot",
-        "puid",
-        "pgid",
-        "licenseKeyType",
-        "claudeSonnetModel",
-        "claudeOpusModel",
-        "claudeHaikuModel",
-        "claudeAgentTeams",
-        "codeServer",
-        "codeServerHost",
-        "codeServerPort",
-        "codeServerAuth",
-        "codeServerPublish",
-        "https",
-    ]
-    for field in shown:
+    for field in QUICK:
         expect(page.locator(f"#{field}")).to_be_visible()
-    for field in more:
+    for field in FULL_ONLY:
         expect(page.locator(f"#{field}")).to_be_hidden()
     page.check('input[name="profile"][value="full-custom"]')
-    for field in shown + more:
+    for field in QUICK + FULL_ONLY:
         expect(page.locator(f"#{field}")).to_be_visible()
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import re
+import shutil
 import subprocess
 import time
 from html.parser import HTMLParser
@@ -241,8 +242,6 @@ def test_two_thousand_tags_build_in_less_than_ten_seconds(tmp_path: Path) -> Non
 def test_a_page_that_mkdocs_refuses_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     own = tmp_path / "site"
     shutil.copytree(site_folder(), own)
     (own / "pages" / "en" / "faq.md").write_text("[gone](nowhere.md)\n", encoding="utf-8")
@@ -253,15 +252,10 @@ def test_a_page_that_mkdocs_refuses_is_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def write(text: str) -> object:
-    """A build of one page."""
-    return lambda folder: (folder / "index.html").write_text(text, encoding="utf-8")
-
-
 def test_a_publish_replaces_the_site_at_once_and_keeps_the_one_before(tmp_path: Path) -> None:
     public = tmp_path / "www"
     public.mkdir()  # an empty folder is taken
-    folders = []
+    folders: list[Path] = []
     for text in ("one", "two", "three"):
         seen = (public / "index.html").read_text("utf-8") if folders else None
 
@@ -279,7 +273,11 @@ def test_a_publish_replaces_the_site_at_once_and_keeps_the_one_before(tmp_path: 
 
 def test_a_build_that_fails_leaves_the_site_as_it_was(tmp_path: Path) -> None:
     public = tmp_path / "www"
-    publish_to(public, lambda folder: (folder / "index.html").write_text("one") and None)
+
+    def well(folder: Path) -> None:
+        (folder / "index.html").write_text("one")
+
+    publish_to(public, well)
 
     def fail(folder: Path) -> None:
         (folder / "half.html").write_text("half")
