@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 import flows
 from flows.serving.prefect import SERVER_SETTINGS
+from tests.site.npm import installed
 
 ROOT = Path(flows.__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = (ROOT / ".env.example").read_text()
 STEPS = {"prefect-database", "migrate", "work-pool", "deploy"}
+
+
+def test_it_is_a_valid_compose_file() -> None:
+    schema = json.loads((installed("dclint") / "schemas" / "compose.schema.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(COMPOSE)
 
 
 @pytest.mark.parametrize("name", SERVICES)
