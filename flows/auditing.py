@@ -13,8 +13,8 @@ from flows.outcome import Requests, TagFailure
 from flows.registry import Concurrency, Reference, Registry, Repository
 from flows.registry.transport import Wire
 from flows.settings import MirrorSettings, Settings
-from flows.steps.audit import Finding
-from flows.steps.pacing import Pace, PacedTransport
+from flows.steps.findings import Finding
+from flows.steps.turns import Turns, TurnsTransport
 
 # Requests that wait for their turn are under the registry client's time limit already, so no more
 # may wait than get their turn in a few seconds.
@@ -70,7 +70,7 @@ async def open_paced(
     settings: Settings, mirror: MirrorSettings, rate: float, secrets: SecretLoader
 ) -> AsyncIterator[AuditSides]:
     """Clients for both sides that together send at most `rate` requests a second."""
-    pace = Pace(rate)
+    turns = Turns(rate)
     at_once = max(1, min(32, int(rate * _WAIT_SECONDS)))
     concurrency = Concurrency(requests=at_once, most_requests=at_once, least=1)
     async with AsyncExitStack() as stack:
@@ -78,7 +78,7 @@ async def open_paced(
         for name in (mirror.source, mirror.target):
             reference = Reference.parse(name)
             reached = endpoint(settings, reference.registry, secrets)
-            transport = PacedTransport(Wire(None, reached.ca_file), pace)
+            transport = TurnsTransport(Wire(None, reached.ca_file), turns)
             registry = Registry(reached, transport=transport, concurrency=concurrency)
             opened = await stack.enter_async_context(registry)
             sides.append(opened.repository(reference.repository))

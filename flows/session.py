@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from flows.credentials import endpoint
+from flows.credentials import anonymous, endpoint
 from flows.registry import HubApi, Reference, Registry, Repository
 from flows.secrets import load_secret
 from flows.settings import MirrorSettings, Settings
@@ -23,6 +23,7 @@ class Sides:
     source: Repository
     target: Repository
     check: Repository  # the target once more, on connections of its own
+    stranger: Repository  # the target without a credential
     hub: HubApi | None
 
     @property
@@ -33,7 +34,8 @@ class Sides:
     @property
     def target_requests(self) -> int:
         """HTTP requests sent to the target."""
-        return self.target.registry.requests + self.check.registry.requests
+        clients = (self.target.registry, self.check.registry, self.stranger.registry)
+        return sum(client.requests for client in clients)
 
 
 @asynccontextmanager
@@ -46,10 +48,13 @@ async def open_sides(settings: Settings, mirror: MirrorSettings) -> AsyncIterato
         origin = await stack.enter_async_context(Registry(at_source))
         mirror_of_it = await stack.enter_async_context(Registry(at_target))
         check = await stack.enter_async_context(Registry(at_target))
+        outside = anonymous(settings, target.registry)
+        stranger = await stack.enter_async_context(Registry(outside))
         yield Sides(
             source=origin.repository(source.repository),
             target=mirror_of_it.repository(target.repository),
             check=check.repository(target.repository),
+            stranger=stranger.repository(target.repository),
             hub=HubApi(origin) if at_source.hub_api else None,
         )
 

@@ -45,6 +45,7 @@ from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
 from flows.steps.landings import Landings
 from flows.steps.quota import spend
+from flows.steps.strangers import anonymous_trouble
 
 
 @flow(
@@ -195,6 +196,7 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
             await progress
     await _delete_gone(run)
     await _learn(run)
+    await _warn_if_closed(run)
 
 
 @task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, persist_result=False)
@@ -406,6 +408,22 @@ async def _learn(run: SyncRun) -> None:
     target = Reference.parse(run.mirror.target)
     learnt = run.sides.target.registry.abilities.export()
     await run.record.save_abilities(target.registry, target.repository, learnt)
+
+
+async def _warn_if_closed(run: SyncRun) -> None:
+    """Warn when what arrived is out of reach of anonymous users. Costs one HEAD, if that.
+
+    Where the mirror itself needs no credential to push, nobody needs one to pull.
+    """
+    arrived = [copy.change.target_tag for copy in run.copied if copy.failure is None]
+    target = run.sides.target
+    if (
+        not arrived
+        or await asyncio.to_thread(target.registry.endpoint.credential, target.name) is None
+    ):
+        return
+    if trouble := await anonymous_trouble(run.sides.stranger, arrived[-1]):
+        run.warnings.append(trouble)
 
 
 def _shared(registry: str) -> Shared | None:

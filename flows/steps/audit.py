@@ -13,9 +13,8 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
-from flows.outcome import ChangeKind, KnownTag
+from flows.outcome import KnownTag
 from flows.registry import (
     Descriptor,
     DigestMismatch,
@@ -26,49 +25,11 @@ from flows.registry import (
     is_foreign_layer,
 )
 from flows.steps.discover import Look, discover
+from flows.steps.findings import Finding, FindingKind
 from flows.steps.flight import SingleFlight
 from flows.steps.tags import TagRules, subject_of
 
 _HASHED_AT_ONCE = 4
-
-
-class FindingKind(StrEnum):
-    """What an audit found to differ at a target."""
-
-    BEHIND = "behind"  # the source has moved on since the last sync; the target is as it was left
-    MISSING_TAG = "missing_tag"
-    WRONG_DIGEST = "wrong_digest"  # drift: the tag points at something that no sync put there
-    MISSING_MANIFEST = "missing_manifest"
-    MISSING_BLOB = "missing_blob"
-    WRONG_SIZE = "wrong_size"
-    WRONG_CONTENT = "wrong_content"  # the bytes do not hash to their digest
-    EXTRA_TAG = "extra_tag"  # neither the source nor the record has such a tag
-    UNREADABLE = "unreadable"  # one of the two sides would not tell
-
-    @property
-    def repair(self) -> ChangeKind | None:
-        """As what a sync has to repair it; None: it needs no repair, or none can be made."""
-        return _REPAIRS.get(self)
-
-
-_REPAIRS = {
-    FindingKind.MISSING_TAG: ChangeKind.MISSING,
-    FindingKind.MISSING_MANIFEST: ChangeKind.MISSING,
-    FindingKind.MISSING_BLOB: ChangeKind.MISSING,
-    FindingKind.WRONG_DIGEST: ChangeKind.DRIFTED,
-    FindingKind.WRONG_SIZE: ChangeKind.DRIFTED,
-    FindingKind.WRONG_CONTENT: ChangeKind.DRIFTED,
-}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that an audit found to differ."""
-
-    tag: str  # at the source
-    kind: FindingKind
-    message: str  # one line: what, where
-    digest: str | None = None  # of what is missing or wrong
 
 
 @dataclass(frozen=True)

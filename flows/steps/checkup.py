@@ -21,6 +21,7 @@ from flows.registry import (
     Unauthorized,
 )
 from flows.registry.uploads import Upload
+from flows.steps.strangers import anonymous_trouble
 
 QUOTA_LOW = 0.2  # of the limit; below that a warning
 
@@ -159,28 +160,9 @@ async def _held(seen: Checkup, repository: Repository, tags: list[str]) -> Manif
 
 
 async def _stranger(seen: Checkup, stranger: Repository, tags: list[str]) -> None:
-    name = f"{stranger.registry.host}/{stranger.name}"
-    try:
-        if tags:
-            found = await stranger.head_manifest(tags[-1])
-        else:
-            await stranger.tags()
-            found = None
-    except Unauthorized as error:
-        seen.add(
-            "anonymous",
-            Level.WARNING,
-            f"anonymous users cannot pull from {name} (status {error.status}): make the repository"
-            " public, or give its users an account",
-        )
-        return
-    except NotFound:
-        found = None
-    except RegistryError as error:
-        seen.add("anonymous", Level.WARNING, str(error))
-        return
-    if tags and found is None:
-        seen.add("anonymous", Level.WARNING, f"anonymous users do not see the tags of {name}")
+    trouble = await anonymous_trouble(stranger, tags[-1] if tags else None)
+    if trouble is not None:
+        seen.add("anonymous", Level.WARNING, trouble)
     elif tags:
         seen.add("anonymous", Level.OK, "anybody may pull")
     else:

@@ -11,7 +11,8 @@ import pytest
 from flows.demo.content import Image
 from flows.outcome import ChangeKind, KnownTag
 from flows.registry import NotFound
-from flows.steps.audit import Audited, AuditLook, FindingKind, audit
+from flows.steps.audit import Audited, AuditLook, audit
+from flows.steps.findings import FindingKind
 from flows.steps.tags import TagRules
 from tests.access.pairs import Pair, known
 from tests.support.registry_process import DockerRegistry

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from flows.steps.pacing import Pace, PacedTransport
+from flows.steps.turns import Turns, TurnsTransport
 
 
 class Clock:
@@ -24,22 +24,22 @@ class Clock:
 
 async def test_turns_come_one_interval_after_another() -> None:
     clock = Clock()
-    pace = Pace(4, clock=clock, sleep=clock.sleep)
+    turns = Turns(4, clock=clock, sleep=clock.sleep)
     times = []
     for _ in range(5):
-        await pace.turn()
+        await turns.turn()
         times.append(clock.now)
     assert times == [100.0, 100.25, 100.5, 100.75, 101.0]
 
 
 async def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     clock = Clock()
-    pace = Pace(1, clock=clock, sleep=clock.sleep)
-    await pace.turn()
+    turns = Turns(1, clock=clock, sleep=clock.sleep)
+    await turns.turn()
     clock.now += 60
     times = []
     for _ in range(3):
-        await pace.turn()
+        await turns.turn()
         times.append(clock.now)
     assert times == [160.0, 161.0, 162.0]
 
@@ -47,6 +47,6 @@ async def test_idle_time_is_not_saved_up_for_a_burst() -> None:
 async def test_every_request_of_a_transport_waits_for_its_turn() -> None:
     began = asyncio.get_running_loop().time()
     inner = httpx.MockTransport(lambda request: httpx.Response(200))
-    async with httpx.AsyncClient(transport=PacedTransport(inner, Pace(50))) as client:
+    async with httpx.AsyncClient(transport=TurnsTransport(inner, Turns(50))) as client:
         await asyncio.gather(*(client.get("http://registry.example.com") for _ in range(11)))
     assert asyncio.get_running_loop().time() - began >= 10 / 50

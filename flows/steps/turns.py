@@ -10,7 +10,7 @@ import httpx
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Pace:
+class Turns:
     """Turns at most `rate` times a second, shared by whoever waits for one."""
 
     def __init__(
@@ -35,16 +35,16 @@ class Pace:
             await self._sleep(due - now)
 
 
-class PacedTransport(httpx.AsyncBaseTransport):
+class TurnsTransport(httpx.AsyncBaseTransport):
     """Sends with another transport; every request waits for its turn, tokens and redirects too."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, pace: Pace) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, turns: Turns) -> None:
         self._inner = inner
-        self._pace = pace
+        self._turns = turns
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Wait, then send."""
-        await self._pace.turn()
+        await self._turns.turn()
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
