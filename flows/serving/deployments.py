@@ -62,6 +62,14 @@ REPORT = Scheduled(
 )
 
 
+MAINTAIN = Scheduled(
+    entrypoint="flows.maintain.maintain",
+    name="record",
+    every=timedelta(days=1),
+    description="Partitions made ahead, closed days rolled up, old months dropped.",
+)
+
+
 def planned(settings: Settings) -> tuple[Scheduled, ...]:
     """Every deployment that these settings ask for, in the order of mirrors.yaml."""
     mirrors = settings.mirrors.values()
@@ -71,6 +79,7 @@ def planned(settings: Settings) -> tuple[Scheduled, ...]:
         *(_audit(mirror) for mirror in mirrors),
         PROBE,
         REPORT,
+        MAINTAIN,
     )
 
 

@@ -1,0 +1,38 @@
+"""The flow `maintain`: what the record needs once a day, by schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.history import create_engine, database_url, prepare
+from flows.history.maintain import Maintained
+from flows.history.maintain import maintain as maintain_record
+from flows.outcome import utcnow
+
+
+@flow(name="maintain", flow_run_name="maintain", persist_result=False)
+async def maintain() -> State[Maintained]:
+    """Make partitions ahead, roll up closed days, drop months that are out of retention."""
+    done = await asyncio.to_thread(_maintain, utcnow())
+    return Completed(
+        message=(
+            f"partitions made {done.partitions_made}, dropped {done.partitions_dropped}; "
+            f"killed runs closed {done.runs_closed}"
+        ),
+        data=done,
+    )
+
+
+def _maintain(now: datetime) -> Maintained:
+    url = database_url()
+    prepare(url)
+    engine = create_engine(url)
+    try:
+        return maintain_record(engine, now)
+    finally:
+        engine.dispose()
