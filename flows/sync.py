@@ -66,6 +66,10 @@ async def sync(
     `full` compares both sides instead of trusting the record; `dry_run` only tells what would be
     done. The state's data is the RunOutcome. A run in which some tags failed is Completed with the
     name Partial: those tags are tried again by later runs, at a pace that the record keeps.
+
+    Raises FellShort, which carries the outcome, for a run that failed as a whole: Prefect retries
+    a flow that raises, and leaves one that returns a Failed state waiting for a retry that never
+    comes.
     """
     outcome, copied = await run_sync(mirror, full=full, dry_run=dry_run, trigger=Trigger(trigger))
     log = get_run_logger()
@@ -86,7 +90,7 @@ def _state(outcome: RunOutcome) -> State[RunOutcome]:
     first = outcome.errors[0]
     if first.reason is Reason.LOCK:  # somebody else is at it: nothing to retry
         return Cancelled(message=first.message, data=FellShort(first.message, outcome))
-    return Failed(message=first.message, data=FellShort(first.message, outcome))
+    raise FellShort(first.message, outcome)
 
 
 async def run_sync(

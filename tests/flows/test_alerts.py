@@ -6,14 +6,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 
-from flows.alerting import evaluate_and_dispatch
 from flows.demo.faults import Rule, insufficient_storage
 from flows.demo.push import push
 from flows.demo.registry import DemoRegistry
@@ -21,7 +20,7 @@ from flows.demo.releases import release
 from flows.history import reports
 from flows.history.figures import Report
 from flows.outcome import Trigger, told_by
-from flows.settings import load_settings
+from flows.sync import sync
 from tests.flows.conftest import Mirrors, Rows
 from tests.notify.hook import Hook, serve_hook
 from tests.notify.mailserver import PASSWORD, Mailbox, serve_mail
@@ -39,25 +38,22 @@ class World:
     """Two registries, five channels, and a clock of minutes that only the test moves."""
 
     mirrors: Mirrors
-    url: str
     source: DemoRegistry
     target: DemoRegistry
     robots: Robots
     mailbox: Mailbox
     hook: Hook
     minute: int = 0
-    inbox: dict[str, list[str]] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """The moment of the test's clock."""
         return START + timedelta(minutes=self.minute)
 
     async def sync(self, minute: int) -> None:
-        """The scheduled sync of that minute, and the round of alerting after it."""
+        """The scheduled sync of that minute; it alerts when it ends."""
         self.minute = minute
         with told_by(self.now):
             await self.mirrors.sync(full=True, trigger=Trigger.SCHEDULE)
-            await evaluate_and_dispatch(load_settings(), self.url, clock=self.now, budget=30)
 
     def messages(self) -> dict[str, list[str]]:
         """What each channel has got."""
@@ -70,7 +66,7 @@ class World:
 
 @pytest.fixture
 async def world(
-    mirrors: Mirrors, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[World]:
     """The mirror `m` of one tag, synced at minute 0."""
     authority = trustme.CA()
@@ -86,7 +82,7 @@ async def world(
         )
         source = await stack.enter_async_context(DemoRegistry())
         target = await stack.enter_async_context(DemoRegistry())
-        world = World(mirrors, url, source, target, robots, mailbox, hook)
+        world = World(mirrors, source, target, robots, mailbox, hook)
         robots.clock = robots.wall = lambda: world.now().timestamp()
         for name, value in {
             "ROBOT_TOKEN": TOKEN,
@@ -184,6 +180,24 @@ async def test_a_target_that_refuses_for_a_while(world: World, rows: Rows) -> No
             "closed_at": START + timedelta(minutes=77),
         }
     ]
+
+
+async def test_a_run_that_fails_in_every_retry_is_told_of_once(world: World, rows: Rows) -> None:
+    world.mirrors.mirrors["m"]["source"] = f"{world.source.host}/hagicode/renamed"
+    world.mirrors.write()
+    world.minute = 5
+    with told_by(world.now):
+        state = await sync.with_options(retry_delay_seconds=0)(
+            mirror="m", trigger=Trigger.SCHEDULE.value, return_state=True
+        )
+    assert state.is_failed()
+    runs = rows.all("SELECT flow_run_id, reason FROM sync_run WHERE status = 'failed'")
+    assert [run["reason"] for run in runs] == ["not_found"] * 4
+    assert len({run["flow_run_id"] for run in runs}) == 1
+    for name, texts in world.messages().items():
+        assert len(texts) == 1, name
+        assert "同步连续失败 4 次" in texts[0], name
+        assert "not_found" in texts[0], name
 
 
 async def _report(world: World, rows: Rows) -> Report:
