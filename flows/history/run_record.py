@@ -35,11 +35,14 @@ _KNOWN = sa.text("""
 """)
 _SEEN = sa.text("""
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, pushed_at, detected_at,
-                                    copied_digest, target_digest)
-    SELECT :mirror, seen.* FROM unnest(
+                                    copied_digest, target_digest, size, platforms)
+    SELECT :mirror, tag, digest, pushed, detected, copied, target, size,
+           string_to_array(platforms, ' ')
+    FROM unnest(
         CAST(:tags AS text[]), CAST(:digests AS text[]), CAST(:pushed AS timestamptz[]),
-        CAST(:detected AS timestamptz[]), CAST(:copied AS text[]), CAST(:target AS text[])
-    ) AS seen
+        CAST(:detected AS timestamptz[]), CAST(:copied AS text[]), CAST(:target AS text[]),
+        CAST(:sizes AS bigint[]), CAST(:platforms AS text[])
+    ) AS seen (tag, digest, pushed, detected, copied, target, size, platforms)
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         detected_at = CASE WHEN state.source_digest = excluded.source_digest
             AND excluded.copied_digest IS NULL THEN state.detected_at ELSE excluded.detected_at END,
@@ -61,6 +64,10 @@ _SEEN = sa.text("""
         available_at = CASE WHEN excluded.copied_digest IS NULL THEN state.available_at END,
         copied_digest = coalesce(excluded.copied_digest, state.copied_digest),
         target_digest = coalesce(excluded.target_digest, state.target_digest),
+        size = CASE WHEN state.source_digest = excluded.source_digest
+            THEN coalesce(excluded.size, state.size) ELSE excluded.size END,
+        platforms = CASE WHEN state.source_digest = excluded.source_digest
+            THEN coalesce(excluded.platforms, state.platforms) ELSE excluded.platforms END,
         gone_at = NULL
 """)
 _GONE = sa.text("""
@@ -219,10 +226,15 @@ class RunRecord(Session):
                         change.detected_at if change else now,
                         taken.digest if taken else None,
                         (target.get(taken.target_tag) or taken.digest) if taken else None,
+                        tag.size,
+                        " ".join(tag.platforms) or None,
                     )
                 )
         if seen:
-            names = ("tags", "digests", "pushed", "detected", "copied", "target")
+            names = (
+                *("tags", "digests", "pushed", "detected", "copied", "target", "sizes"),
+                "platforms",
+            )
             columns = [list(column) for column in zip(*seen, strict=True)]
             await self.run(_SEEN, {"mirror": ref.id, **dict(zip(names, columns, strict=True))})
         if plan.gone:

@@ -288,3 +288,17 @@ async def test_abilities_and_quota_are_remembered(record: Record, engine: sa.Eng
 async def test_an_unknown_mirror_is_named(record: Record) -> None:
     with pytest.raises(UnknownMirror, match="nobody"):
         await record.begin_run("nobody", Trigger.MANUAL, full=True)
+
+
+async def test_a_tag_keeps_the_size_and_the_platforms_that_the_source_told(
+    record: Record, engine: sa.Engine
+) -> None:
+    told = SourceTag("1.0", digest(1), NOON, size=412, platforms=("linux/amd64", "linux/arm64"))
+    run = await begin(record)
+    await record.discovered(run, NAME, discovery(told), plan())
+    found = row(engine, "SELECT size, platforms FROM tag_state")
+    assert tuple(found) == (412, ["linux/amd64", "linux/arm64"])
+    moved = replace(told, digest=digest(2), size=None, platforms=())
+    await record.known_tags(NAME)
+    await record.discovered(run, NAME, discovery(moved), plan())
+    assert tuple(row(engine, "SELECT size, platforms FROM tag_state")) == (None, None)

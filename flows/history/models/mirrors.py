@@ -11,11 +11,12 @@ from sqlalchemy import (
     Identity,
     Index,
     Interval,
+    Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flows.history.models.base import Base, MirrorId, one_of
@@ -102,6 +103,12 @@ class TagState(Base):
     gone_at: Mapped[datetime | None] = mapped_column(comment="When the source ceased to list it.")
     suspect: Mapped[str | None] = mapped_column(
         comment="What an audit found at the target, until a sync has repaired it."
+    )
+    size: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Bytes of the largest platform, where the source tells."
+    )
+    platforms: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text), comment="Such as linux/amd64, where the source tells."
     )
 
 
