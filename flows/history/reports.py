@@ -64,7 +64,8 @@ _FAILING = sa.text("""
 _DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 _DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 _DELAYS = sa.text("""
-    SELECT mirror_id, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY delay_seconds)
+    SELECT mirror_id, count(*) AS samples,
+           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY delay_seconds) AS points
     FROM tag_sync
     WHERE ended_at >= :since AND run_started_at >= CAST(:since AS timestamptz) - interval '7 days'
       AND delay_seconds IS NOT NULL AND mirror_id = ANY(:ids)
@@ -195,15 +196,17 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
 def _percentiles(
     connection: sa.Connection, values: dict[str, Any], tags: dict[int, Rows]
 ) -> dict[int, f.Delay]:
-    """Delays by mirror: from each single one if there are few, else from the daily figures."""
-    totals = {key: _delay(rows) for key, rows in tags.items()}
-    if sum(total.samples for total in totals.values()) <= EXACT_UP_TO:
-        found = {row[0]: row[1] for row in connection.execute(_DELAYS, values)}
-        return {
-            key: replace(total, p50=points[0], p95=points[1], p99=points[2])
-            for key, total in totals.items()
-            if (points := found.get(key))
-        }
+    """Delays by mirror: from each single one if all are there and few, else from daily figures."""
+    totals = {key: total for key, rows in tags.items() if (total := _delay(rows)).samples}
+    samples = sum(total.samples for total in totals.values())
+    if samples <= EXACT_UP_TO:
+        found = {row.mirror_id: row for row in connection.execute(_DELAYS, values)}
+        if sum(row.samples for row in found.values()) == samples:
+            return {
+                key: replace(total, p50=points[0], p95=points[1], p99=points[2])
+                for key, total in totals.items()
+                for points in [found[key].points]
+            }
     buckets = _by_mirror(connection.execute(_BUCKETS, values))
     return {
         key: replace(
@@ -214,7 +217,6 @@ def _percentiles(
             exact=False,
         )
         for key, total in totals.items()
-        if total.samples
     }
 
 

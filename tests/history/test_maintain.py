@@ -1,0 +1,135 @@
+"""Partitions are made ahead and dropped, days are closed, and what was told of them stays true."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from flows.history import Record, figures, reports
+from flows.history.errors import HistoryError
+from flows.history.maintain import maintain
+from flows.outcome import Quota, RunOutcome, RunStatus, Trigger
+from tests.history.conftest import MIRROR
+from tests.history.made_history import NAME, NOW, at, make_history
+from tests.history.values import change, copied, seen
+
+GROWING = ("sync_run", "tag_sync", "watch_run", "probe", "quota_reading")
+
+
+def months(engine: sa.Engine, table: str = "tag_sync") -> list[str]:
+    query = (
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = CAST(:t AS regclass)"
+    )
+    with engine.connect() as connection:
+        names = connection.scalars(sa.text(query), {"t": table}).all()
+    return sorted(name.removeprefix(f"{table}_") for name in names)
+
+
+@pytest.fixture(autouse=True)
+def _months_of_today(engine: sa.Engine) -> None:
+    """Whatever months the tests before have left: none before this year's autumn."""
+    with engine.begin() as connection:
+        connection.execute(sa.text("SELECT drop_partitions('2026-11-01')"))
+
+
+def test_partitions_are_there_three_months_ahead(engine: sa.Engine) -> None:
+    maintain(engine, NOW)
+    for table in GROWING:
+        assert set(months(engine, table)) >= {"2026_11", "2026_12", "2027_01", "2027_02"}
+    assert maintain(engine, NOW).partitions_made == 0
+
+
+async def test_the_recorder_makes_a_month_that_nobody_made(
+    record: Record, engine: sa.Engine
+) -> None:
+    moment = datetime(2031, 5, 3, tzinfo=UTC)
+    await record.begin_run(NAME, Trigger.MANUAL, full=True, at=moment)
+    await record.add_quota(Quota("docker.io", None, 100, 50, 3600, moment))
+    assert "2031_05" in months(engine)
+    with engine.begin() as connection:  # later tests look at the months
+        for table in ("tag_sync", "sync_run"):
+            connection.execute(sa.text(f"ALTER TABLE {table} DETACH PARTITION {table}_2031_05"))
+            connection.execute(sa.text(f"DROP TABLE {table}_2031_05"))
+
+
+async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
+    record: Record, engine: sa.Engine
+) -> None:
+    runs = await make_history(record, engine)
+    before = reports.report(engine, None, NAME, NOW).mirrors[0]
+    year_later = datetime(2028, 1, 2, 3, 0, tzinfo=UTC)
+    assert maintain(engine, NOW).partitions_dropped == 0
+    done = maintain(engine, year_later - timedelta(days=31))
+    assert (done.partitions_dropped, "2026_11" in months(engine)) == (0, True)
+    done = maintain(engine, year_later)
+    assert done.partitions_dropped >= len(GROWING)
+    assert "2026_11" not in months(engine)
+    after = reports.report(engine, None, NAME, year_later).mirrors[0]
+    assert (after.runs, after.tags, after.failures) == (before.runs, before.tags, before.failures)
+    assert (after.delay.samples, after.delay.max) == (before.delay.samples, before.delay.max)
+    assert after.delay.p50 == pytest.approx(before.delay.p50, rel=0.025)
+    assert after.days == before.days
+    history = (
+        "SELECT available_at, delay_seconds, run::text FROM report_tag_history WHERE tag = '0.3'"
+    )
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(sa.text(history))]
+    assert rows == [(at(20, 11, 7), 1320.0, runs[3])]
+
+
+async def test_a_day_is_closed_an_hour_after_it_ended(record: Record, engine: sa.Engine) -> None:
+    await make_history(record, engine)
+    assert maintain(engine, datetime(2026, 11, 22, 0, 59, tzinfo=UTC)).closed_until == at(21, 0)
+    assert maintain(engine, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)).closed_until == at(22, 0)
+
+
+async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: sa.Engine) -> None:
+    await make_history(record, engine)
+    maintain(engine, NOW)
+    # A worker whose clock is an hour behind ends a run of yesterday after yesterday was closed.
+    run = await record.begin_run(NAME, Trigger.MANUAL, True, at=at(21, 23, 10))
+    tag = change("0.9", 90, pushed_at=at(21, 23), detected_at=at(21, 23))
+    await record.tag_ended(run, NAME, copied(tag, at(21, 23, 11)), seen(tag, at(21, 23, 11)))
+    await record.end_run(RunOutcome(NAME, run, RunStatus.SUCCEEDED), at=at(21, 23, 12))
+    maintain(engine, NOW + timedelta(days=1))
+    found = reports.report(engine, None, NAME, NOW).mirrors[0]
+    assert found.runs == figures.Runs(succeeded=5, partial=1, failed=1, abandoned=1)
+    assert found.tags.succeeded == 7
+
+
+async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engine) -> None:
+    await make_history(record, engine)
+    maintain(engine, NOW)
+    first = reports.report(engine, None, NAME, NOW)
+    maintain(engine, NOW)
+    assert reports.report(engine, None, NAME, NOW) == first
+
+
+async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
+    record: Record, engine: sa.Engine
+) -> None:
+    await record.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
+    async with record.target_lock(MIRROR.target):
+        assert maintain(engine, NOW).runs_closed == 0  # it lives: it holds the lock
+    assert maintain(engine, NOW).runs_closed == 1
+    assert reports.report(engine, None, NAME, NOW).mirrors[0].runs.abandoned == 1
+
+
+def test_two_do_not_maintain_at_once(engine: sa.Engine) -> None:
+    key = "hashtextextended('hagicode-mirror maintain', 0)"
+    with engine.connect() as other:
+        other.execute(sa.text(f"SELECT pg_advisory_xact_lock({key})"))
+        with pytest.raises(HistoryError, match="another maintenance"):
+            maintain(engine, NOW)
+
+
+def test_a_reader_does_not_stop_the_making_of_partitions(engine: sa.Engine) -> None:
+    with engine.connect() as reader:
+        reader.execute(sa.text("SELECT count(*) FROM tag_sync"))  # an open transaction
+        with engine.begin() as connection:
+            connection.execute(sa.text("SET LOCAL lock_timeout = '1s'"))
+            made = connection.scalar(sa.text("SELECT make_partitions('2032-01-01', '2032-01-01')"))
+            assert made == len(GROWING)
+            connection.rollback()
