@@ -1,0 +1,85 @@
+"""The ready queries run, and the docs list them and every view with its columns' meanings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from flows.history import Record
+from flows.history.queries import QUERIES, question
+from tests.history.made_history import make_counts, make_history, make_pulls
+
+DOCS = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+VIEWS = (
+    "report_success_rate",
+    "report_delay",
+    "report_failures",
+    "report_freshness",
+    "report_recent_runs",
+    "report_tag_history",
+    "report_quota",
+    "report_traffic",
+    "report_pull_speed",
+    "report_pull_failures",
+    "report_adoption",
+)
+
+
+@pytest.fixture
+async def history(record: Record, engine: sa.Engine) -> None:
+    """The made history, moved so that its last day is today."""
+    await make_history(record, engine)
+    await make_pulls(record)
+    await make_counts(record)
+    shift = "(date_trunc('day', now(), 'UTC') - timestamptz '2026-11-22')"
+    with engine.begin() as connection:
+        connection.execute(sa.text("SELECT make_partitions(now() - interval '3 days', now())"))
+        for statement in (
+            f"UPDATE sync_run SET started_at = started_at + {shift}, ended_at = ended_at + {shift}",
+            f"UPDATE tag_sync SET run_started_at = run_started_at + {shift},"
+            f" started_at = started_at + {shift}, ended_at = ended_at + {shift},"
+            f" available_at = available_at + {shift}",
+            f"UPDATE probe SET probed_at = probed_at + {shift}",
+            f"UPDATE quota_reading SET read_at = read_at + {shift}",
+        ):
+            connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+            connection.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_every_ready_query_runs(history: None, engine: sa.Engine, name: str) -> None:
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text(QUERIES[name])).all()
+    assert rows or name in ("tags_behind", "history_of_latest"), name
+
+
+def test_there_are_ten_and_each_says_what_it_answers() -> None:
+    assert len(QUERIES) >= 10
+    assert all(question(name).endswith("?") for name in QUERIES)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_docs_hold_the_query_as_it_runs(name: str) -> None:
+    assert QUERIES[name].split("\n", 1)[1].strip() in DOCS
+    assert question(name) in DOCS
+
+
+def test_every_view_and_every_column_says_what_it_means(engine: sa.Engine) -> None:
+    query = sa.text("""
+        SELECT relname, attname, col_description(pg_class.oid, attnum),
+               obj_description(pg_class.oid, 'pg_class')
+        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
+        WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+    """)
+    with engine.connect() as connection:
+        columns = connection.execute(query).all()
+    assert {view for view, *_ in columns} == set(VIEWS)
+    for view, column, meaning, of_view in columns:
+        assert meaning, f"{view}.{column}"
+        assert of_view, view
+        section = re.split(r"^## ", DOCS, flags=re.M)
+        (mine,) = [part for part in section if part.startswith(f"`{view}`")]
+        assert f"`{column}`" in mine, f"docs/reports.md: {view}.{column}"
