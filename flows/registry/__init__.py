@@ -5,7 +5,6 @@ repository to another. Every error is of the tree drawn in errors.py.
 """
 
 from flows.registry.abilities import Abilities
-from flows.registry.client import Timeouts
 from flows.registry.copying import copy_blob
 from flows.registry.credentials import Credential, Endpoint
 from flows.registry.descriptors import Descriptor, Platform
@@ -33,6 +32,7 @@ from flows.registry.errors import (
     UntrustedRealm,
     UploadUnknown,
 )
+from flows.registry.exchange import Timeouts
 from flows.registry.headers import QuotaReading
 from flows.registry.hub import HubApi, HubPage, HubRepository, HubTag
 from flows.registry.limits import Concurrency

@@ -14,10 +14,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from flows.registry.client import Ask
 from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
 from flows.registry.downloads import mismatch
+from flows.registry.exchange import Ask
 from flows.registry.feeds import Feed, Pace
 from flows.registry.streaming import StreamedUpload
 from flows.registry.uploads import Upload, post_whole
@@ -79,9 +79,9 @@ async def _copy_small(source: Repository, target: Repository, descriptor: Descri
             upload = await session
         await _put_small(target, descriptor.digest, body, upload)
     finally:
-        if session is not None and not session.done():
+        if session is not None:
             session.cancel()
-            await asyncio.wait([session])
+            await asyncio.gather(session, return_exceptions=True)
 
 
 async def _put_small(target: Repository, digest: str, body: bytes, upload: Upload | None) -> None:

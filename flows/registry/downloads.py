@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from flows.registry import headers
-from flows.registry.client import Ask
 from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
 from flows.registry.errors import ConnectionFailed, DigestMismatch, ProtocolError, RegistryError
+from flows.registry.exchange import Ask
 from flows.registry.transport import FRESH
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import httpx
 
-from flows.registry.client import Ask
 from flows.registry.digests import parse_digest
 from flows.registry.errors import InvalidManifest, InvalidReference, ProtocolError, RegistryError
+from flows.registry.exchange import Ask
 from flows.registry.manifests import load_object
 from flows.registry.references import is_repository, is_tag
 from flows.registry.registry import Registry

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows.registry.client import Ask, Client
+from flows.registry.client import Client
+from flows.registry.exchange import Ask
 from flows.registry.repository import Repository
 
 

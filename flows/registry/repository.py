@@ -1,24 +1,21 @@
-"""One repository: its tags, manifests and referrers (distribution-spec v1.1).
+"""One repository: its manifests, and the way to its tags, blobs and referrers.
 
-Blobs: what is short is here; their bodies are downloads.py, uploads.py and copying.py.
+distribution-spec v1.1. Bodies of blobs are downloads.py, uploads.py and copying.py.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-import httpx
-
 from flows.registry import headers, mediatypes
 from flows.registry.answers import Where, refused_manifest
 from flows.registry.auth import repository_scope
-from flows.registry.client import Answer, Ask
-from flows.registry.descriptors import Descriptor, read_descriptor
+from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
+from flows.registry.downloads import read_blob
 from flows.registry.errors import (
     Denied,
     DigestMismatch,
@@ -29,17 +26,14 @@ from flows.registry.errors import (
     RequestRefused,
     one_line,
 )
-from flows.registry.manifests import MAX_BYTES, Manifest, load_object
+from flows.registry.exchange import Answer, Ask
+from flows.registry.listing import list_referrers, list_tags
+from flows.registry.manifests import MAX_BYTES, Manifest
 from flows.registry.references import is_repository, is_tag
+from flows.registry.uploads import cancel_session
 
 if TYPE_CHECKING:
     from flows.registry.registry import Registry
-
-_PAGE: Final = 1000  # tags asked for at once; registries give what they like
-_MOST_TAGS: Final = 2_000_000
-_MOST_PAGES: Final = 100_000
-_LIST_BYTES: Final = 32 << 20
-_ABSENT: Final = (404,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +72,7 @@ class Repository:
 
         Raises NotFound when the repository does not exist, ProtocolError for a list that is none.
         """
-        found: dict[str, None] = {}
-        url: str | None = f"{self.base}/tags/list?n={_PAGE}"
-        seen: set[str] = set()
-        while url is not None:
-            seen.add(url)
-            answer = await self._get(url, self.where("listing the tags"))
-            before = len(found)
-            found.update(dict.fromkeys(self._tags_of(answer)))
-            url = self._next(answer, seen) if len(found) > before else None
-            if len(found) > _MOST_TAGS or len(seen) > _MOST_PAGES:
-                raise self._wrong("a list of tags without an end")
-        return list(found)
+        return await list_tags(self)
 
     async def head_manifest(self, reference: str) -> Descriptor | None:
         """What a tag or digest points at, by HEAD; None when the registry has no such thing.
@@ -189,7 +172,7 @@ class Repository:
             return None
         size = headers.length(answer.headers.get("content-length"))
         if size is None:
-            raise self._wrong(f"no size for blob {digest}")
+            raise self.wrong(f"no size for blob {digest}")
         return size
 
     async def mount_blob(self, digest: str, from_repository: str) -> bool:
@@ -200,8 +183,6 @@ class Repository:
         """
         if self.registry.abilities.mount is False:
             return False
-        from flows.registry.uploads import cancel_session
-
         where = self.where(f"mounting from {from_repository}", str(parse_digest(digest)))
         query = f"mount={quote(digest)}&from={quote(from_repository, safe='')}"
         url = f"{self.base}/blobs/uploads/?{query}"
@@ -222,8 +203,6 @@ class Repository:
 
         Raises DigestMismatch when the size is another or, read from 0, the digest; BlobUnknown.
         """
-        from flows.registry.downloads import read_blob
-
         return read_blob(self, descriptor, start)
 
     async def referrers(
@@ -233,59 +212,7 @@ class Repository:
 
         distribution-spec v1.1, "Listing Referrers" and "Unavailable Referrers API".
         """
-        subject = parse_digest(digest)
-        found: list[Descriptor] | None = None
-        if self.registry.abilities.referrers is not False:
-            found = await self._referrers_api(digest, artifact_type)
-            self.registry.abilities.referrers = found is not None
-        if found is None and not fallback:
-            return []
-        if found is None:
-            found = await self._fallback(f"{subject.algorithm}-{subject.encoded}")
-        if artifact_type is not None:
-            found = [one for one in found if one.artifact_type == artifact_type]
-        return found
-
-    async def _referrers_api(
-        self, digest: str, artifact_type: str | None
-    ) -> list[Descriptor] | None:
-        found: dict[str, Descriptor] = {}
-        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
-        url: str | None = f"{self.base}/referrers/{digest}{query}"
-        seen: set[str] = set()
-        while url is not None:
-            seen.add(url)
-            where = self.where("listing the referrers", digest)
-            ask = Ask("GET", url, where, self.pull, {"Accept": mediatypes.OCI_INDEX})
-            try:
-                answer = await self.registry.call(ask, (200,), MAX_BYTES)
-            except (NotFound, RequestRefused):
-                return None
-            if mediatypes.essence(answer.headers.get("content-type", "")) != mediatypes.OCI_INDEX:
-                return None  # distribution 2 and proxies answer with something of their own
-            before = len(found)
-            found.update((one.digest, one) for one in self._listed(answer.body, digest))
-            url = self._next(answer, seen) if len(found) > before else None
-        return list(found.values())
-
-    async def _fallback(self, tag: str) -> list[Descriptor]:
-        try:
-            manifest = await self.get_manifest(tag)
-        except NotFound:
-            return []
-        return list(manifest.children)
-
-    def _listed(self, body: bytes, digest: str) -> list[Descriptor]:
-        what = f"the referrers of {digest} at {self.registry.host}/{self.name}"
-        listed = load_object(body, what).get("manifests")
-        if listed is None:
-            return []
-        if not isinstance(listed, list):
-            raise self._wrong("a list of referrers that is none")
-        return [read_descriptor(one, what) for one in listed]
-
-    async def _get(self, url: str, where: Where) -> Answer:
-        return await self.registry.call(Ask("GET", url, where, self.pull), (200,), _LIST_BYTES)
+        return await list_referrers(self, digest, artifact_type)
 
     async def _delete(self, reference: str, doing: str) -> None:
         where = self.where(doing, reference)
@@ -294,37 +221,6 @@ class Repository:
             await self.registry.call(ask, (200, 202, 204))
         except NotFound:
             return
-
-    def _tags_of(self, answer: Answer) -> list[str]:
-        try:
-            listed = json.loads(answer.body).get("tags")
-        except (ValueError, AttributeError, RecursionError):
-            raise self._wrong("a list of tags that is none") from None
-        if listed is None:
-            return []
-        if not isinstance(listed, list):
-            raise self._wrong("a list of tags that is none")
-        for tag in listed:
-            if not isinstance(tag, str) or not is_tag(tag):
-                raise self._wrong(f"a list of tags with {one_line(repr(tag), 80)} in it")
-        return listed
-
-    def _next(self, answer: Answer, seen: set[str]) -> str | None:
-        """The next page, if it is the registry's own and not one that was read already."""
-        link = headers.next_link(answer.headers.get("link"))
-        if link is None:
-            return None
-        try:
-            url = str(httpx.URL(answer.url).join(link))
-            own = self.registry.authorizes(url)
-        except (httpx.InvalidURL, ValueError):
-            raise self._wrong("a link to the next page that is no address") from None
-        if not own:
-            # Behind a proxy that ends TLS, registries name themselves by http or another host:
-            # path and query are what counts.
-            target = httpx.URL(url)
-            url = f"{self.registry.endpoint.base}{target.raw_path.decode('ascii')}"
-        return None if url in seen else url
 
     def _checked(self, answer: Answer, reference: str) -> Manifest:
         stated = answer.headers.get("docker-content-digest", "").strip() or None
@@ -347,7 +243,8 @@ class Repository:
             raise InvalidReference(f"{one_line(reference, 160)!r} is neither a tag nor a digest")
         return f"{self.base}/manifests/{reference}"
 
-    def _wrong(self, what: str) -> ProtocolError:
+    def wrong(self, what: str) -> ProtocolError:
+        """The error of an answer that the specification does not allow."""
         return ProtocolError(
             f"{self.registry.host}/{self.name}: the registry answered with {what}",
             registry=self.registry.host,

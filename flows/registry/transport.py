@@ -8,6 +8,7 @@ that broke is no timeout.
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import ssl
 import urllib.request
@@ -175,10 +176,25 @@ def _proxy(address: str) -> httpx.Proxy:
     return httpx.Proxy(bare, headers={"Proxy-Authorization": basic})
 
 
+def _words(error: BaseException) -> str:
+    """What happened in a few words; aiohttp's own name whole connections and signed addresses."""
+    if isinstance(error, ssl.SSLError):
+        return str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect to {error.host}: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    if isinstance(error, OSError) and error.strerror and error.errno:
+        return os.strerror(error.errno)
+    if isinstance(error.__cause__, OSError):
+        return _words(error.__cause__)
+    return f"{type(error).__name__}: {error}".partition(" Connection<")[0][:160]
+
+
 def _told(error: Exception, request: httpx.Request) -> httpx.TransportError:
     """What happened, as httpx names it; httpx-aiohttp takes a broken connection for a timeout."""
     root = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
-    text = f"{root}" or type(root).__name__
+    text = _words(root)
     if isinstance(root, aiohttp.ConnectionTimeoutError):
         return httpx.ConnectTimeout(text, request=request)
     if isinstance(root, TimeoutError | httpx.TimeoutException):

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import httpx
 
 from flows.registry import headers, mediatypes
-from flows.registry.client import Answer, Ask
 from flows.registry.errors import NotFound, ProtocolError, RegistryError, RequestRefused, TimedOut
+from flows.registry.exchange import Answer, Ask
 from flows.registry.transport import FRESH
 
 if TYPE_CHECKING:
