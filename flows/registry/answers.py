@@ -200,6 +200,26 @@ def refused_manifest(error: RegistryError, said: bytes) -> RegistryError | None:
     )
 
 
+def unknown_algorithm(error: RegistryError, reference: str) -> RegistryError | None:
+    """The error of a manifest PUT by a digest other than sha256, read as what it is.
+
+    distribution 2 and what is built on it compute a manifest's sha256 whatever it is pushed by, and
+    say that the content does not match.
+    """
+    algorithm, by_digest, _ = reference.partition(":")
+    if not by_digest or algorithm == "sha256" or error.code != "DIGEST_INVALID":
+        return None
+    return RefusedMediaType(
+        f"{error.registry}/{error.repository}@{reference}: the registry does not take manifests"
+        f" by {algorithm} (HTTP {error.status}: {error.code})",
+        registry=error.registry,
+        repository=error.repository,
+        reference=reference,
+        status=error.status,
+        code=error.code,
+    )
+
+
 def _explanation(kind: type[RegistryError], where: Where, status: int) -> str:
     who = f"the credential from {where.origin}" if where.origin else "an anonymous user"
     known: dict[type[RegistryError], str] = {

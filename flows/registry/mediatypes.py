@@ -19,7 +19,10 @@ OCTETS: Final = "application/octet-stream"
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT})
 SCHEMA1: Final = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
-ACCEPT: Final = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT))
+# Schema 1 is asked for only to be refused clearly: without it, registries call such tags unknown.
+ACCEPT: Final = ", ".join(
+    (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT, *sorted(SCHEMA1))
+)
 
 _FOREIGN_PREFIXES: Final = (
     "application/vnd.oci.image.layer.nondistributable.",

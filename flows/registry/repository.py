@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from flows.registry import headers, mediatypes
-from flows.registry.answers import Where, refused_manifest
+from flows.registry.answers import Where, refused_manifest, unknown_algorithm
 from flows.registry.auth import repository_scope
 from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
@@ -97,7 +97,8 @@ class Repository:
             digest = ""
         if ":" in reference and digest != reference:
             digest = ""
-        if not digest or size is None or not mediatypes.is_manifest(media_type):
+        known = mediatypes.is_manifest(media_type) or media_type in mediatypes.SCHEMA1
+        if not digest or size is None or not known:
             return await self._head_by_get(reference)
         return Descriptor(media_type, digest, size)
 
@@ -138,7 +139,8 @@ class Repository:
         try:
             answer = await self.registry.call(ask, (200, 201, 202, 204))
         except RegistryError as error:
-            raise (refused_manifest(error, error.body) or error) from None
+            told = refused_manifest(error, error.body) or unknown_algorithm(error, reference)
+            raise (told or error) from None
         stored = answer.headers.get("docker-content-digest", "").strip()
         if stored and stored != manifest.digest and stored.startswith(f"{_algorithm(manifest)}:"):
             raise DigestMismatch(
