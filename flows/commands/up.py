@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from flows.commands.options import config_option
+from flows.history.embedded import data_dir
+from flows.serving.folder import held
 from flows.serving.ports import choose_port
 from flows.serving.signals import run_until_stopped
 from flows.settings import load_settings
@@ -41,9 +43,10 @@ def command(
 ) -> None:
     """Check settings and ports before anything is started, then run until SIGINT or SIGTERM."""
     settings = load_settings(config)
-    ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
-    site_port = choose_port(host, site_port, "the site", "--site-port")
-    # Prefect and the database layer take seconds to import: a wrong port is told before.
-    from flows.serving.machine import run_machine
+    with held(data_dir()) as left:
+        ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
+        site_port = choose_port(host, site_port, "the site", "--site-port")
+        # Prefect takes seconds to import: a wrong port is told before.
+        from flows.serving.machine import run_machine
 
-    run_until_stopped(run_machine(settings, host, ui_port, site_port, site))
+        run_until_stopped(run_machine(settings, host, ui_port, site_port, site, left > 0))

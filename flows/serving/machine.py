@@ -20,10 +20,16 @@ from flows.settings import Settings, format_duration
 
 
 async def run_machine(
-    settings: Settings, host: str, ui_port: int, site_port: int, site: Path | None
+    settings: Settings,
+    host: str,
+    ui_port: int,
+    site_port: int,
+    site: Path | None,
+    after_a_kill: bool,
 ) -> None:
     """Start everything, say where it is, and keep it running until cancelled.
 
+    `after_a_kill`: an earlier one was killed on this data folder, so its Postgres is ours to stop.
     Raises MirrorError, with nothing left running, when a part does not come up.
     """
     console = Console(highlight=False)
@@ -31,7 +37,9 @@ async def run_machine(
     try:
         async with AsyncExitStack() as parts:
             with console.status("starting Postgres and Prefect's server ..."):
-                stack = await parts.enter_async_context(running_stack(host, ui_port))
+                stack = await parts.enter_async_context(
+                    running_stack(host, ui_port, own_postgres=after_a_kill)
+                )
             with console.status("registering the schedules, starting worker and site ..."):
                 await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
                 programs = _programs(settings, stack)

@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.errors import MirrorError
+from flows.serving.folder import Ledger
 
 STOP_SECONDS = 15.0  # a Prefect worker ends its flow runs first
 HEALTH_INTERVAL = 0.1
+LOG_BYTES = 16 * 1024 * 1024
 RESTART_WAIT_MAX = 60.0
 STEADY_SECONDS = 300.0  # a process that ran this long starts again without waiting
 
@@ -107,9 +109,15 @@ class Supervisor:
     Use as an async context manager: leaving it, by an error or a signal too, stops everything.
     """
 
-    def __init__(self, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        environment: Mapping[str, str] | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._logs = logs
         self._environment = dict(environment or {})
+        self._ledger = ledger
         self._children: dict[str, Child] = {}
 
     async def __aenter__(self) -> Supervisor:
@@ -123,6 +131,7 @@ class Supervisor:
     async def start(self, program: Program) -> Child:
         """Start a program and wait until it is healthy. Raises MirrorError if it is not."""
         log = self._logs / f"{program.name}.log"
+        _rotate(log)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *program.command,
@@ -135,6 +144,8 @@ class Supervisor:
             )
         child = Child(program, process, log)
         self._children[program.name] = child
+        if self._ledger is not None:
+            self._ledger.note(child.pid)
         await child.ready()
         return child
 
@@ -167,6 +178,14 @@ class Supervisor:
         while self._children:
             _, child = self._children.popitem()
             await child.stop()
+        if self._ledger is not None:
+            self._ledger.clear()
+
+
+def _rotate(log: Path) -> None:
+    """Put a log that has grown large aside, over the one before."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

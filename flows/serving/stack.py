@@ -7,18 +7,17 @@ database), `prefect/` (Prefect's files), `logs/` (one file a process), `site/` (
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from flows.errors import MirrorError
 from flows.history import database_url, prepare
 from flows.history.embedded import SUPERUSER, Cluster, data_dir
+from flows.serving.folder import ledger_of
 from flows.serving.ports import address
 from flows.serving.prefect import server
 from flows.serving.processes import Program, Supervisor
@@ -62,25 +61,29 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(host: str, port: int) -> AsyncIterator[Stack]:
+async def running_stack(
+    host: str, port: int, *, own_postgres: bool = False
+) -> AsyncIterator[Stack]:
     """Start what is not running yet; stop on leaving what was started here.
+
+    `own_postgres`: the embedded PostgreSQL that runs already is to be stopped too.
 
     The record is at MIRROR_DATABASE_URL or embedded; Prefect's own database at
     PREFECT_API_DATABASE_CONNECTION_URL or embedded. PREFECT_API_URL of this process becomes the
     server's. Raises MirrorError when something does not come up.
     """
     data = data_dir()
-    data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_only_one(data))
         cluster = Cluster.default()
-        if cluster.socket_dir() is None:
+        if own_postgres or cluster.socket_dir() is None:
             stack.push_async_callback(asyncio.to_thread, cluster.stop)
         record = await asyncio.to_thread(database_url)
         prefect_database = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL")
         if prefect_database is None:
             prefect_database = await asyncio.to_thread(_embedded_prefect_database, cluster)
-        supervisor = await stack.enter_async_context(Supervisor(data / "logs"))
+        supervisor = await stack.enter_async_context(
+            Supervisor(data / "logs", ledger=ledger_of(data))
+        )
         program = server(host, port, prefect_database, data / "prefect")
         # Both take seconds: the record's schema is brought up while Prefect's server starts.
         migration = asyncio.create_task(asyncio.to_thread(prepare, record))
@@ -102,17 +105,3 @@ def _embedded_prefect_database(cluster: Cluster) -> str:
         query={"host": str(cluster.start())},
     )
     return url.render_as_string(hide_password=False)
-
-
-@contextmanager
-def _only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder: the kernel lets go when this process ends, however it ends."""
-    with (data / ".up.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MirrorError(
-                f"{data}: another `mirror up` or `mirror demo` runs on this data folder; "
-                "stop it, or set MIRROR_DATA_DIR to another folder"
-            ) from error
-        yield

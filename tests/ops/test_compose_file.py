@@ -37,7 +37,7 @@ def test_postgres_is_18_and_keeps_its_data_where_18_looks_for_it() -> None:
     assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - STEPS)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - STEPS))
 def test_every_service_that_stays_up_has_a_health_check_and_comes_back(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
