@@ -134,6 +134,7 @@ def _outcome(
         blobs_checked=audited.blobs_checked,
         blobs_hashed=audited.blobs_hashed,
         bytes_hashed=audited.bytes_hashed,
+        sound=audited.sound,
         requests=requests.source + requests.target,
         findings=tuple(
             Finding(found.tag, found.kind.value, found.message, found.digest, found.kind.repair)

@@ -47,6 +47,10 @@ _AUDIT = sa.text("""
             CAST(:found_tags AS text[]), CAST(:kinds AS text[]), CAST(:digests AS text[]),
             CAST(:messages AS text[]), CAST(:repairs AS text[])
         ) AS finding (tag, kind, digest, message, repair)
+    ), sound AS (
+        UPDATE audit_finding SET repaired_at = :ended_at FROM audit_run earlier
+        WHERE repaired_at IS NULL AND kind = 'wrong_content' AND digest = ANY(:sound)
+          AND earlier.id = audit_id AND earlier.mirror_id = :mirror
     ), findings AS (
         INSERT INTO audit_finding (audit_id, tag, kind, digest, message)
         SELECT :id, tag, kind, digest, message FROM found
@@ -162,6 +166,7 @@ class MeasureRecord(Session):
             "kinds": [finding.kind for finding in found],
             "digests": [finding.digest for finding in found],
             "messages": [finding.message for finding in found],
+            "sound": list(outcome.sound),
             "repairs": [finding.repair or "" for finding in found],
         }
         rows = await self.rows(_AUDIT, values)

@@ -102,6 +102,7 @@ class AuditOutcome:
     bytes_hashed: int = 0
     requests: int = 0
     findings: tuple[Finding, ...] = ()
+    sound: tuple[str, ...] = ()  # digests whose bytes were hashed and are right
     failure: TagFailure | None = None
 
 

@@ -48,7 +48,7 @@ _LOST = """
 _STARTED = sa.text(_RECORD)
 _REPAIRED = """
     UPDATE audit_finding SET repaired_at = :available_at FROM audit_run audit
-    WHERE repaired_at IS NULL AND audit_finding.tag = :tag
+    WHERE repaired_at IS NULL AND audit_finding.tag = :tag AND kind <> 'wrong_content'
       AND audit.id = audit_id AND audit.mirror_id = :mirror
 """
 _ARRIVED = sa.text(f"""

@@ -53,6 +53,7 @@ class Audited:
     blobs_checked: int = 0
     blobs_hashed: int = 0
     bytes_hashed: int = 0
+    sound: tuple[str, ...] = ()  # digests of the blobs whose bytes were hashed and are right
 
 
 async def audit(look: AuditLook) -> Audited:
@@ -90,6 +91,7 @@ async def audit(look: AuditLook) -> Audited:
         blobs_checked=auditor.blobs_checked,
         blobs_hashed=auditor.blobs_hashed,
         bytes_hashed=auditor.bytes_hashed,
+        sound=tuple(auditor.sound),
     )
 
 
@@ -116,6 +118,7 @@ class _Auditor:
         self.blobs_checked = 0
         self.blobs_hashed = 0
         self.bytes_hashed = 0
+        self.sound: list[str] = []  # hashed, and what their digests say
 
     def compare(self, tag: str, source: str, observed: str | None) -> Finding | None:
         """The finding of a tag's two digests and the record, or None where all agree."""
@@ -263,11 +266,13 @@ class _Auditor:
             async for piece in self._target.read_blob(blob):
                 self.bytes_hashed += len(piece)
         except DigestMismatch as error:
-            return Finding("", FindingKind.WRONG_CONTENT, str(error), blob.digest)
+            message = f"{error}; its storage is damaged: have the blob removed there, then sync"
+            return Finding("", FindingKind.WRONG_CONTENT, message, blob.digest)
         except NotFound as error:
             return Finding("", FindingKind.MISSING_BLOB, str(error), blob.digest)
         except RegistryError as error:
             return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+        self.sound.append(blob.digest)
         return None
 
     def _at(self, digest: str) -> str:

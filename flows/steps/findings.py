@@ -33,7 +33,8 @@ _REPAIRS = {
     FindingKind.MISSING_BLOB: ChangeKind.MISSING,
     FindingKind.WRONG_DIGEST: ChangeKind.DRIFTED,
     FindingKind.WRONG_SIZE: ChangeKind.DRIFTED,
-    FindingKind.WRONG_CONTENT: ChangeKind.DRIFTED,
+    # Not WRONG_CONTENT: a registry that has a blob of that digest and size takes no other in its
+    # place, so its operator has to remove it first; it is then missing.
 }
 
 

@@ -504,7 +504,8 @@ def upgrade() -> None:
             "repaired_at",
             sa.DateTime(timezone=True),
             nullable=True,
-            comment="When a later sync verified the tag again.",
+            comment="When a later sync verified the tag again; for wrong_content,"
+            " when a later audit hashed the blob and it was right.",
         ),
         sa.CheckConstraint(
             "kind IN ('behind', 'missing_tag', 'wrong_digest', 'missing_manifest', 'missing_blob', 'wrong_size', 'wrong_content', 'extra_tag', 'unreadable')",

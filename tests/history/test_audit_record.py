@@ -107,3 +107,19 @@ async def test_an_audit_that_could_not_be_finished_says_why(
 ) -> None:
     await audited(synced, [], TagFailure(None, Reason.NETWORK, "no connection"))
     assert rows(engine, "SELECT reason, message FROM audit_run") == [("network", "no connection")]
+
+
+async def test_rotten_bytes_stay_open_until_an_audit_has_hashed_them_right(
+    synced: Record, engine: sa.Engine
+) -> None:
+    rotten = Finding("1.0", "wrong_content", "other bytes", digest(9))
+    assert (await audited(synced, [rotten])).handed_over == ()
+    run = await synced.begin_run(NAME, Trigger.SCHEDULE, full=True)
+    moved = change("1.0", 3, kind=ChangeKind.MOVED)
+    await synced.tag_ended(run, NAME, copied(moved), seen(moved, NOON + 20 * MINUTE))
+    assert rows(engine, "SELECT repaired_at FROM audit_finding") == [(None,)]
+    begun = NOON + 30 * MINUTE
+    await synced.add_audit(
+        AuditOutcome(NAME, begun, begun + MINUTE, deep=True, tags=2, sound=(digest(9),))
+    )
+    assert rows(engine, "SELECT repaired_at FROM audit_finding") == [(begun + MINUTE,)]

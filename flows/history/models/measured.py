@@ -117,5 +117,6 @@ class AuditFinding(Base):
     digest: Mapped[str | None] = mapped_column(comment="Of what is missing or wrong.")
     message: Mapped[str]
     repaired_at: Mapped[datetime | None] = mapped_column(
-        comment="When a later sync verified the tag again."
+        comment="When a later sync verified the tag again; for wrong_content,"
+        " when a later audit hashed the blob and it was right."
     )
