@@ -23,7 +23,7 @@ from flows.credentials import anonymous
 from flows.history import ProbePull, PullCounted, Record, database_url, prepare
 from flows.mirror_rows import mirror_row
 from flows.outcome import utcnow
-from flows.probing import ProbePlan, ProbeReport, Round, Side, run_round
+from flows.probing import ProbeReport
 from flows.registry import Reference, Registry
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.steps.probe import Pull, choose_tag
@@ -163,9 +163,9 @@ def _by_source(mirrors: Iterable[MirrorSettings]) -> list[list[MirrorSettings]]:
     return list(sources.values())
 
 
-def _sides(report: ProbeReport) -> list[tuple[Side, Pull]]:
-    sides: list[tuple[Side, Pull | None]] = [("source", report.source), ("target", report.target)]
-    return [(side, pulled) for side, pulled in sides if pulled is not None]
+def _sides(report: ProbeReport) -> list[tuple[str, Pull]]:
+    sides = {"source": report.source, "target": report.target}
+    return [(side, pulled) for side, pulled in sides.items() if pulled is not None]
 
 
 def _rows(reports: Iterable[ProbeReport]) -> list[ProbePull]:
