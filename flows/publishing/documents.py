@@ -38,7 +38,7 @@ def status_json(record: SiteRecord, states: tuple[SourceState, ...]) -> str:
                 "mirror": incident.mirror,
                 "severity": incident.severity,
                 "kind": incident.kind,
-                "summary": incident.summary,
+                "summary": incident.summary.model_dump(),
                 "opened_at": _time(incident.opened_at),
                 "resolved_at": _time(incident.resolved_at),
             }

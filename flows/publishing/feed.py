@@ -33,10 +33,11 @@ def incident_feed(record: SiteRecord, words: Words, site_url: str) -> str:
     )
     for incident in record.incidents[:ENTRIES]:
         state = words("incident_over" if incident.resolved_at else "incident_open")
+        summary = incident.summary[words.language]
         feed.add_item(
-            title=f"[{state}] {incident.mirror or words('all')}: {incident.summary}",
+            title=f"[{state}] {incident.mirror or words('all')}: {summary}",
             link=f"{status_page}#incident-{incident.id}",
-            description=escape(incident.summary),
+            description=escape(summary),
             unique_id=f"{_IDS}/incident/{incident.id}",
             pubdate=incident.opened_at,
             updateddate=incident.resolved_at or incident.opened_at,

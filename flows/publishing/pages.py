@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from flows.alerting.words import REASONS
 from flows.publishing import charts, documents, figures, judge
 from flows.publishing.changelog import changelog
 from flows.publishing.record import SiteRecord
@@ -94,6 +95,7 @@ class _Writer:
             day_state=judge.day_state,
             recommended=lambda in_china: judge.recommended(site.states, in_china=in_china),
             filtered=documents.filtered,
+            reason=lambda reason: getattr(REASONS[reason], language),
             strip_cells=lambda mirror: charts.strip(mirror, site.record),
             delay_plot=lambda mirror: Markup(charts.delay_plot(mirror, words)),  # noqa: S704
             speed_plot=lambda mirror: Markup(charts.speed_plot(mirror, words)),  # noqa: S704

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from flows.outcome import DropReason, RunStatus, TagStatus, Trigger
+from flows.outcome import DropReason, Reason, RunStatus, Trigger
+from flows.publishing.sources import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Run:
     copied: int
     failed: int
     bytes_copied: int
-    message: str | None = None
+    reason: Reason | None = None  # why it failed as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,6 @@ class Tag:
     pushed_at: datetime | None
     available_at: datetime | None
     in_sync: bool
-    status: TagStatus | None = None  # of the newest record of this tag
     size: int | None = None  # bytes
     platforms: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -144,7 +144,7 @@ class Incident:
     mirror: str | None  # None: the service as a whole
     severity: Severity
     kind: str
-    summary: str
+    summary: Text
     opened_at: datetime
     resolved_at: datetime | None
 

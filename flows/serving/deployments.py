@@ -62,6 +62,14 @@ REPORT = Scheduled(
 )
 
 
+PUBLISH = Scheduled(
+    entrypoint="flows.publish.publish",
+    name=ALL,
+    every=timedelta(minutes=10),
+    description="The record becomes the public site.",
+)
+
+
 MAINTAIN = Scheduled(
     entrypoint="flows.maintain.maintain",
     name="record",
@@ -79,6 +87,7 @@ def planned(settings: Settings) -> tuple[Scheduled, ...]:
         *(_audit(mirror) for mirror in mirrors),
         PROBE,
         REPORT,
+        PUBLISH,
         MAINTAIN,
     )
 

@@ -42,11 +42,13 @@ async def run_machine(
                 )
             with console.status("registering the schedules, starting worker and site ..."):
                 await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
-                programs = _programs(settings, stack)
+                folder = site or stack.site
+                programs = _programs(settings, stack, folder)
                 for program in programs:
                     await stack.supervisor.start(program)
-                await parts.enter_async_context(serving(site or stack.site, host, site_port))
+                await parts.enter_async_context(serving(folder, host, site_port))
                 await run_now(stack.api_url, f"watch/{ALL}")
+                await run_now(stack.api_url, f"publish/{ALL}")
             running = True
             console.print(_summary(settings, stack, address(host, site_port)))
             parts.callback(console.print, "stopping ...")
@@ -58,8 +60,12 @@ async def run_machine(
             console.print("stopped")
 
 
-def _programs(settings: Settings, stack: Stack) -> tuple[Program, ...]:
-    environment = {**stack.environment, "MIRROR_CONFIG": str(settings.path.resolve())}
+def _programs(settings: Settings, stack: Stack, site: Path) -> tuple[Program, ...]:
+    environment = {
+        **stack.environment,
+        "MIRROR_CONFIG": str(settings.path.resolve()),
+        "MIRROR_SITE_DIR": str(site.absolute()),
+    }
     watchdog = Program(
         name="watchdog",
         command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),

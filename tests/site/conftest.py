@@ -47,9 +47,9 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
         yield Sites(tmp_path_factory.mktemp("sites"), stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Real Chromium."""
+    """Real Chromium, stopped with its module: while playwright runs, no test of asyncio can."""
     with chromium() as started:
         yield started
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from flows.outcome import DropReason, RunStatus, TagStatus, Trigger
+from flows.outcome import DropReason, Reason, RunStatus, Trigger
 from flows.publishing.record import (
     Day,
     DelayFigures,
@@ -19,6 +19,7 @@ from flows.publishing.record import (
     SpeedFigures,
     Tag,
 )
+from flows.publishing.sources import Text
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 ALIYUN = "registry.cn-hangzhou.aliyuncs.com/hagicode/hagicode"
@@ -72,7 +73,6 @@ def tags(count: int, *, filtered: bool = False, behind: int = 0) -> tuple[Tag, .
                 pushed_at=pushed,
                 available_at=pushed + timedelta(minutes=4) if arrived else None,
                 in_sync=arrived,
-                status=TagStatus.SUCCEEDED if arrived else TagStatus.FAILED,
                 size=412_000_000 + index,
                 platforms=("linux/amd64", "linux/arm64"),
                 left_out=(LeftOut(DropReason.ATTESTATION_REFUSED, "unknown/unknown", digest("a")),)
@@ -108,7 +108,7 @@ def troubled() -> SiteRecord:
         30,
         RunStatus.FAILED,
         failed=3,
-        message="registry.cn-hangzhou.aliyuncs.com refused the credential: <renew> & set it",
+        reason=Reason.AUTH,
     )
     aliyun = mirror(
         "hagicode-aliyun",
@@ -144,8 +144,8 @@ def troubled() -> SiteRecord:
             id="7",
             mirror="hagicode-aliyun",
             severity=Severity.CRITICAL,
-            kind="sync_failed",
-            summary="3 tags failed for 2 h: the registry refused the credential <script>",
+            kind="tag_failed",
+            summary=Text(zh="3 个标签同步失败 <script>", en="3 tags fail <script> & more"),
             opened_at=NOW - timedelta(hours=2),
             resolved_at=None,
         ),
@@ -154,7 +154,7 @@ def troubled() -> SiteRecord:
             mirror="hagicode-azure",
             severity=Severity.WARNING,
             kind="delay_goal",
-            summary="0.1.0-beta.12 became available after 1 h 10 min",
+            summary=Text(zh="1 个标签超过目标", en="1 tag missed the goal"),
             opened_at=NOW - timedelta(days=3),
             resolved_at=NOW - timedelta(days=3) + timedelta(minutes=35),
         ),
@@ -206,7 +206,7 @@ def busy() -> SiteRecord:
                 mirror="hagicode-aliyun",
                 severity=Severity.WARNING,
                 kind="delay_goal",
-                summary=f"0.1.0-beta.{n} became available after 41 min",
+                summary=Text(zh=f"{n} 个标签超过目标", en=f"{n} tags missed the goal"),
                 opened_at=NOW - timedelta(days=9 * n),
                 resolved_at=NOW - timedelta(days=9 * n) + timedelta(minutes=20),
             )

@@ -125,7 +125,7 @@ def test_failures_and_an_incident_are_told_as_they_are(sites: Sites) -> None:
     for told in ("同步失败", "95% 未达标", "40 分钟 未达标", "落后标签 3", "进行中", "已恢复"):
         assert told in status, told
     detail = text_of(folder, "status/hagicode-aliyun/")
-    assert "refused the credential: &lt;renew&gt; &amp; set it" in detail
+    assert "凭据缺失、错误或权限不足" in detail
     assert "暂不推荐" in text_of(folder, "")
     assert "未达标" not in status[status.index("hagicode-azure") : status.index("事件")]
     # Of 60 tags three have not arrived.

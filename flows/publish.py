@@ -1,0 +1,40 @@
+"""The publish: the record becomes the public site."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.publishing.publish import (
+    Published,
+    publish_site,
+    site_address,
+    site_folder_of_environment,
+)
+from flows.settings import load_settings
+
+
+@flow(name="publish", flow_run_name="publish", persist_result=False)
+async def publish(directory: str | None = None) -> State[None]:
+    """Build the site from the record and put it in place at once.
+
+    It goes to `directory`, else to MIRROR_SITE_DIR, else into the data folder, where `mirror up`
+    serves it; MIRROR_SITE_URL is its public address. A build that fails leaves the site as it was.
+    """
+    folder = Path(directory) if directory else site_folder_of_environment()
+    published = await build_task(folder)
+    return Completed(
+        message=f"{published.mirrors} mirrors, {published.tags} tags, {published.seconds} s:"
+        f" {published.folder}"
+    )
+
+
+@task(name="build", task_run_name="build", cache_policy=NO_CACHE, persist_result=False)
+async def build_task(folder: Path) -> Published:
+    """Read the record, build the pages, swap them in."""
+    return await asyncio.to_thread(publish_site, load_settings(), folder, site_address())
