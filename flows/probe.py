@@ -25,6 +25,7 @@ from flows.mirror_rows import mirror_row
 from flows.outcome import utcnow
 from flows.probing import ProbeReport
 from flows.registry import Reference, Registry
+from flows.rounds import ProbePlan, Round, run_round
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.steps.probe import Pull, choose_tag
 from flows.steps.pull_counts import AliyunAccount, CountUnknown, pulls_of
