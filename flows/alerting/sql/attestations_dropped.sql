@@ -13,5 +13,6 @@ JOIN mirror ON mirror.id = tag.mirror_id
 WHERE mirror.name = ANY(:mirrors)
     AND tag.status = 'succeeded'
     AND tag.ended_at > CAST(:now AS timestamptz) - interval '7 days'
+    AND tag.run_started_at > CAST(:now AS timestamptz) - interval '14 days'
     AND tag.dropped @> CAST('[{"reason": "attestation_refused"}]' AS jsonb)
 GROUP BY mirror.id

@@ -40,6 +40,7 @@ CROSS JOIN LATERAL (
     FROM tag_sync
     WHERE tag_sync.mirror_id = mirror.id AND status = 'succeeded'
         AND ended_at > CAST(:now AS timestamptz) - interval '1 day'
+        AND run_started_at > CAST(:now AS timestamptz) - interval '8 days'
         AND delay_seconds > extract(epoch FROM mirror.delay_goal)
     ORDER BY tag, ended_at DESC
 ) late

@@ -10,6 +10,7 @@ WITH changed AS (
         WHERE tag_sync.mirror_id = mirror.id AND kind IN ('drifted', 'missing')
             AND status IN ('succeeded', 'failed')
             AND ended_at > CAST(:now AS timestamptz) - interval '1 day'
+            AND run_started_at > CAST(:now AS timestamptz) - interval '8 days'
         ORDER BY tag, ended_at DESC
     ) last
     WHERE mirror.name = ANY(:mirrors)
