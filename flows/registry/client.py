@@ -12,7 +12,7 @@ from flows.registry.abilities import Abilities
 from flows.registry.answers import Where
 from flows.registry.auth import TokenRequest
 from flows.registry.credentials import Endpoint
-from flows.registry.errors import RegistryError, Throttled
+from flows.registry.errors import RegistryError, ServerError, Throttled, TimedOut
 from flows.registry.exchange import Answer, Ask, Exchange, Timeouts
 from flows.registry.headers import QuotaReading
 from flows.registry.limits import Concurrency, Lane, Window
@@ -48,8 +48,9 @@ class Client:
         self.abilities = Abilities.known(self.quirks)
         bounds = concurrency or Concurrency()
         self.calls = Lane(bounds.requests, bounds.most_requests, bounds.least, self.clock)
-        self.downloads = Lane(bounds.transfers, bounds.transfers, bounds.least, self.clock)
-        self.uploads = Lane(bounds.transfers, bounds.transfers, bounds.least, self.clock)
+        transfers = (bounds.transfers, bounds.transfers, bounds.least, self.clock)
+        self.downloads = Lane(*transfers, adapts=False)
+        self.uploads = Lane(*transfers, adapts=False)
         self.window = Window(bounds.window)
         self.line = Line()
         self._exchange = Exchange(endpoint, self._fetch_token, self.timeouts, self.clock, transport)
@@ -111,9 +112,7 @@ class Client:
 
         async def once() -> Answer:
             async with self.calls.slot():
-                answer = await self._exchange.answer(ask, expected, most)
-            self.calls.grow()
-            return answer
+                return await self._exchange.answer(ask, expected, most)
 
         return await self.retrying(once)
 
@@ -143,8 +142,9 @@ class Client:
         """Seconds until the next try after `made` of them, None for no further one."""
         if not error.transient:
             return None
-        if isinstance(error, Throttled) or error.status is not None:
-            self.calls.shrink()
+        if isinstance(error, Throttled | ServerError | TimedOut):
+            for lane in (self.calls, self.downloads, self.uploads):
+                lane.shrink()
         if isinstance(error, Throttled) and error.retry_after:
             self.calls.pause(min(error.retry_after, self.retry.patience))
         return self.retry.wait(made, error.retry_after, self.clock.random())

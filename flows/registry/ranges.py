@@ -19,8 +19,8 @@ _WORTH: Final = 4 << 20  # bytes left, under which more connections do not pay
 _LOOK: Final = 0.2  # seconds of streaming before its pace says something
 _HUNGRY: Final = 0.8  # share of the time that the reader must have waited
 _SLOW: Final = 0.5  # seconds that the rest would take at least, else it is as good as here
-_LEAST_RANGE: Final = 512 << 10
-_MOST_RANGE: Final = 2 << 20
+_LEAST_RANGE: Final = 256 << 10
+_MOST_RANGE: Final = 1 << 20
 _CONNECTIONS: Final = 20
 
 
@@ -37,7 +37,7 @@ async def read_fast(source: BlobSource, start: int, end: int) -> Pieces:
                 break
             pace.asks()
     if position < end:
-        size = int(min(max(pace.rate / 2, _LEAST_RANGE), _MOST_RANGE))
+        size = int(min(max(pace.rate / 4, _LEAST_RANGE), _MOST_RANGE))
         async with aclosing(_Ranges(source, position, end, size).read()) as pieces:
             async for piece in pieces:
                 yield piece

@@ -181,14 +181,20 @@ def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}: {error.os_error.strerror or error.os_error}"
+        return f"cannot connect to {error.host}: {_system_words(error.os_error)}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection"
-    if isinstance(error, OSError) and error.strerror and error.errno:
-        return os.strerror(error.errno)
+    if isinstance(error, OSError) and error.errno:
+        return _system_words(error)
     if isinstance(error.__cause__, OSError):
         return _words(error.__cause__)
     return f"{type(error).__name__}: {error}".partition(" Connection<")[0][:160]
+
+
+def _system_words(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:  # resolvers count downwards
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _told(error: Exception, request: httpx.Request) -> httpx.TransportError:
