@@ -58,7 +58,7 @@ _TAGS = sa.text("""
     SELECT mirror.name AS mirror, tag, source_digest, target_digest, pushed_at, detected_at,
            available_at, copied_digest = source_digest AS in_sync, size, platforms
     FROM tag_state JOIN mirror ON mirror.id = mirror_id
-    WHERE gone_at IS NULL AND source_digest IS NOT NULL
+    WHERE mirror.name = ANY(:names) AND gone_at IS NULL AND source_digest IS NOT NULL
     ORDER BY mirror.name, coalesce(pushed_at, detected_at) DESC, tag DESC
 """)
 # The last arrival of a filtered tag tells what was left out; those are the minority of tags.
@@ -70,7 +70,8 @@ _LEFT_OUT = sa.text("""
         WHERE mirror_id = state.mirror_id AND tag = state.tag AND status = 'succeeded'
         ORDER BY ended_at DESC LIMIT 1
     ) arrival
-    WHERE gone_at IS NULL AND copied_digest = source_digest AND target_digest <> source_digest
+    WHERE mirror.name = ANY(:names) AND gone_at IS NULL
+      AND copied_digest = source_digest AND target_digest <> source_digest
       AND arrival.dropped IS NOT NULL
 """)
 _SPEED = sa.text("""
@@ -111,7 +112,8 @@ def read_record(
         speeds: dict[str, dict[date, tuple[float, float]]] = defaultdict(dict)
         for name, day, at_mirror, at_source in connection.execute(_SPEED, {"since": since}):
             speeds[name][day] = at_mirror, at_source
-        tags = _tags(connection.execute(_TAGS), connection.execute(_LEFT_OUT))
+        names = {"names": list(mirrors)}
+        tags = _tags(connection.execute(_TAGS, names), connection.execute(_LEFT_OUT, names))
         asked = {"limit": INCIDENTS, "private": [rule.value for rule in PRIVATE_RULES]}
         incidents = tuple(map(_incident, connection.execute(_ALERTS, asked)))
     return SiteRecord(
