@@ -77,6 +77,7 @@ class ChangeKind(StrEnum):
     MISSING = "missing"  # recorded as copied, yet absent from the target
     DRIFTED = "drifted"  # the target points at something that we did not put there
     GONE = "gone"  # the source no longer lists it
+    REFERRERS = "referrers"  # it did not move, yet has a signature or SBOM that the target lacks
 
 
 class TagStatus(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -18,6 +18,7 @@ from flows.outcome import (
     BlobTally,
     CopyOutcome,
     Discovery,
+    DropReason,
     KnownTag,
     Plan,
     Requests,
@@ -115,7 +116,7 @@ class SyncRun:
                 total=round(time.perf_counter() - self._started, 4),
             ),
             errors=tuple(self.failures),
-            warnings=tuple(dict.fromkeys(self.warnings)),
+            warnings=tuple(dict.fromkeys([*self.warnings, *_left_out(self.copied)])),
             dry_run=self.dry_run,
             planned={change.tag: change.kind.value for change in self.plan.changes}
             if self.dry_run
@@ -124,3 +125,20 @@ class SyncRun:
 
     def _scopes(self) -> set[str | None]:
         return {failure.tag for failure in self.failures}
+
+
+_NAMED = 3  # tags named in a warning; the record has them all
+
+
+def _left_out(copied: Sequence[CopyOutcome]) -> Iterator[str]:
+    """A line for each reason for which parts of images were left out."""
+    tags: dict[DropReason, list[str]] = defaultdict(list)
+    parts: dict[DropReason, set[str]] = defaultdict(set)
+    for copy in copied:
+        for drop in copy.dropped:
+            parts[drop.reason].add(drop.digest)
+            if tags[drop.reason][-1:] != [copy.change.tag]:
+                tags[drop.reason].append(copy.change.tag)
+    for reason, names in tags.items():
+        named = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+        yield f"{len(parts[reason])} parts left out of {len(names)} tags ({reason}): {named}"

@@ -34,6 +34,7 @@ from flows.outcome import (
     utcnow,
 )
 from flows.progress import METER, Meter
+from flows.referring import learn_source, mark_late_referrers
 from flows.registry import Reference, RegistryError
 from flows.run import SHARED_UPLOADS, SyncRun
 from flows.session import image_rules, open_sides, pace, tag_rules
@@ -41,6 +42,7 @@ from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort, outcome_of
 from flows.steps.blobs import BlobPlacer, Shared
 from flows.steps.copy import Copier
+from flows.steps.deletion import TagRemover
 from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
 from flows.steps.landings import Landings
@@ -173,6 +175,7 @@ async def _run_locked(
 async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
     run.known = await run.record.known_tags(run.mirror.name)
     await discover_task(run)
+    await mark_late_referrers(run)
     await diff_task(run)
     if run.dry_run:
         return
@@ -200,6 +203,7 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
             await progress
     await _delete_gone(run)
     await _learn(run)
+    await learn_source(run)
     await _warn_if_closed(run)
 
 
@@ -316,11 +320,6 @@ async def _record_tag(
             bytes_copied=outcome.bytes_copied, failure=failure,
         )  # fmt: skip
     run.copied.append(outcome)
-    if outcome.dropped:
-        reasons = sorted({drop.reason.value for drop in outcome.dropped})
-        run.warnings.append(
-            f"{outcome.change.tag}: {len(outcome.dropped)} parts left out ({', '.join(reasons)})"
-        )
 
 
 async def _within_quota(run: SyncRun) -> tuple[Change, ...]:
@@ -366,11 +365,14 @@ async def _record_held(run: SyncRun) -> None:
 
 
 async def _delete_gone(run: SyncRun) -> None:
+    rules = tag_rules(run.mirror)
+    held = {rules.target_name(tag.name): tag.target_digest for tag in run.known.values()}
+    remover = TagRemover(
+        run.sides.target, [change.target_tag for change in run.plan.deletions], held
+    )
     for change in run.plan.deletions:
-        try:
-            await run.sides.target.delete_tag(change.target_tag)
-        except RegistryError as error:
-            run.warnings.append(f"{change.tag} is gone and could not be deleted: {error}")
+        if reason := await remover.remove(change.target_tag):
+            run.warnings.append(f"{change.tag} is gone at the source and was not deleted: {reason}")
             continue
         await run.record.tag_skipped(
             run.run_id, run.mirror.name, change, TagStatus.DELETED, "gone at the source"

@@ -193,7 +193,7 @@ def _moved(seen: Discovery, known: Mapping[str, KnownTag], rules: TagRules) -> b
     tags = tuple(tag for tag in seen.tags if tag.name in admitted)
     plan = diff(replace(seen, tags=tags), known, rules, utcnow())
     new_gone = any(known[name].gone_at is None for name in plan.gone)
-    return bool(plan.changes or plan.deletions or new_gone)
+    return bool(plan.changes or new_gone)  # deletions can wait for the scheduled sync
 
 
 async def _start(moved: Sequence[str]) -> tuple[tuple[str, ...], tuple[RunOutcome, ...]]:

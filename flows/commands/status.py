@@ -18,8 +18,16 @@ from flows.commands.show_runs import COLOURS
 from flows.history import create_engine, database_url, prepare
 from flows.history.figures import MirrorStatus, Run
 from flows.history.reports import status
-from flows.outcome import RunStatus, utcnow
+from flows.outcome import DropReason, RunStatus, utcnow
 from flows.settings import MirrorSettings, load_settings
+
+_LEFT_OUT = {
+    DropReason.PLATFORM: "leaves out platforms, as configured",
+    DropReason.ATTESTATION: "leaves out attestations, as configured",
+    DropReason.ATTESTATION_REFUSED: "left out attestations, which the target refuses",
+    DropReason.NON_DISTRIBUTABLE: "names layers that must not be distributed: not uploaded",
+    DropReason.REFERRER_REFUSED: "left out signatures or SBOMs, which the target refuses",
+}
 
 
 @click.command("status")
@@ -61,6 +69,13 @@ def show(
     console.print(table)
     for found in (recorded[name] for name in mirrors if name in recorded):
         _show_failing(console, found)
+        for part in found.left_out:
+            console.print(
+                Text.assemble(
+                    (found.mirror, "yellow"),
+                    f" {_LEFT_OUT[DropReason(part.reason)]} ({part.tags} of {found.tags} tags)",
+                )
+            )
 
 
 def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterable[Text]:

@@ -229,6 +229,15 @@ class MirrorStatus:
     last_success_at: datetime | None
     last_run: Run | None = None
     failing_tags: tuple[FailingTag, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Tags that a mirror holds without a part of their image, and why (outcome.DropReason)."""
+
+    reason: str
+    tags: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,17 @@ _FAILING = sa.text("""
         ORDER BY failed_since, tag LIMIT :limit
     ) failing
 """)
+_LEFT_OUT = sa.text("""
+    SELECT sync.mirror_id, part ->> 'reason', count(DISTINCT sync.tag)
+    FROM tag_sync sync
+    JOIN tag_state state ON state.mirror_id = sync.mirror_id AND state.tag = sync.tag
+        AND state.copied_digest = sync.source_digest
+        AND state.target_digest = sync.target_digest
+    CROSS JOIN jsonb_array_elements(sync.dropped) AS part
+    WHERE sync.mirror_id = ANY(:ids) AND sync.status = 'succeeded' AND state.gone_at IS NULL
+    GROUP BY sync.mirror_id, part ->> 'reason'
+    ORDER BY sync.mirror_id, part ->> 'reason'
+""")
 _DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 _DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 _DELAYS = sa.text("""
@@ -167,6 +178,7 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
     ids = [row.id for row in rows]
     last = _by_mirror(connection.execute(_RUNS, {"ids": ids, "limit": 1}))
     failing = _by_mirror(connection.execute(_FAILING, {"ids": ids, "limit": TOP_FAILURES}))
+    left_out = _by_mirror(connection.execute(_LEFT_OUT, {"ids": ids}))
     return [
         (
             row.id,
@@ -187,6 +199,7 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
                 last_success_at=row.last_success_at,
                 last_run=f.Run(*last[row.id][0][1:]) if last[row.id] else None,
                 failing_tags=tuple(f.FailingTag(*tag[1:]) for tag in failing[row.id]),
+                left_out=tuple(f.LeftOut(*part[1:]) for part in left_out[row.id]),
             ),
         )
         for row in rows

@@ -91,6 +91,11 @@ _HOLDERS = sa.text("""
     WHERE repository.registry = :registry AND digest = ANY(:digests)
     ORDER BY digest, placed_at DESC
 """)
+_DROPPED_DIGESTS = sa.text("""
+    SELECT DISTINCT part ->> 'digest'
+    FROM tag_sync, jsonb_array_elements(dropped) AS part
+    WHERE mirror_id = :mirror
+""")
 _BLOBS_GONE = sa.text("""
     DELETE FROM blob_presence WHERE repository_id = :repository AND digest = ANY(:digests)
 """)
@@ -190,6 +195,11 @@ class TagRecord(Session):
         """By digest, a repository of the registry that holds the blob, to mount it from."""
         values = {"registry": registry, "digests": list(digests)}
         return {row[0]: row[1] for row in await self.rows(_HOLDERS, values)}
+
+    async def dropped_digests(self, mirror: str) -> frozenset[str]:
+        """Digests of all that was left out at the mirror's target, by wish or refused by it."""
+        ref = await self.mirror(mirror)
+        return frozenset(row[0] for row in await self.rows(_DROPPED_DIGESTS, {"mirror": ref.id}))
 
     async def blobs_gone(self, registry: str, repository: str, digests: Iterable[str]) -> None:
         """Forget blobs that the target turned out not to hold."""

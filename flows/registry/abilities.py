@@ -16,7 +16,7 @@ class Abilities:
     chunk_bytes: uploads come in chunks of this many bytes. resumable: a broken upload goes on.
     ranges: blobs by Range. referrers: the referrers API. artifacts: manifests with a config that
     is no image's. attestations: BuildKit's attestations with an image config. delete: manifests
-    may be deleted. anonymous: users without an account can pull.
+    may be deleted.
     """
 
     mount: bool | None = None
@@ -28,7 +28,6 @@ class Abilities:
     artifacts: bool | None = None
     attestations: bool | None = None
     delete: bool | None = None
-    anonymous: bool | None = None
 
     @classmethod
     def known(cls, quirks: Quirks) -> Abilities:
@@ -58,7 +57,6 @@ class Abilities:
             "artifacts",
             "attestations",
             "delete",
-            "anonymous",
         ):
             value = remembered.get(name)
             if isinstance(value, bool):

@@ -85,9 +85,16 @@ class Copier:
         self._tags = tags
         self._manifests: SingleFlight[str, Manifest] = SingleFlight()
         self._children: SingleFlight[str, _Child] = SingleFlight()
+        # Attestations may be listed as referrers of what they attest: left out is left out.
+        self._left_out: set[str] = set()
         self._referrers = (
             ReferrerCopier(
-                source, target, self._put_tree, companions, refuses=self._refuses_artifact
+                source,
+                target,
+                self._put_tree,
+                companions,
+                refuses=self._refuses_artifact,
+                left_out=self._left_out,
             )
             if referrers
             else None
@@ -171,6 +178,7 @@ class Copier:
 
     async def _place_children(self, index: Manifest, ledger: Ledger) -> Manifest:
         dropped = {drop.digest: drop for drop in unwanted(index, self._images)}
+        self._left_out |= dropped.keys()
         children = kept(index.children, tuple(dropped.values()))
         results = await _all(self._place_child(child, ledger) for child in children)
         replaced = {}

@@ -40,6 +40,8 @@ def diff(
             adopted.append(change)
         else:
             changes[tag.name] = change
+    for name in _maybe_early(changes, discovery, known):
+        deferred[name] = changes.pop(name).digest
     ordered, blocked = _ordered(changes, deferred)
     gone = _gone(discovery, known)
     return Plan(
@@ -97,7 +99,7 @@ def _change(
         kind = ChangeKind.MOVED
     same = state is not None and state.source_digest == tag.digest
     # What was repaired is late since it was found out, not since it was pushed.
-    repair = kind in (ChangeKind.MISSING, ChangeKind.DRIFTED)
+    repair = kind in (ChangeKind.MISSING, ChangeKind.DRIFTED, ChangeKind.REFERRERS)
     return Change(
         tag=tag.name,
         target_tag=target_tag,
@@ -155,6 +157,42 @@ def _ordered(
     ]
     ordered.sort(key=_order)
     return tuple(ordered), blocked
+
+
+def _maybe_early(
+    changes: Mapping[str, Change], discovery: Discovery, known: Mapping[str, KnownTag]
+) -> list[str]:
+    """Floating tags whose exact release may be one that is new and could not be looked at.
+
+    `latest` must not arrive before `1.2.3` only because the look at `1.2.3` failed. Where another
+    tag is seen to name the digest exactly, nothing has to wait.
+    """
+    hidden = [
+        failure.tag
+        for failure in discovery.failed
+        if failure.tag
+        and specificity(failure.tag)
+        and ((state := known.get(failure.tag)) is None or state.copied_digest is None)
+    ]
+    if not hidden:
+        return []
+    exact: dict[str, int] = defaultdict(int)
+    for tag in discovery.tags:
+        exact[tag.digest] = max(exact[tag.digest], specificity(tag.name))
+    return [
+        name
+        for name, change in changes.items()
+        if not subject_of(name)
+        and exact[change.digest] <= specificity(name)
+        and any(_may_be_exact_of(name, other) for other in hidden)
+    ]
+
+
+def _may_be_exact_of(floating: str, other: str) -> bool:
+    """True if `other` could be the release that a floating name points at."""
+    if specificity(other) <= specificity(floating):
+        return False
+    return not specificity(floating) or other.startswith((f"{floating}.", f"{floating}-"))
 
 
 def _floats(change: Change, exact: Mapping[str, frozenset[str]]) -> bool:

@@ -49,16 +49,19 @@ class ReferrerCopier:
         companions: Collection[str] = (),
         *,
         refuses: Callable[[Manifest], bool] = lambda _: False,
+        left_out: Collection[str] = (),
     ) -> None:
         """`put_tree` puts a manifest by digest with all that it names and its own referrers.
 
         `companions`: sha256-… tags at the source that no tag policy brings over by itself.
-        `refuses` tells of a manifest whether the target is known to refuse its like.
+        `refuses` tells of a manifest whether the target is known to refuse its like. `left_out`
+        are digests that are not wanted at the target; it may grow.
         """
         self._source = source
         self._target = target
         self._put_tree = put_tree
         self._refuses = refuses
+        self._left_out = left_out
         self._companions: dict[str, list[str]] = {}
         for name in sorted(companions):
             self._companions.setdefault(name.partition(".")[0], []).append(name)
@@ -85,7 +88,11 @@ class ReferrerCopier:
         count = 0
         for tag in tags:
             count += await self._copy_tag(tag, ledger)
-        listed = await self._source.referrers(digest, fallback=False)
+        listed = [
+            one
+            for one in await self._source.referrers(digest, fallback=False)
+            if one.digest not in self._left_out
+        ]
         # Each in a task of its own: a long chain of signatures does not pile up on one stack.
         brought = await asyncio.gather(
             *(self._copy_one(digest, descriptor, ledger) for descriptor in listed),
