@@ -22,9 +22,9 @@ SAYINGS = {
     Rule.TAG_FAILED: Sayings(
         Words(
             "{count} 个标签重试 {retries} 次后仍同步失败",
-            "{count} tags still fail after {retries} retries",
+            "tags that still fail after {retries} retries: {count}",
         ),
-        Words("{count} 个标签不再失败", "{count} tags no longer fail"),
+        Words("{count} 个标签不再失败", "tags that no longer fail: {count}"),
         Words(
             "之后按 retry.then_every 的间隔重试；按原因处理后可用 mirror sync 立即重试",
             "they are tried every retry.then_every; once it is dealt with, run mirror sync",
@@ -44,9 +44,9 @@ SAYINGS = {
     Rule.DELAY_GOAL: Sayings(
         Words(
             "{count} 个标签超出 {goal_minutes} 分钟的延迟目标（已 {delay_minutes} 分钟）",
-            "{count} tags miss the delay goal of {goal_minutes} min (now {delay_minutes} min)",
+            "tags that miss the delay goal of {goal_minutes} min: {count} (at {delay_minutes})",
         ),
-        Words("{count} 个标签已同步到镜像", "{count} tags have arrived at the mirror"),
+        Words("{count} 个标签已同步到镜像", "tags that have arrived at the mirror: {count}"),
         Words(
             "用 mirror status 查看同步是否在运行、目标仓库是否变慢",
             "see with mirror status whether syncs run and whether the target has become slow",
@@ -66,9 +66,9 @@ SAYINGS = {
     Rule.DRIFT: Sayings(
         Words(
             "{count} 个标签在镜像中与同步时的内容不同",
-            "{count} tags at the mirror are not what was put there",
+            "tags at the mirror that are not what was put there: {count}",
         ),
-        Words("{count} 个标签已与来源一致", "{count} tags agree with the source again"),
+        Words("{count} 个标签已与来源一致", "tags that agree with the source again: {count}"),
         Words(
             "下次同步会修复；检查还有谁能写入目标仓库",
             "the next sync repairs them; check who else may write to the target",
@@ -77,9 +77,9 @@ SAYINGS = {
     Rule.IMMUTABLE_MOVED: Sayings(
         Words(
             "{count} 个不可变标签在来源处被改动，镜像保持原样",
-            "{count} immutable tags moved at the source and were left as they were",
+            "immutable tags that moved at the source, left as they were: {count}",
         ),
-        Words("{count} 个不可变标签不再有差异", "{count} immutable tags no longer differ"),
+        Words("{count} 个不可变标签不再有差异", "immutable tags that no longer differ: {count}"),
         Words(
             "确认改动是否有意；若有意，请修改 mirrors.yaml 的 tags.immutable",
             "find out whether it was meant; if so, change tags.immutable in mirrors.yaml",

@@ -81,8 +81,9 @@ def _lines(message: Message, tags: int, label: str, link: str) -> list[str]:
     """The body's lines: the link, the Chinese part, the English part."""
 
     def field(name: str, value: str) -> str:
-        gap = "" if name.endswith("：") else " "
-        return label.format(name=name) + gap + value
+        # Markdown's bold ends only before a space, when its last character is punctuation.
+        plain_chinese = label == "{name}" and name.endswith("：")
+        return label.format(name=name) + ("" if plain_chinese else " ") + value
 
     lines = []
     if message.link:

@@ -69,7 +69,7 @@ async def test_every_channel_gets_one_message_and_one_when_it_recovers(
     for part in (
         "[警告 WARNING] hagicode-aliyun",
         "1 个标签重试 3 次后仍同步失败",
-        "1 tags still fail after 3 retries",
+        "tags that still fail after 3 retries: 1",
         "开始时间：2026-03-02 09:00（北京时间）",
         "Since: 2026-03-02 01:00 UTC",
         "标签：1.0.0",

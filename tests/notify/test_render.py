@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from hypothesis import given
@@ -57,3 +58,11 @@ def test_a_title_is_one_line_of_bounded_length(message: MakeMessage) -> None:
     line = title(message())
     assert "\n" not in line
     assert len(line) <= TITLE_LENGTH
+
+
+def test_bold_names_are_followed_by_a_space_or_markdown_shows_their_asterisks(
+    message: MakeMessage,
+) -> None:
+    names = [line for line in markdown(message(), 4096).splitlines() if line.startswith("**")]
+    assert len(names) == 13
+    assert all(re.match(r"\*\*[^*]+[：:]\*\* \S", line) for line in names)
