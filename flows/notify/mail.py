@@ -39,6 +39,10 @@ class Email:
         """
         variable = self._options.password_env
         password = None if variable is None else secret(self.name, variable)
+        if password is not None and not password.isascii():
+            raise NotConfigured(
+                self.name, f"{variable} holds more than ASCII, which a login over SMTP cannot say"
+            )
         mail = compose(message, self._options, at)
         await self.pace.wait()
         try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,6 +13,7 @@ from flows.notify.message import Severity
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 Address = Annotated[str, Field(pattern=r"^[^@\s,<>]+@[^@\s,<>]+$")]
 
 
@@ -21,6 +23,12 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _is_host(parts: SplitResult) -> bool:
+    """Whether an address is host[:port] without a path. Raises ValueError for a wrong port."""
+    known = parts.port is None or parts.port > 0
+    return known and not parts.path.strip("/") and bool(_HOST.fullmatch(parts.netloc))
+
+
 class _Robot(Options):
     url: str
 
@@ -28,7 +36,7 @@ class _Robot(Options):
     @classmethod
     def _base(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        if parts.scheme not in ("http", "https") or not _is_host(parts) or parts.query:
             raise ValueError(
                 f"{value!r} is not the robot's host such as https://host; its token comes from"
                 " the environment"
@@ -77,7 +85,8 @@ class EmailOptions(Options):
     @model_validator(mode="after")
     def _whole(self) -> EmailOptions:
         parts = urlsplit(self.smtp)
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/"):
+        host = SplitResult("", parts.netloc.rpartition("@")[2], parts.path.strip("/"), "", "")
+        if parts.scheme not in ("smtp", "smtps") or not _is_host(host):
             raise ValueError(
                 f"smtp: {parts.scheme}://{parts.hostname} is not smtps://user@host:465 or"
                 " smtp://user@host:587"

@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from flows.notify.credentials import without
-from flows.notify.errors import Refused, TooFast, Unreachable
+from flows.notify.errors import NotConfigured, Refused, TooFast, Unreachable
 from flows.notify.pace import Pace
 
 LIMIT, PERIOD = 20, 60.0  # messages, seconds: DingTalk and WeCom; kept for Feishu too
@@ -31,8 +31,7 @@ class _Addressed(httpx.AsyncBaseTransport):
     httpx logs the URL of each request; added here, below the client, the token is in no log.
     """
 
-    def __init__(self, address: httpx.URL) -> None:
-        proxy = None if proxy_bypass(address.host) else getproxies().get(address.scheme)
+    def __init__(self, address: httpx.URL, proxy: str | None) -> None:
         self._inner = httpx.AsyncHTTPTransport(proxy=proxy)
         self._address = address
 
@@ -65,10 +64,11 @@ async def post(
     """
     url = httpx.URL(address)
     shown = f"{url.scheme}://{url.netloc.decode()}/"
+    proxy = _proxy(channel, url)
     try:
         async with (
             asyncio.timeout(timeout),
-            httpx.AsyncClient(transport=_Addressed(url), timeout=timeout) as client,
+            httpx.AsyncClient(transport=_Addressed(url, proxy), timeout=timeout) as client,
         ):
             response = await client.post(shown, json=body)
     except (TimeoutError, httpx.TimeoutException):
@@ -93,6 +93,18 @@ async def post(
     if not isinstance(answer, dict):
         raise Refused(channel, f"{shown} answered something that is no JSON object; check the url")
     return answer
+
+
+def _proxy(channel: str, url: httpx.URL) -> str | None:
+    """The environment's proxy (HTTPS_PROXY, NO_PROXY...) for an address."""
+    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    if proxy is not None and not proxy.startswith(("http://", "https://")):
+        raise NotConfigured(
+            channel,
+            f"{url.scheme.upper()}_PROXY is not http://host:port, the only kind that works here;"
+            f" correct it, or name {url.host} in NO_PROXY",
+        )
+    return proxy
 
 
 def check(

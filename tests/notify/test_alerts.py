@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from flows.outcome import Reason
+from tests.notify.mailserver import PASSWORD, Mailbox, serve_mail
 from tests.notify.robots import Robots
 from tests.notify.story import Story, settings
 
@@ -288,3 +290,31 @@ async def test_no_secret_is_in_the_record(
     assert "310000" in errors
     assert "19001" in errors
     assert "a-wrong" not in errors
+
+
+async def test_a_mail_that_some_recipients_got_is_not_sent_again(
+    story: Story,
+    server_tls: ssl.SSLContext,
+    ca_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
+    mailbox = Mailbox(refused=("gone@example.com",))
+    async with serve_mail(mailbox, implicit=server_tls, starttls=None):
+        options = {
+            "smtp": f"smtps://mirror%40example.com@localhost:{mailbox.port}",
+            "password_env": "SMTP_PASSWORD",
+            "sender": "mirror@example.com",
+            "to": ["ops@example.com", "gone@example.com"],
+            "ca_file": ca_file,
+        }
+        story.settings = settings(({"email": options},))
+        await fail(story)
+        result = await story.look()
+        assert "gone@example.com: 550" in result.dispatched.failures["email"]
+        story.minute = 20
+        await story.look()
+    assert mailbox.recipients == [["ops@example.com"]]
+    [row] = await story.record.rows(sa.text("SELECT sent_at, error FROM alert_delivery"))
+    assert row.sent_at is not None
+    assert "gone@example.com: 550" in row.error

@@ -148,3 +148,12 @@ async def test_an_unset_password_and_a_missing_ca_file_are_named(
     monkeypatch.delenv("SMTP_PASSWORD")
     with pytest.raises(NotConfigured, match=r"SMTP_PASSWORD is not set"):
         await email(Mailbox(port=1), "smtps", None).send(message(), utcnow())
+
+
+async def test_a_password_that_smtp_cannot_say_is_an_error_that_does_not_tell_it(
+    message: MakeMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", "密码")
+    with pytest.raises(NotConfigured, match=r"SMTP_PASSWORD holds more than ASCII") as error:
+        await email(Mailbox(port=1), "smtps", None).send(message(), utcnow())
+    assert "密码" not in str(error.value)

@@ -195,3 +195,37 @@ async def test_a_robot_that_does_not_answer_is_given_up_in_time(
     robots.slow = 0.6
     with pytest.raises(Unreachable, match=r"did not answer within 0.2 s"):
         await channel("dingtalk", robots.url).send(message(), utcnow(), timeout=0.2)
+
+
+async def test_a_proxy_of_the_environment_is_used(
+    message: MakeMessage, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.get_running_loop().create_future()
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set_result((await reader.readline()).decode())
+        body = b'{"errcode": 0}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+    async with server:
+        await channel("wecom", "http://robots.example").send(message(), utcnow())
+    assert (await asked).startswith("POST http://robots.example/cgi-bin/webhook/send?key=")
+
+
+async def test_a_proxy_of_a_kind_that_does_not_work_is_named(
+    message: MakeMessage, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "socks5://user:a-password@127.0.0.1:1080")
+    with pytest.raises(NotConfigured, match=r"HTTP_PROXY is not http://host:port") as error:
+        await channel("wecom", "http://robots.example").send(message(), utcnow())
+    assert "a-password" not in str(error.value)
