@@ -120,13 +120,14 @@ class Feed:
             piece = await anext(self._pieces, b"")
             if not piece:
                 raise mismatch(self._source, self._descriptor, f"it ended after {self._read_to}")
+            if self._pace is not None:
+                await self._pace(len(piece))
         except BaseException as error:
-            self._pieces = None  # it has ended: the next read begins another
+            # Whatever was in hand is lost: the next read begins again where this one did.
+            await self.aclose()
             if isinstance(error, RegistryError):
                 self.failed = error
             raise
-        if self._pace is not None:
-            await self._pace(len(piece))
         if self._read_to + len(piece) > self._hashed:
             self._hasher.update(memoryview(piece)[max(0, self._hashed - self._read_to) :])
             self._hashed = self._read_to + len(piece)
