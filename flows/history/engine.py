@@ -92,7 +92,13 @@ def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
     options = _OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")
     return sa.create_engine(
         parse_url(url),
-        connect_args={"options": options, "connect_timeout": 10, "application_name": "mirror"},
+        connect_args={
+            "options": options,
+            "connect_timeout": 10,
+            "application_name": "mirror",
+            # A plan made for any time would look into every month: plan for the one asked for.
+            "prepare_threshold": None,
+        },
         pool_size=2,
         pool_pre_ping=True,
     )

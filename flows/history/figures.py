@@ -270,7 +270,7 @@ class MirrorReport:
     traffic: Traffic = Traffic()
     pulls: Pulls = Pulls()
     adoption: Adoption = Adoption()
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[Failure, ...] = ()  # the most frequent of the last 90 days at most
     days: tuple[Day, ...] = ()
     recent_runs: tuple[Run, ...] = ()
 

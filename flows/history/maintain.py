@@ -1,4 +1,4 @@
-"""What the record needs once a day: partitions made ahead, days closed, old months dropped."""
+"""What the record needs day by day: partitions made ahead, days closed, old months dropped."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ _KEEP_PAST = sa.text("""
     WHERE run_started_at < :before AND status = 'succeeded' AND kind IN ('new', 'moved')
     ON CONFLICT DO NOTHING
 """)
+_PARTITIONED = "sync_run, tag_sync, watch_run, probe, quota_reading"
 _DROP = sa.text("SELECT drop_partitions(:before)")
 _KILLED = sa.text("""
     WITH killed AS (
@@ -73,10 +74,10 @@ class Maintained:
 def maintain(engine: sa.Engine, now: datetime) -> Maintained:
     """Make partitions three months ahead, close days, drop months older than 13, tidy up.
 
-    To be called daily; nothing breaks if it is not: the recorder makes the partition that it
-    needs, and the views read raw rows for days that are not closed. Each step commits by itself;
-    waits at most 5 s for a lock, and the next call goes on. Raises HistoryError when another one
-    is at work.
+    To be called every hour or day; nothing breaks if it is not: the recorder makes the partition
+    that it needs, and the views read raw rows for days that are not closed. Costs next to nothing
+    when no day has ended since. Each step commits by itself and waits at most 5 s for a lock; the
+    next call goes on. Raises HistoryError when another one is at work.
     """
     with engine.begin() as connection:
         _alone(connection)
@@ -84,30 +85,37 @@ def maintain(engine: sa.Engine, now: datetime) -> Maintained:
         killed = _close_killed(connection, now)
     with engine.begin() as connection:
         _alone(connection)
-        until = close_days(connection, now)
-    with engine.begin() as connection:
-        _alone(connection)
-        dropped = _drop_old(connection, now) if until else 0
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # Nobody else tells the planner about a partitioned table as a whole.
-        connection.execute(sa.text("ANALYZE sync_run, tag_sync, watch_run, probe, quota_reading"))
+        closed = close_days(connection, now)
+    dropped = 0
+    if closed:
+        with engine.begin() as connection:
+            _alone(connection)
+            dropped = _drop_old(connection, now)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            # Nobody else tells the planner about a partitioned table as a whole.
+            connection.execute(sa.text(f"ANALYZE {_PARTITIONED}"))
+    with engine.connect() as connection:
+        until = connection.scalar(_CLOSED)
     return Maintained(made or 0, dropped, killed, until)
 
 
-def close_days(connection: sa.Connection, now: datetime) -> datetime | None:
-    """Roll up the UTC days that ended an hour ago or earlier; None when there is nothing yet."""
-    until = (now - GRACE).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    closed = connection.scalar(_CLOSED)
-    if closed is not None:
-        first = min(closed, until) - REWRITTEN
-    elif (oldest := connection.scalar(_OLDEST)) is not None:
-        first = oldest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def close_days(connection: sa.Connection, now: datetime) -> bool:
+    """Roll up the UTC days that ended an hour ago or earlier. False when there is none to close."""
+    until = _midnight(now - GRACE)
+    if (closed := connection.scalar(_CLOSED)) is not None:
+        if closed >= until:
+            return False
+        first = closed - REWRITTEN
+    elif (oldest := connection.scalar(_OLDEST)) is not None and oldest < until:
+        first = _midnight(oldest)
     else:
-        return None
-    if first < until:
-        connection.execute(_ROLL_UP, {"first": first, "until": until})
-        return until
-    return closed if isinstance(closed, datetime) else None
+        return False
+    connection.execute(_ROLL_UP, {"first": first, "until": until})
+    return True
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _alone(connection: sa.Connection) -> None:

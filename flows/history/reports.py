@@ -26,6 +26,7 @@ TOP_FAILURES = 20
 # A window this long begins at midnight: half a day more or less says nothing over months, and the
 # raw rows of its first day may be gone.
 LONG_WINDOW = timedelta(days=60)
+FAILURES_OF = timedelta(days=90)  # single failures of longer ago are for SQL
 
 _STATUS = sa.text("""
     SELECT mirror.id, fresh.mirror,
@@ -88,15 +89,18 @@ _BUCKETS = sa.text("""
     GROUP BY mirror_id, bucket ORDER BY bucket
 """)
 _FAILURES = sa.text("""
-    SELECT * FROM (
-        SELECT mirror_id, tag, reason, sum(failures)::bigint AS failures, max(last_at) AS last_at,
-               (array_agg(last_run::text ORDER BY last_at DESC))[1] AS last_run,
-               (array_agg(last_message ORDER BY last_at DESC))[1] AS last_message,
+    WITH failure AS MATERIALIZED (
+        SELECT * FROM failures_since(:since) WHERE mirror_id = ANY(:ids)
+    ), counted AS (
+        SELECT mirror_id, scope, tag, reason, sum(failures)::bigint AS failures,
+               max(last_at) AS last_at,
                row_number() OVER (PARTITION BY mirror_id
                                   ORDER BY sum(failures) DESC, max(last_at) DESC, tag) AS place
-        FROM failures_since(:since) WHERE mirror_id = ANY(:ids)
-        GROUP BY mirror_id, scope, tag, reason
-    ) ranked WHERE place <= :limit ORDER BY place
+        FROM failure GROUP BY mirror_id, scope, tag, reason
+    )
+    SELECT mirror_id, tag, reason, counted.failures, last_at, last_run::text, last_message
+    FROM counted JOIN failure USING (mirror_id, scope, tag, reason, last_at)
+    WHERE place <= :limit ORDER BY mirror_id, place
 """)
 _PULLS = sa.text("""
     SELECT mirror_id, sum(target_pulls)::bigint, sum(target_failed)::bigint,
@@ -133,7 +137,8 @@ def report(
 ) -> f.Report:
     """How each mirror, or the one of that name, did from a moment, or for a time until now.
 
-    since None is as far as the record goes. A window of more than 60 days begins at a UTC midnight.
+    since None is as far as the record goes. A window of more than 60 days begins at a UTC midnight,
+    and its failures are those of the last 90 days at most.
     Raises UnknownMirror, DatabaseAway.
     """
     until = now or utcnow()
@@ -147,7 +152,9 @@ def report(
         runs = _by_mirror(connection.execute(_DAILY_RUNS, values))
         tags = _by_mirror(connection.execute(_DAILY_TAGS, values))
         delays = _percentiles(connection, values, tags)
-        failures = _by_mirror(connection.execute(_FAILURES, {**values, "limit": TOP_FAILURES}))
+        lately = max(begin, until - FAILURES_OF) if begin else until - FAILURES_OF
+        top = {**values, "since": lately, "limit": TOP_FAILURES}
+        failures = _by_mirror(connection.execute(_FAILURES, top))
         recent = _by_mirror(connection.execute(_RUNS, {**values, "limit": RECENT_RUNS}))
         pulls = {row[0]: f.Pulls(*row[1:]) for row in connection.execute(_PULLS, values)}
         adoption = {row[0]: f.Adoption(*row[1:]) for row in connection.execute(_ADOPTION, values)}

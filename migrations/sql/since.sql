@@ -17,10 +17,21 @@ CREATE FUNCTION tags_since(since timestamptz) RETURNS SETOF daily_tag LANGUAGE s
     SELECT * FROM tag_figures(greatest(since, closed_until()), 'infinity')
 $$;
 
+-- Delays by size are many rows a day, so whole months come from a table of their own. `day` is then
+-- the first of the month.
 CREATE FUNCTION delays_since(since timestamptz) RETURNS SETOF daily_delay LANGUAGE sql STABLE AS $$
     SELECT * FROM delay_figures(since, least(day_after(since), closed_until()))
     UNION ALL
-    SELECT * FROM daily_delay WHERE day >= (day_after(since) AT TIME ZONE 'UTC')::date
+    SELECT * FROM daily_delay
+    WHERE day >= (day_after(since) AT TIME ZONE 'UTC')::date
+      AND day < (month_of(day_after(since)) + interval '1 month')::date
+    UNION ALL
+    SELECT * FROM monthly_delay
+    WHERE month >= (month_of(day_after(since)) + interval '1 month')::date
+    UNION ALL
+    SELECT * FROM daily_delay
+    WHERE day >= greatest(month_of(closed_until()),
+                          (month_of(day_after(since)) + interval '1 month')::date)
     UNION ALL
     SELECT * FROM delay_figures(greatest(since, closed_until()), 'infinity')
 $$;

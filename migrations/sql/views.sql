@@ -105,35 +105,44 @@ COMMENT ON COLUMN report_failures.last_message IS 'What the last one said.';
 CREATE VIEW report_freshness AS
 SELECT
     mirror.name AS mirror,
-    coalesce(state.tags, 0) AS tags,
-    coalesce(state.in_sync, 0) AS tags_in_sync,
-    coalesce(state.behind, 0) AS tags_behind,
-    coalesce(state.failing, 0) AS tags_failing,
-    coalesce(state.held, 0) AS tags_held,
-    coalesce(state.gone, 0) AS tags_gone,
+    coalesce(known, 0) - state.gone AS tags,
+    coalesce(known, 0) - state.gone - state.out_of_sync AS tags_in_sync,
+    state.behind AS tags_behind,
+    state.failing AS tags_failing,
+    state.held AS tags_held,
+    state.gone AS tags_gone,
     extract(epoch FROM now() - state.behind_since)::double precision AS oldest_lag_seconds,
     extract(epoch FROM mirror.delay_goal)::double precision AS goal_seconds,
-    state.last_arrival_at,
+    arrival.last_arrival_at,
     success.ended_at AS last_success_at,
     run.started_at AS last_run_at,
     run.status AS last_run_status,
     extract(epoch FROM mirror.every)::double precision AS every_seconds
 FROM mirror
+-- All tags are counted by an index alone; only those that are not settled are looked at.
+LEFT JOIN (
+    SELECT mirror_id, count(*) AS known FROM tag_state GROUP BY mirror_id
+) every_tag ON every_tag.mirror_id = mirror.id
 LEFT JOIN LATERAL (
     SELECT
-        count(*) FILTER (WHERE gone_at IS NULL) AS tags,
-        count(*) FILTER (WHERE gone_at IS NULL AND copied_digest = source_digest) AS in_sync,
         count(*) FILTER (WHERE gone_at IS NULL AND NOT held
                            AND copied_digest IS DISTINCT FROM source_digest) AS behind,
+        count(*) FILTER (WHERE gone_at IS NULL
+                           AND copied_digest IS DISTINCT FROM source_digest) AS out_of_sync,
         count(*) FILTER (WHERE gone_at IS NULL AND attempts > 0) AS failing,
         count(*) FILTER (WHERE gone_at IS NULL AND held) AS held,
         count(*) FILTER (WHERE gone_at IS NOT NULL) AS gone,
         min(greatest(coalesce(pushed_at, detected_at), mirror.followed_since))
             FILTER (WHERE gone_at IS NULL AND NOT held
-                      AND copied_digest IS DISTINCT FROM source_digest) AS behind_since,
-        max(available_at) AS last_arrival_at
-    FROM tag_state WHERE mirror_id = mirror.id
+                      AND copied_digest IS DISTINCT FROM source_digest) AS behind_since
+    FROM tag_state
+    WHERE mirror_id = mirror.id
+      AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+           OR gone_at IS NOT NULL)
 ) state ON true
+LEFT JOIN LATERAL (
+    SELECT max(available_at) AS last_arrival_at FROM tag_state WHERE mirror_id = mirror.id
+) arrival ON true
 LEFT JOIN LATERAL (
     SELECT ended_at FROM sync_run
     WHERE mirror_id = mirror.id AND status = 'succeeded' AND NOT dry_run
@@ -357,13 +366,6 @@ COMMENT ON COLUMN report_pull_failures.source_failure_rate IS 'source_failed / s
 
 
 CREATE VIEW report_adoption AS
-WITH counted AS (
-    SELECT repository_id, day, pulls AS total,
-           pulls - lag(pulls) OVER before AS pulls,
-           day - lag(day) OVER before AS days
-    FROM pull_count
-    WINDOW before AS (PARTITION BY repository_id ORDER BY day)
-)
 SELECT mirror.name AS mirror, both_sides.*
 FROM mirror
 CROSS JOIN LATERAL (
@@ -376,8 +378,16 @@ CROSS JOIN LATERAL (
         CASE WHEN source.pulls >= 0 AND target.pulls >= 0 AND source.days = target.days
             THEN target.pulls::double precision / nullif(source.pulls + target.pulls, 0)
         END AS share
-    FROM (SELECT * FROM counted WHERE repository_id = mirror.source_id) source
-    FULL JOIN (SELECT * FROM counted WHERE repository_id = mirror.target_id) target USING (day)
+    FROM (
+        SELECT day, pulls AS total, pulls - lag(pulls) OVER (ORDER BY day) AS pulls,
+               day - lag(day) OVER (ORDER BY day) AS days
+        FROM pull_count WHERE repository_id = mirror.source_id
+    ) source
+    FULL JOIN (
+        SELECT day, pulls AS total, pulls - lag(pulls) OVER (ORDER BY day) AS pulls,
+               day - lag(day) OVER (ORDER BY day) AS days
+        FROM pull_count WHERE repository_id = mirror.target_id
+    ) target USING (day)
 ) both_sides;
 
 COMMENT ON VIEW report_adoption IS

@@ -13,6 +13,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+UNSETTLED = (
+    "copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held OR gone_at IS NOT NULL"
+)
+
 
 def upgrade() -> None:
     """Migrate up."""
@@ -446,11 +450,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("mirror_id", "tag", name=op.f("pk_tag_state")),
     )
     op.create_index(
-        "ix_tag_state_behind",
+        "ix_tag_state_unsettled",
         "tag_state",
         ["mirror_id"],
         unique=False,
-        postgresql_where=sa.text("copied_digest IS DISTINCT FROM source_digest"),
+        postgresql_where=sa.text(UNSETTLED),
+    )
+    op.create_index(
+        op.f("ix_tag_state_mirror_id_available_at"),
+        "tag_state",
+        ["mirror_id", "available_at"],
+        unique=False,
     )
     op.create_table(
         "alert_delivery",
@@ -636,10 +646,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_alert_delivery_alert_id"), table_name="alert_delivery")
     op.drop_table("alert_delivery")
     op.drop_index(
-        "ix_tag_state_behind",
-        table_name="tag_state",
-        postgresql_where=sa.text("copied_digest IS DISTINCT FROM source_digest"),
+        "ix_tag_state_unsettled", table_name="tag_state", postgresql_where=sa.text(UNSETTLED)
     )
+    op.drop_index(op.f("ix_tag_state_mirror_id_available_at"), table_name="tag_state")
     op.drop_table("tag_state")
     op.drop_index("ix_sync_run_running", table_name="sync_run")
     op.drop_index(op.f("ix_sync_run_mirror_id_started_at"), table_name="sync_run")

@@ -16,7 +16,7 @@ FUNCTIONS = (
     *("runs_since", "tags_since", "delays_since", "failures_since", "probes_since"),
     *("quotas_since", "looks_since", "roll_up", "run_figures", "tag_figures", "delay_figures"),
     *("failure_figures", "probe_figures", "quota_figures", "watch_figures", "day_after"),
-    "closed_until",
+    *("month_of", "closed_until"),
 )
 VIEWS = (
     *("report_success_rate", "report_delay", "report_failures", "report_freshness"),
@@ -67,6 +67,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("mirror_id", "day", "bucket", name=op.f("pk_daily_delay")),
     )
     op.create_index(op.f("ix_daily_delay_day"), "daily_delay", ["day"], unique=False)
+    op.create_table(
+        "monthly_delay",
+        sa.Column("mirror_id", sa.Integer(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False, comment="Its first day."),
+        sa.Column("bucket", sa.Integer(), nullable=False),
+        sa.Column("tags", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mirror_id"], ["mirror.id"], name=op.f("fk_monthly_delay_mirror_id_mirror")
+        ),
+        sa.PrimaryKeyConstraint("mirror_id", "month", "bucket", name=op.f("pk_monthly_delay")),
+    )
+    op.create_index(op.f("ix_monthly_delay_month"), "monthly_delay", ["month"], unique=False)
     op.create_table(
         "daily_failure",
         sa.Column("mirror_id", sa.Integer(), nullable=False),
@@ -212,6 +224,7 @@ def downgrade() -> None:
     op.drop_table("daily_failure")
     op.drop_index(op.f("ix_daily_delay_day"), table_name="daily_delay")
     op.drop_table("daily_delay")
+    op.drop_table("monthly_delay")
     op.drop_table("daily_watch")
     op.drop_index(op.f("ix_daily_quota_day"), table_name="daily_quota")
     op.drop_table("daily_quota")

@@ -26,6 +26,7 @@ from flows.history.models.rollups import (
     DailyRun,
     DailyTag,
     DailyWatch,
+    MonthlyDelay,
     TagPast,
 )
 from flows.history.models.runs import SyncRun, TagSync, WatchRun
@@ -47,6 +48,7 @@ __all__ = [
     "DailyTag",
     "DailyWatch",
     "Mirror",
+    "MonthlyDelay",
     "Probe",
     "PullCount",
     "QuotaReading",

@@ -64,10 +64,14 @@ class TagState(Base):
     __table_args__ = (
         one_of("suspect", ("missing", "drifted")),
         Index(
-            "ix_tag_state_behind",
+            "ix_tag_state_unsettled",
             "mirror_id",
-            postgresql_where=text("copied_digest IS DISTINCT FROM source_digest"),
+            postgresql_where=text(
+                "copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held"
+                " OR gone_at IS NOT NULL"
+            ),
         ),
+        Index(None, "mirror_id", "available_at"),
     )
 
     mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)

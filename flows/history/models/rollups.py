@@ -80,6 +80,18 @@ class DailyDelay(Base):
     tags: Mapped[int] = mapped_column(BigInteger)
 
 
+class MonthlyDelay(Base):
+    """The same of whole months, so that years take no longer than weeks."""
+
+    __tablename__ = "monthly_delay"
+    __table_args__ = (Index(None, "month"),)
+
+    mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True, comment="Its first day.")
+    bucket: Mapped[int] = mapped_column(primary_key=True)
+    tags: Mapped[int] = mapped_column(BigInteger)
+
+
 class DailyFailure(Base):
     """Failures of a day by reason: of tag records, and of runs as a whole."""
 

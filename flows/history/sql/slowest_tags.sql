@@ -1,4 +1,4 @@
--- Which tags of the last 7 days took longest to arrive, and what did that time go into?
+-- Which tags of the last 3 days took longest to arrive, and what did that time go into?
 SELECT mirror.name AS mirror,
        record.tag,
        record.available_at,
@@ -11,8 +11,8 @@ SELECT mirror.name AS mirror,
        record.attempts
 FROM tag_sync record
 JOIN mirror ON mirror.id = record.mirror_id
-WHERE record.ended_at > now() - interval '7 days'
-  AND record.run_started_at > now() - interval '14 days'
+WHERE record.ended_at > now() - interval '3 days'
+  AND record.run_started_at > now() - interval '10 days'
   AND record.delay_seconds IS NOT NULL
 ORDER BY record.delay_seconds DESC
 LIMIT 20;
