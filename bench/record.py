@@ -1,0 +1,295 @@
+"""Time the record on thirteen months of history: every report, and what a run writes.
+
+    python -m bench.record                     10 million tag records, 2 million runs; minutes
+    python -m bench.record --tag-records 10000 --runs 2000 --tags 100
+
+Writes bench/RECORD.md. The history stands in an embedded PostgreSQL of its own in a temporary
+folder (or --folder, which is kept), with its default settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+
+from bench.record_fill import Size, fill
+from flows.history import MirrorRow, Record, create_engine, migrate, reports
+from flows.history.embedded import Cluster
+from flows.history.engine import embedded_url
+from flows.history.maintain import close_days, maintain
+from flows.history.openmetrics import openmetrics
+from flows.history.queries import QUERIES
+from flows.outcome import (
+    Change,
+    ChangeKind,
+    CopyOutcome,
+    Discovery,
+    PlacedBlob,
+    Plan,
+    RunOutcome,
+    RunStatus,
+    SourceTag,
+    Trigger,
+    Verification,
+    utcnow,
+)
+
+REPORT_MS = 200
+WRITES_MS = 20
+VIEWS = (
+    *("success_rate", "delay", "freshness", "recent_runs", "quota", "traffic"),
+    *("pull_speed", "pull_failures", "adoption"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took, in milliseconds, over several rounds."""
+
+    what: str
+    milliseconds: tuple[float, ...]
+    rows: int | None = None
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.milliseconds)
+
+    @property
+    def slowest(self) -> float:
+        """The worst one, the first with cold caches among them."""
+        return max(self.milliseconds)
+
+
+def timed(what: str, rounds: int, work: Callable[[], int | None]) -> Timing:
+    """Run work several times; it may return how many rows it gave."""
+    took, rows = [], None
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        rows = work()
+        took.append(1000 * (time.perf_counter() - begin))
+    return Timing(what, tuple(took), rows)
+
+
+def time_views(engine: sa.Engine, rounds: int) -> Iterator[Timing]:
+    """Every view, whole; the history of a tag for one tag; and the ready queries."""
+    with engine.connect() as connection:
+
+        def query(text: str) -> Callable[[], int]:
+            return lambda: len(connection.execute(sa.text(text)).all())
+
+        for view in VIEWS:
+            yield timed(f"report_{view}, whole", rounds, query(f"SELECT * FROM report_{view}"))
+        month = "SELECT * FROM report_failures WHERE day > current_date - 30"
+        yield timed("report_failures, 30 days", rounds, query(month))
+        of_a_tag = "SELECT * FROM report_tag_history WHERE mirror = 'mirror-01' AND tag = "
+        yield timed("report_tag_history, latest", rounds, query(of_a_tag + "'latest'"))
+        yield timed("report_tag_history, a release", rounds, query(of_a_tag + "'1.1790000.2'"))
+        for name, text in QUERIES.items():
+            yield timed(f"query {name}", rounds, query(text))
+
+
+def time_reports(engine: sa.Engine, rounds: int) -> Iterator[Timing]:
+    """What the commands, the site and Prometheus ask for."""
+    yield timed("mirror status", rounds, lambda: len(reports.status(engine)))
+    windows = {"7 days": 7, "30 days": 30, "90 days": 90, "a year": 365}
+    for name, days in windows.items():
+        since = timedelta(days=days)
+        yield timed(
+            f"mirror report, {name}",
+            rounds,
+            lambda since=since: len(reports.report(engine, since).mirrors),  # type: ignore[misc]  # a default binds it now
+        )
+    yield timed("mirror report, all", rounds, lambda: len(reports.report(engine, None).mirrors))
+    yield timed("OpenMetrics", rounds, lambda: len(openmetrics(engine).splitlines()))
+
+
+async def time_writes(url: str, rounds: int, size: Size) -> list[Timing]:
+    """What a run of a mirror with many unchanged tags reads and writes, and what a tag does."""
+    took: dict[str, list[float]] = {}
+
+    @contextmanager
+    def step(what: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        took.setdefault(what, []).append(1000 * (time.perf_counter() - begin))
+
+    async with Record.open(url) as record:
+        name, target = "mirror-01", "registry.example.com/bench/target-1"
+        half_hour = timedelta(minutes=30)
+        row = MirrorRow(name, "docker.io/bench/source-1", target, half_hour, half_hour, half_hour)
+        for number in range(rounds):
+            with step("ensure_mirror"):
+                await record.ensure_mirror(row)
+            with step("target_lock"):
+                lock = record.target_lock(target)
+                await lock.__aenter__()
+            with step("begin_run"):
+                run = await record.begin_run(name, Trigger.SCHEDULE, full=True)
+            with step("close_abandoned"):
+                await record.close_abandoned(name, run)
+            with step(f"known_tags, {size.tags:,} tags (a read)"):
+                known = await record.known_tags(name)
+            tags = tuple(
+                SourceTag(tag.name, tag.source_digest or "", tag.pushed_at)
+                for tag in known.values()
+            )
+            with step(f"discovered, {size.tags:,} tags, none changed"):
+                await record.discovered(run, name, Discovery(tags, True, "hub_api"), Plan((), 0))
+            change = Change(
+                f"bench-{number}",
+                f"bench-{number}",
+                ChangeKind.NEW,
+                f"sha256:{number:064x}",
+                utcnow(),
+                utcnow(),
+            )
+            with step("a tag: tag_started"):
+                await record.tag_started(run, name, change)
+            blobs = tuple(PlacedBlob(f"sha256:{number:032x}{n:032x}", n) for n in range(20))
+            copied = CopyOutcome(change, utcnow(), utcnow(), change.digest, placed=blobs)
+            with step("a tag: tag_ended, 20 blobs"):
+                await record.tag_ended(run, name, copied, Verification(change, utcnow()))
+            with step("end_run"):
+                await record.end_run(RunOutcome(name, run, RunStatus.SUCCEEDED))
+            await lock.__aexit__(None, None, None)
+    timings = [Timing(what, tuple(values)) for what, values in took.items()]
+    own = [timing for timing in timings if not timing.what.startswith(("a tag", "known_tags"))]
+    whole = zip(*(timing.milliseconds for timing in own), strict=True)
+    return [*timings, Timing("a run without changes, all its writes", tuple(map(sum, whole)))]
+
+
+def table(timings: list[Timing], goal: float) -> str:
+    """Timings as Markdown."""
+    lines = ["| | rows | median ms | slowest ms | |", "|---|--:|--:|--:|---|"]
+    for timing in timings:
+        mark = (
+            "met"
+            if timing.slowest < goal
+            else ("met, not cold" if timing.median < goal else "MISSED")
+        )
+        rows = f"{timing.rows:,}" if timing.rows is not None else ""
+        lines.append(
+            f"| {timing.what} | {rows} | {timing.median:.1f} | {timing.slowest:.1f} | {mark} |"
+        )
+    return "\n".join(lines)
+
+
+def sizes(engine: sa.Engine) -> str:
+    """How many rows and bytes the tables have."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.text("""
+                SELECT parent.relname, sum(greatest(part.reltuples, 0))::bigint,
+                       sum(pg_total_relation_size(part.oid))::bigint, count(*)
+                FROM pg_class parent
+                CROSS JOIN LATERAL pg_partition_tree(parent.oid) tree
+                JOIN pg_class part ON part.oid = tree.relid AND tree.isleaf
+                WHERE parent.relnamespace = 'public'::regnamespace AND NOT parent.relispartition
+                  AND parent.relkind IN ('r', 'p')
+                GROUP BY 1 HAVING sum(part.reltuples) > 0 ORDER BY 3 DESC
+            """)
+        ).all()
+    lines = ["| table | rows | MB with indexes | partitions |", "|---|--:|--:|--:|"]
+    lines += [
+        f"| {name} | {count:,} | {size / 1e6:,.0f} | {parts} |" for name, count, size, parts in rows
+    ]
+    return "\n".join(lines)
+
+
+def run(size: Size, folder: Path, rounds: int) -> str:
+    """Fill if the folder is empty, time everything, and give the report as Markdown."""
+    cluster = Cluster(folder / "postgres")
+    cluster.ensure_database("bench")
+    url = embedded_url("bench", cluster)
+    try:
+        now = utcnow()
+        engine = create_engine(url)
+        begin = time.perf_counter()
+        migrate.upgrade(url)
+        with engine.connect() as connection:
+            empty = not connection.scalar(sa.text("SELECT EXISTS (SELECT FROM mirror)"))
+        if empty:
+            with psycopg.connect(cluster.conninfo("bench"), autocommit=True) as connection:
+                connection.execute("SET synchronous_commit = off")
+                fill(connection, size, now)
+                filled = time.perf_counter() - begin
+                connection.execute("VACUUM (ANALYZE)")
+            begin = time.perf_counter()
+            # The worst hour: yesterday is not closed yet, today is nearly over.
+            with engine.begin() as connection:
+                close_days(connection, now.replace(hour=0, minute=30))
+            rolled_up = time.perf_counter() - begin
+            print(f"filled in {filled:.0f} s, rolled up {size.days} days in {rolled_up:.0f} s")
+        views = list(time_views(engine, rounds))
+        asked = list(time_reports(engine, rounds))
+        writes = asyncio.run(time_writes(url, 10 * rounds, size))
+        begin = time.perf_counter()
+        maintain(engine, utcnow())
+        maintained = time.perf_counter() - begin
+        text = "\n\n".join(
+            [
+                f"## Sizes\n\n{sizes(engine)}",
+                f"## Views and ready queries (goal: under {REPORT_MS} ms)",
+                table(views, REPORT_MS),
+                f"## Reports (goal: under {REPORT_MS} ms a query)\n\n{table(asked, REPORT_MS)}",
+                f"## What a run writes (goal: under {WRITES_MS} ms)\n\n{table(writes, WRITES_MS)}",
+                f"The daily maintenance of a day: {maintained:.1f} s.",
+            ]
+        )
+        engine.dispose()
+    finally:
+        cluster.stop()
+    return text
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.record", description=__doc__)
+    default = Size()
+    parser.add_argument("--tag-records", type=int, default=default.tag_records)
+    parser.add_argument("--runs", type=int, default=default.runs)
+    parser.add_argument("--tags", type=int, default=default.tags)
+    parser.add_argument("--days", type=int, default=default.days)
+    parser.add_argument("--mirrors", type=int, default=default.mirrors)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--folder", type=Path, help="keep the history here; filled if empty")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("RECORD.md"))
+    chosen = parser.parse_args(arguments)
+    size = replace(
+        default,
+        tag_records=chosen.tag_records,
+        runs=chosen.runs,
+        tags=chosen.tags,
+        mirrors=chosen.mirrors,
+        days=chosen.days,
+    )
+    with tempfile.TemporaryDirectory(prefix="bench-record-") as temporary:
+        text = run(size, chosen.folder or Path(temporary), chosen.rounds)
+    head = (
+        "# The record at size\n\n"
+        f"`python -m bench.record`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, on"
+        f" {platform.machine()}, Python {platform.python_version()}, the embedded PostgreSQL with"
+        f" its default settings. {size.days} days of {size.mirrors} mirrors; yesterday and today"
+        " are not closed, as in the worst hour of a day. Slowest includes the first round, with"
+        " cold"
+        " caches.\n\n"
+    )
+    chosen.out.write_text(head + text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
