@@ -4,6 +4,7 @@ figures as they are worked out by hand. Real flows, a real record, real SMTP; no
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from flows.demo.faults import Rule, insufficient_storage
 from flows.demo.push import push
 from flows.demo.registry import DemoRegistry
 from flows.demo.releases import release
-from flows.history import reports
+from flows.history import Record, reports
 from flows.history.figures import Report
-from flows.outcome import Trigger, told_by
+from flows.outcome import Quota, Trigger, told_by
 from flows.sync import sync
 from tests.flows.conftest import Mirrors, Rows
 from tests.notify.hook import Hook, serve_hook
@@ -198,6 +199,22 @@ async def test_a_run_that_fails_in_every_retry_is_told_of_once(world: World, row
         assert len(texts) == 1, name
         assert "同步连续失败 4 次" in texts[0], name
         assert "not_found" in texts[0], name
+
+
+async def test_robots_that_hang_hold_up_a_sync_for_seconds_and_no_other_channel(
+    world: World, url: str
+) -> None:
+    world.robots.slow = 60.0
+    async with Record.open(url) as record:
+        await record.add_quota(Quota(world.source.host, None, 100, 3, 6 * 3600, world.now()))
+    began = time.monotonic()
+    await world.sync(1)
+    assert time.monotonic() - began < 30.0  # 5 s of sending, and the sync itself
+    told = {name: len(texts) for name, texts in world.messages().items()}
+    assert told == {"dingtalk": 0, "feishu": 0, "wecom": 0, "email": 1, "apprise": 1}
+    world.robots.slow = 0.0
+    await world.sync(3)
+    assert {len(texts) for texts in world.messages().values()} == {1}
 
 
 async def _report(world: World, rows: Rows) -> Report:

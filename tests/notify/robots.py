@@ -118,7 +118,7 @@ async def serve_robots(robots: Robots) -> AsyncIterator[Robots]:
     app.router.add_post("/robot/send", robots.dingtalk)
     app.router.add_post("/open-apis/bot/v2/hook/{token}", robots.feishu)
     app.router.add_post("/cgi-bin/webhook/send", robots.wecom)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
