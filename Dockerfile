@@ -25,6 +25,7 @@ USER mirror
 # Records, logs and Prefect's files go to /data, the published site to /site: both are volumes.
 ENV MIRROR_CONFIG=/app/mirrors.yaml \
     MIRROR_DATA_DIR=/data \
+    MIRROR_SITE_DIR=/site/public \
     PREFECT_HOME=/data/prefect \
     PREFECT_UI_STATIC_DIRECTORY=/data/prefect/ui \
     PREFECT_SERVER_ANALYTICS_ENABLED=false
@@ -35,4 +36,4 @@ EXPOSE 4200 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-m", "flows.serving.healthy", "http://127.0.0.1:8080/healthz"]
 STOPSIGNAL SIGTERM
-CMD ["mirror", "up", "--host", "0.0.0.0", "--site", "/site/public"]
+CMD ["mirror", "up", "--host", "0.0.0.0"]

@@ -36,7 +36,7 @@ PORT = click.IntRange(0, 65535)
 @click.option(
     "--site",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the published site (default: in the data folder).",
+    help="Folder of the published site (default: MIRROR_SITE_DIR, else in the data folder).",
 )
 def command(
     config: Path | None, host: str, ui_port: int, site_port: int, site: Path | None
@@ -47,6 +47,9 @@ def command(
         ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
         site_port = choose_port(host, site_port, "the site", "--site-port")
         # Prefect takes seconds to import: a wrong port is told before.
+        from flows.publishing.publish import site_folder_of_environment
         from flows.serving.machine import run_machine
+
+        site = (site or site_folder_of_environment()).absolute()
 
         run_until_stopped(run_machine(settings, host, ui_port, site_port, site, left > 0))

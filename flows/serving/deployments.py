@@ -45,6 +45,11 @@ class Scheduled:
         """The flow's name, as Prefect knows it."""
         return self.entrypoint.rpartition(".")[2]
 
+    @property
+    def full_name(self) -> str:
+        """flow/name, as Prefect addresses a deployment."""
+        return f"{self.flow}/{self.name}"
+
 
 PROBE = Scheduled(
     entrypoint="flows.probe.probe",

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows.serving.deployments import ALL, planned, register, run_now
+from flows.serving.deployments import ALL, PUBLISH, planned, register, run_now
 from flows.serving.ports import address
 from flows.serving.prefect import WORK_POOL, worker
 from flows.serving.processes import Program
@@ -24,7 +24,7 @@ async def run_machine(
     host: str,
     ui_port: int,
     site_port: int,
-    site: Path | None,
+    site: Path,
     after_a_kill: bool,
 ) -> None:
     """Start everything, say where it is, and keep it running until cancelled.
@@ -42,13 +42,13 @@ async def run_machine(
                 )
             with console.status("registering the schedules, starting worker and site ..."):
                 await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
-                folder = site or stack.site
-                programs = _programs(settings, stack, folder)
+                programs = _programs(settings, stack, site)
                 for program in programs:
                     await stack.supervisor.start(program)
-                await parts.enter_async_context(serving(folder, host, site_port))
-                await run_now(stack.api_url, f"watch/{ALL}")
-                await run_now(stack.api_url, f"publish/{ALL}")
+                await parts.enter_async_context(serving(site, host, site_port))
+                # Not waiting for the schedule: a first look, and a first site.
+                for first in (f"watch/{ALL}", PUBLISH.full_name):
+                    await run_now(stack.api_url, first)
             running = True
             console.print(_summary(settings, stack, address(host, site_port)))
             parts.callback(console.print, "stopping ...")
@@ -64,7 +64,7 @@ def _programs(settings: Settings, stack: Stack, site: Path) -> tuple[Program, ..
     environment = {
         **stack.environment,
         "MIRROR_CONFIG": str(settings.path.resolve()),
-        "MIRROR_SITE_DIR": str(site.absolute()),
+        "MIRROR_SITE_DIR": str(site),
     }
     watchdog = Program(
         name="watchdog",

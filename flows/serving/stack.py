@@ -46,11 +46,6 @@ class Stack:
         return self.data / "prefect"
 
     @property
-    def site(self) -> Path:
-        """Where the site is published unless another folder is named."""
-        return self.data / "site" / "public"
-
-    @property
     def environment(self) -> dict[str, str]:
         """What a `mirror` process needs in its environment to work on this record and server."""
         return {

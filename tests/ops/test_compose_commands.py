@@ -84,7 +84,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "POSTGRES_PASSWORD": "letmein",
+        "POSTGRES_PASSWORD": "letmein",  # nothing but a test listens to it
         "MIRROR_DATA_DIR": str(folder / "data"),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -143,7 +143,9 @@ async def test_every_service_starts_after_what_it_depends_on(project: Composed) 
 
 
 async def test_every_step_ends_well(project: Composed) -> None:
-    assert project.exits == {"prefect-database": 0, "migrate": 0, "work-pool": 0, "deploy": 0}
+    assert project.exits == dict.fromkeys(
+        ("prefect-database", "migrate", "work-pool", "deploy", "publish"), 0
+    )
 
 
 async def test_steps_may_run_again(project: Composed) -> None:
@@ -194,6 +196,9 @@ async def test_a_failed_run_is_failed_for_prefect_and_in_the_record(project: Com
 
 async def test_the_site_and_the_worker_answer(project: Composed) -> None:
     async with httpx.AsyncClient() as client:
-        assert (await client.get(f"{project.url('8080')}/healthz")).status_code == 200
+        site = await client.get(project.url("8080"))
+        assert site.status_code == 200 and "HagiCode" in site.text
+        metrics = await client.get(f"{project.url('8080')}/metrics")
+        assert metrics.status_code == 200 and metrics.text.endswith("# EOF\n")
         assert (await client.get(f"{project.url('8081')}/health")).status_code == 200
         assert (await client.get(f"{project.url('4200')}/")).status_code == 200

@@ -153,6 +153,17 @@ async def test_new_mirrors_are_synced_without_waiting_for_the_schedule(up: Up) -
     assert wanted == set(east.tags) == set(west.tags)
 
 
+async def test_the_site_and_metrics_are_published_at_once(up: Up) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(240):
+            metrics = await client.get(up.address("Metrics"))
+            if metrics.status_code == 200:
+                break
+            await asyncio.sleep(0.5)
+        assert metrics.text.endswith("# EOF\n")
+        assert "HagiCode" in (await client.get(up.address("Site"))).text
+
+
 async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(up: Up) -> None:
     settings = load_settings(up.folder / "mirrors.yaml")
     fewer = settings.model_copy(update={"mirrors": {"east": settings.mirrors["east"]}})
