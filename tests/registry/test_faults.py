@@ -164,6 +164,17 @@ async def test_a_commit_whose_answer_was_lost_is_not_repeated(pair: Pair) -> Non
     assert pair.demo.faults.acted() == 1
 
 
+async def test_a_body_that_is_cancelled_while_it_is_paced_loses_no_piece(pair: Pair) -> None:
+    async def pace(count: int) -> None:
+        await asyncio.sleep(0.01)
+
+    pair.demo.faults.add(Rule("PATCH ", Respond(502), times=3))
+    async with _hasty(pair.origin.host) as source, _hasty(pair.demo.host) as target:
+        there = target.repository(NAME)
+        await copy_blob(source.repository("a/b"), there, pair.blob, pace=pace)
+    assert pair.arrived
+
+
 async def test_a_session_that_was_lost_is_replaced_by_a_fresh_one() -> None:
     async with DemoRegistry() as origin, DemoRegistry(Behaviour(resume=False)) as demo:
         pair = Pair(origin, demo)

@@ -1,0 +1,111 @@
+"""Docker Hub's web API as the client reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from flows.demo.hub import DemoHub, HubBehaviour
+from flows.demo.images import multi_platform
+from flows.demo.push import push
+from flows.demo.registry import DemoRegistry
+from flows.registry import Clockwork, Endpoint, HubApi, NotFound, ProtocolError, Registry
+from tests.registry.scripted import Script, answer
+
+NAME = "newbe36524/hagicode"
+
+
+def _client(demo: DemoRegistry, hub: DemoHub, clock: Clockwork | None = None) -> Registry:
+    return Registry(Endpoint(demo.host, insecure=True, hub_api=f"{hub.url}/"), clock=clock)
+
+
+async def test_tags_come_newest_first_a_hundred_a_request(demo_registry: DemoRegistry) -> None:
+    image = multi_platform("hub-api")
+    begun = datetime.now(UTC)
+    async with DemoHub(demo_registry.store) as hub, _client(demo_registry, hub) as registry:
+        await push(demo_registry.url, NAME, [f"0.{number}" for number in range(150)], image)
+        pages = HubApi(registry).pages(NAME)
+        first = await anext(pages)
+        assert registry.requests == 1
+        assert len(first.tags) == 100
+        assert first.count == 150
+        newest = first.tags[0]
+        assert (newest.name, newest.digest) == ("0.149", image.digest)
+        assert newest.pushed_at is not None
+        assert begun <= newest.pushed_at <= datetime.now(UTC)
+        assert newest.platforms == ("linux/amd64", "linux/arm64")
+        second = [page async for page in pages]
+        assert [len(page.tags) for page in second] == [50]
+        assert registry.requests == 2
+
+
+async def test_digests_that_the_list_does_not_tell_are_none(demo_registry: DemoRegistry) -> None:
+    behaviour = HubBehaviour(digests=False, image_digests=False)
+    async with (
+        DemoHub(demo_registry.store, behaviour) as hub,
+        _client(demo_registry, hub) as registry,
+    ):
+        await push(demo_registry.url, NAME, "0.1", multi_platform("hub-api"))
+        (page,) = [page async for page in HubApi(registry).pages(NAME)]
+        assert page.tags[0].digest is None
+
+
+async def test_a_repository_tells_its_pulls(demo_registry: DemoRegistry) -> None:
+    behaviour = HubBehaviour(pull_counts={NAME: 4321})
+    async with (
+        DemoHub(demo_registry.store, behaviour) as hub,
+        _client(demo_registry, hub) as registry,
+    ):
+        await push(demo_registry.url, NAME, "0.1", multi_platform("hub-api"))
+        assert (await HubApi(registry).repository_info(NAME)).pull_count == 4321
+        with pytest.raises(NotFound):
+            await HubApi(registry).repository_info("nobody/nothing")
+
+
+async def test_a_limit_with_a_unix_timestamp_is_waited_for(demo_registry: DemoRegistry) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    script = Script()
+    until = datetime.now(UTC) + timedelta(seconds=30)
+    script.on(
+        "hub.test",
+        lambda _: (
+            answer(429, "", {"Retry-After": str(int(until.timestamp()))})
+            if len(script.seen) == 1
+            else answer(200, '{"count":0,"results":[],"next":null}')
+        ),
+    )
+    endpoint = Endpoint("docker.io", hub_api="https://hub.test")
+    async with Registry(endpoint, transport=script, clock=Clockwork(sleep=sleep)) as registry:
+        pages = [page async for page in HubApi(registry).pages("library/x")]
+    assert [page.tags for page in pages] == [()]
+    assert max(waits) == pytest.approx(30, abs=2)
+
+
+async def test_the_next_page_is_asked_of_the_web_api_alone() -> None:
+    """A list that names another host for its next page does not lead there."""
+    script = Script()
+    script.on(
+        "page=2",
+        answer(200, '{"count":2,"results":[{"name":"2"}],"next":"http://hub.test/x?page=2"}'),
+    )
+    script.on(
+        "hub.test",
+        answer(200, '{"count":2,"results":[{"name":"1"}],"next":"http://evil.test/x?page=2"}'),
+    )
+    endpoint = Endpoint("docker.io", hub_api="http://hub.test")
+    async with Registry(endpoint, transport=script) as registry:
+        pages = [page async for page in HubApi(registry).pages("library/x")]
+    assert [page.tags[0].name for page in pages] == ["1", "2"], "and in no circle"
+    assert not script.asked("evil.test")
+
+
+async def test_a_registry_without_a_web_api_says_so() -> None:
+    async with Registry(Endpoint("ghcr.io")) as registry:
+        with pytest.raises(ProtocolError, match=r"ghcr\.io has no web API"):
+            HubApi(registry)
+    assert Endpoint("docker.io").web_api == "https://hub.docker.com"

@@ -1,0 +1,71 @@
+"""What the package offers: its names, its error tree, and what it does not import."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import httpx
+
+import flows.registry
+from flows.registry import Endpoint, Registry, RegistryError, errors
+from tests.registry.scripted import Script, answer
+
+REASONS = {
+    "auth",
+    "not_found",
+    "quota",
+    "throttled",
+    "refused_media_type",
+    "digest_mismatch",
+    "network",
+    "server_error",
+    "timeout",
+    "storage",
+    "internal",
+}
+
+
+def _tree(kind: type[RegistryError]) -> list[type[RegistryError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+def test_every_public_name_is_there_once_and_in_order() -> None:
+    names = flows.registry.__all__
+    assert sorted(set(names)) == list(names)
+    public = {
+        name
+        for name, value in vars(flows.registry).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert public == set(names)
+
+
+def test_every_error_is_drawn_in_the_tree_with_its_reason() -> None:
+    drawn = dict(re.findall(r"[├└]── (\w+) .* (\w+)$", errors.__doc__ or "", re.MULTILINE))
+    kinds = [kind for kind in _tree(RegistryError) if kind is not RegistryError]
+    assert drawn == {kind.__name__: kind.reason for kind in kinds}
+    assert set(drawn.values()) <= REASONS
+    assert {kind.__name__ for kind in kinds} <= set(flows.registry.__all__)
+
+
+def test_neither_prefect_nor_a_database_comes_along() -> None:
+    code = (
+        "import sys, flows.registry; print('prefect' in sys.modules, 'sqlalchemy' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd()
+    )
+    assert found.stdout.strip() == "set()"
+
+
+async def test_every_request_is_counted() -> None:
+    script = Script()
+    script.on("/v2/$", lambda _: httpx.Response(307, headers={"Location": "https://b.test/x"}))
+    script.on("b.test", answer(200))
+    async with Registry(Endpoint("a.test"), transport=script) as registry:
+        await registry.ping()
+        assert registry.requests == len(script.seen) == 2
