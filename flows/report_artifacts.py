@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from flows.alerting import OpenAlert
 from flows.history.figures import Goal, MirrorReport, Report
+from flows.notify.render import plain
 from flows.units import format_duration
 
 ROWS = 200
@@ -121,8 +122,8 @@ def _table(rows: Sequence[dict[str, Cell]]) -> str:
 
 
 def _cell(value: Cell) -> str:
-    # A registry's words must not break out of their cell.
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
+    # A registry's words must neither break out of their cell nor become a link.
+    return "" if value is None else plain(str(value)).replace("|", "\\|")
 
 
 def _moment(at: datetime) -> str:
