@@ -39,6 +39,10 @@ class Window:
     def __init__(self, size: int) -> None:
         self._free = size
 
+    def has(self, size: int) -> bool:
+        """Whether there is room for `size` bytes."""
+        return size <= self._free
+
     def take(self, size: int, *, must: bool) -> bool:
         """Take room for `size` bytes; False when there is none. must: take it all the same."""
         if size > self._free and not must:

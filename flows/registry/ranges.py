@@ -128,6 +128,7 @@ class _Ranges:
             self._source.repository.registry.abilities.ranges
             and len(self._workers) < _CONNECTIONS
             and self._end - self._next > self._size * len(self._workers)
+            and self._window.has(self._size)
             and lane.try_enter()
         ):
             self._start(own=False)
@@ -136,31 +137,34 @@ class _Ranges:
         worker = asyncio.create_task(self._work(own))
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
+        if not own:  # a task that is cancelled before it has begun runs no finally of its own
+            lane = self._source.repository.registry.downloads
+            worker.add_done_callback(lambda _: lane.leave())
 
     async def _work(self, own: bool) -> None:
         lane = self._source.repository.registry.downloads
-        try:
-            while (part := await self._claim()) is not None:
-                part.worker = asyncio.current_task()
-                try:
-                    async with aclosing(self._source.read(part.start, part.end)) as pieces:
-                        async for piece in pieces:
-                            part.here.append(piece)
-                            part.changed.set()
-                    part.complete = True
-                except RegistryError as error:
-                    part.failed = error
-                    return
-                finally:
-                    part.changed.set()
-                if not own and lane.crowded:
-                    return
-        finally:
-            if not own:
-                lane.leave()
+        while (part := await self._claim(own)) is not None:
+            part.worker = asyncio.current_task()
+            try:
+                async with aclosing(self._source.read(part.start, part.end)) as pieces:
+                    async for piece in pieces:
+                        part.here.append(piece)
+                        part.changed.set()
+                part.complete = True
+            except RegistryError as error:
+                part.failed = error
+                return
+            finally:
+                part.changed.set()
+            if not own and lane.crowded:
+                return
 
-    async def _claim(self) -> _Range | None:
-        """The next range to fetch, once the window has room for it; None when all are taken."""
+    async def _claim(self, own: bool) -> _Range | None:
+        """The next range to fetch; None when all are taken.
+
+        Where the window has no room, the first worker waits for it, and the others give their
+        slots back to those who can use them.
+        """
         while self._next < self._end:
             end = min(self._end, self._next + self._size)
             if self._window.take(end - self._next, must=not self._ahead):
@@ -169,6 +173,8 @@ class _Ranges:
                 self._ahead.append(part)
                 self._claimed.set()
                 return part
+            if not own:
+                return None
             self._room.clear()
             await self._room.wait()
         return None
