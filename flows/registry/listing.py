@@ -50,16 +50,18 @@ async def list_tags(repository: Repository) -> list[str]:
 
 
 async def list_referrers(
-    repository: Repository, digest: str, artifact_type: str | None
+    repository: Repository, digest: str, artifact_type: str | None, *, fallback: bool
 ) -> list[Descriptor]:
-    """What refers to a manifest: by the referrers API, else by the fallback tag."""
+    """What refers to a manifest: by the referrers API, else (`fallback`) by the fallback tag."""
     subject = parse_digest(digest)
     abilities = repository.registry.abilities
     found: list[Descriptor] | None = None
     if abilities.referrers is not False:
         found = await _referrers_api(repository, digest, artifact_type)
-        if found is not None:
-            abilities.referrers = True
+        if found is not None or abilities.referrers is None:
+            abilities.referrers = found is not None  # once seen, one odd answer unsays nothing
+    if found is None and not fallback:
+        return []
     if found is None:
         found = await _fallback(repository, f"{subject.algorithm}-{subject.encoded}")
     if artifact_type is not None:

@@ -214,7 +214,7 @@ class Repository:
 
         distribution-spec v1.1, "Listing Referrers" and "Unavailable Referrers API".
         """
-        return await list_referrers(self, digest, artifact_type)
+        return await list_referrers(self, digest, artifact_type, fallback=fallback)
 
     async def _delete(self, reference: str, doing: str) -> None:
         where = self.where(doing, reference)

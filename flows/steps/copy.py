@@ -138,7 +138,8 @@ class Copier:
         manifest = await self._manifest(change.digest)
         manifest = await self._place_below(manifest, ledger)
         if self._referrers:
-            ledger.referrers += await self._referrers.copy(change.digest, ledger)
+            count = await self._referrers.copy(change.digest, ledger)
+            ledger.referrers += count  # not in one line: the ledger may grow while that waits
         await self._back_up(change)
         await self._target.put_manifest(change.target_tag, manifest)
         return manifest.digest
@@ -178,7 +179,7 @@ class Copier:
 
     async def _place_children(self, index: Manifest, ledger: Ledger) -> Manifest:
         dropped = {drop.digest: drop for drop in unwanted(index, self._images)}
-        self._left_out |= dropped.keys()
+        self._left_out.update(dropped)
         children = kept(index.children, tuple(dropped.values()))
         results = await _all(self._place_child(child, ledger) for child in children)
         replaced = {}
@@ -252,7 +253,8 @@ class Copier:
         below = await self._place_below(manifest, ledger)
         put = await self._target.put_manifest(below.digest, below)
         if self._referrers:
-            ledger.referrers += await self._referrers.copy(manifest.digest, ledger)
+            count = await self._referrers.copy(manifest.digest, ledger)
+            ledger.referrers += count
         return Placed(below, put.subject_acknowledged)
 
     def _at_source(self, digest: str) -> str:
