@@ -21,6 +21,7 @@ MEGABYTE = 1_000_000  # bytes
 class Cell:
     """One day of the strip."""
 
+    place: int  # from 0, the oldest
     day: date
     state: DayState
     figures: Day | None
@@ -31,9 +32,9 @@ def strip(mirror: Mirror, record: SiteRecord) -> tuple[Cell, ...]:
     by_day = {day.day: day for day in mirror.days}
     today = record.read_at.date()
     cells = []
-    for age in range(STRIP_DAYS - 1, -1, -1):
-        day = today - timedelta(days=age)
-        cells.append(Cell(day, day_state(by_day.get(day), mirror), by_day.get(day)))
+    for place in range(STRIP_DAYS):
+        day = today - timedelta(days=STRIP_DAYS - 1 - place)
+        cells.append(Cell(place, day, day_state(by_day.get(day), mirror), by_day.get(day)))
     return tuple(cells)
 
 

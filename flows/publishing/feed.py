@@ -10,7 +10,7 @@ from feedgenerator import Atom1Feed
 from flows.publishing.record import SiteRecord
 from flows.publishing.words import Words
 
-ENTRIES = 50
+ENTRIES = 30  # as many as the status page shows: each entry links to its incident there
 _IDS = "tag:hagicode.com,2026:mirror"  # RFC 4151: an entry keeps its id wherever the site moves
 
 

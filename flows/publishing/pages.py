@@ -25,6 +25,8 @@ from flows.publishing.words import Words
 
 FILTERED_SHOWN = 20
 TAGS_OFFERED = 50
+DAYS_SHOWN = 30
+WHOLE_MIRRORS = 4  # with more, plots and runs are on each mirror's own page alone, for the weight
 BUILDER_DATA = ("defaults", "profiles", "executors", "service")
 
 
@@ -90,6 +92,8 @@ class _Writer:
             links=links(),
             changelog=changelog(),
             FILTERED_SHOWN=FILTERED_SHOWN,
+            DAYS_SHOWN=DAYS_SHOWN,
+            WHOLE_MIRRORS=WHOLE_MIRRORS,
             goals=judge,
             health=lambda mirror: judge.health(mirror, site.record),
             day_state=judge.day_state,

@@ -53,7 +53,7 @@ class Source(Model):
     id: str
     repository: str  # registry/name, as the record has it
     image: str  # with {tag}
-    page: str
+    page: str | None  # of the repository, for people
     china: bool
     name: Text
     description: Text

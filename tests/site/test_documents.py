@@ -141,12 +141,15 @@ def test_failures_and_an_incident_are_told_as_they_are(sites: Sites) -> None:
 def test_three_years_are_told_by_their_last_90_days(sites: Sites) -> None:
     folder = sites.folder("busy")
     html = (folder / "status" / "index.html").read_text(encoding="utf-8")
-    assert html.count("<rect class=") == 3 * 90
+    days = len(re.findall(r"M\d+ 0h6\.5", html)) + html.count('<rect class="hc-day-')
+    assert days == 3 * 90
+    assert html.count('role="img"') == 3 * 3  # of each mirror: strip, delay, speed
     assert "达标" in html
     assert "未达标" not in html
     detail = (folder / "status" / "hagicode-aliyun" / "index.html").read_text(encoding="utf-8")
     assert "2026-08-27 至 2026-11-24，共 90 天有数据" in detail
-    assert detail.count('role="img"') == 3  # strip, delay, speed
+    assert detail.count('role="img"') == 3
+    assert len(re.findall(r'<tr><th scope="row">2026-', detail)) == 30  # the plots as a table
     assert "+586%" in detail
     tags = {file.parent for file in (folder / "tags").rglob("index.html")}
     assert len(tags) == 40 + 1  # 2,000 in pages of 50, and the other image
