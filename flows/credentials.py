@@ -18,7 +18,7 @@ from pathlib import Path
 
 from flows.dockerconfig import AuthFile, auth_files
 from flows.errors import ConfigError
-from flows.registry import Credential, Endpoint
+from flows.registry import Credential, Endpoint, Reference
 from flows.settings import RegistrySettings, Settings
 
 SecretLoader = Callable[[str], str]
@@ -47,6 +47,16 @@ def anonymous(settings: Settings, host: str) -> Endpoint:
     )
 
 
+def require(settings: Settings, repository: str, secrets: SecretLoader) -> None:
+    """See that what mirrors.yaml names for `host[:port]/path` is there, before work begins; blocks.
+
+    Raises ConfigError. Docker's files and helpers are left alone: a registry that asks for no
+    credential needs none of them.
+    """
+    reference = Reference.parse(repository)
+    Credentials(settings, reference.registry, secrets).configured(reference.repository)
+
+
 @dataclass(slots=True)
 class Credentials:
     """Finds the credential of a repository of one registry. Safe to call from threads; blocks."""
@@ -70,10 +80,19 @@ class Credentials:
                 self._found[repository] = self._find(repository)
             return self._found[repository]
 
-    def _find(self, repository: str) -> Credential | None:
+    def configured(self, repository: str) -> Credential | None:
+        """The credential that mirrors.yaml names for that repository; None where it names none.
+
+        Raises ConfigError, as for `()`.
+        """
         for key, entry in self._entries(repository):
             if entry.username_env or entry.username:
-                return self._configured(key, entry)
+                return self._from_entry(key, entry)
+        return None
+
+    def _find(self, repository: str) -> Credential | None:
+        if found := self.configured(repository):
+            return found
         files = auth_files(self.environ) if self.files is None else self.files
         for file in files:
             if found := file.find(self.host, repository):
@@ -87,7 +106,7 @@ class Credentials:
             if entry := self.settings.registries.get(key):
                 yield key, entry
 
-    def _configured(self, key: str, entry: RegistrySettings) -> Credential:
+    def _from_entry(self, key: str, entry: RegistrySettings) -> Credential:
         username = entry.username or self._variable(key, "username_env", entry.username_env or "")
         if entry.password_env:
             password = self._variable(key, "password_env", entry.password_env)

@@ -17,6 +17,8 @@ from prefect.runtime import flow_run as current_flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.artifacts import publish_run, report_progress
+from flows.credentials import require
+from flows.errors import ConfigError
 from flows.history import Record, RetryRule, TargetLocked, database_url, prepare
 from flows.hooks import alert
 from flows.mirror_rows import mirror_row
@@ -37,6 +39,7 @@ from flows.progress import METER, Meter
 from flows.referring import learn_source, mark_late_referrers
 from flows.registry import Reference, RegistryError
 from flows.run import SHARED_UPLOADS, SyncRun
+from flows.secrets import load_secret
 from flows.session import image_rules, open_sides, pace, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort, outcome_of
@@ -155,9 +158,15 @@ async def _run_locked(
             meter=METER.get() or Meter(),
         )
         try:
+            for side in (mirror.source, mirror.target):
+                await asyncio.to_thread(require, settings, side, load_secret)
             await _work(run, settings, look_first=bool(abandoned))
         except RegistryError as error:
             run.failures.append(TagFailure(None, Reason(error.reason), str(error)))
+        except ConfigError as error:  # a credential that mirrors.yaml names and nobody set
+            run.failures.append(TagFailure(None, Reason.AUTH, str(error)))
+            await record.end_run(run.outcome())
+            raise
         except Exception as error:
             # The run ends here; the record must say so before the error goes on to Prefect.
             run.failures.append(
@@ -423,10 +432,7 @@ async def _warn_if_closed(run: SyncRun) -> None:
     """
     arrived = [copy.change.target_tag for copy in run.copied if copy.failure is None]
     target = run.sides.target
-    if (
-        not arrived
-        or await asyncio.to_thread(target.registry.endpoint.credential, target.name) is None
-    ):
+    if not arrived or target.registry.credential_origin(target.name) is None:
         return
     if trouble := await anonymous_trouble(run.sides.stranger, arrived[-1]):
         run.warnings.append(trouble)

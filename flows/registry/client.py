@@ -81,6 +81,10 @@ class Client:
         """What the registry's headers last said of the pull quota; None when they never did."""
         return self._exchange.quota
 
+    def credential_origin(self, repository: str) -> str | None:
+        """Where the credential that was used for a repository comes from; None: none was used."""
+        return self._exchange.credential_origin(repository)
+
     def authorizes(self, url: str) -> bool:
         """Whether `url` is the registry's own, so that it may see our Authorization."""
         return self._exchange.authorizes(url)

@@ -15,7 +15,7 @@ import httpx
 
 from flows.registry import headers
 from flows.registry.answers import Where, failure
-from flows.registry.auth import Authenticator, TokenFetcher
+from flows.registry.auth import Authenticator, TokenFetcher, repository_scope
 from flows.registry.credentials import Endpoint
 from flows.registry.errors import ConnectionFailed, ProtocolError, RegistryError, TimedOut
 from flows.registry.retries import Clockwork
@@ -155,6 +155,10 @@ class Exchange:
             raise self._untold(TimedOut, "no answer in time for", error, ask) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise self._untold(ConnectionFailed, "the connection failed for", error, ask) from error
+
+    def credential_origin(self, repository: str) -> str | None:
+        """Where the credential that was used for a repository comes from; None: none was used."""
+        return self._auth.origin((repository_scope(repository, "pull"),))
 
     def authorizes(self, url: str) -> bool:
         """Whether `url` is the registry's own, so that it may see our Authorization."""

@@ -10,7 +10,8 @@ from prefect.blocks.system import Secret
 from flows.demo.images import single
 from flows.demo.push import push
 from flows.outcome import RunStatus
-from tests.flows.conftest import Mirrors
+from tests.flows.command import Command
+from tests.flows.conftest import Mirrors, Rows
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME
 
@@ -45,3 +46,25 @@ async def test_a_block_that_does_not_exist_is_named(
     with pytest.raises(Exception, match="no-such-block") as caught:
         await mirrors.sync()
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_an_unset_variable_ends_the_command_with_one_line_before_anything_is_copied(
+    mirrors: Mirrors,
+    docker_registry: StartDockerRegistry,
+    command: Command,
+    rows: Rows,
+    wanted: bool,
+) -> None:
+    source, target = docker_registry(), docker_registry(auth=wanted)
+    await push(source.url, "team/app", "0.1.0", single("secret"))
+    login = {"username": USERNAME, "password_env": "NOT_SET_ANYWHERE"}
+    mirrors.registries[target.host] = {"insecure": True, **login}
+    mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+    ended = await command.run("sync", "m")
+    assert ended.code == 2
+    assert len(ended.error_lines) == 1
+    assert f"registries.{target.host}.password_env" in ended.err
+    assert "NOT_SET_ANYWHERE is not set" in ended.err
+    assert rows.one("SELECT count(*) FROM tag_sync") == 0
+    assert rows.one("SELECT reason FROM sync_run") == "auth"
