@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import httpx
 
+from flows.auditing import open_paced
+from flows.settings import Settings
+from flows.steps.audit import AuditLook, audit
+from flows.steps.tags import TagRules
 from flows.steps.turns import Turns, TurnsTransport
+from tests.access.pairs import Pair
+from tests.support.registry_process import DockerRegistry
 
 
 class Clock:
@@ -50,3 +57,26 @@ async def test_every_request_of_a_transport_waits_for_its_turn() -> None:
     async with httpx.AsyncClient(transport=TurnsTransport(inner, Turns(50))) as client:
         await asyncio.gather(*(client.get("http://registry.example.com") for _ in range(11)))
     assert asyncio.get_running_loop().time() - began >= 10 / 50
+
+
+async def test_an_audit_of_both_sides_together_keeps_the_rate(
+    shared_docker_registry: DockerRegistry,
+) -> None:
+    pair = Pair(shared_docker_registry, "paced")
+    record = await pair.mirror({"0.1.0": pair.one, "0.2.0": pair.two})
+    host = shared_docker_registry.host
+    settings = Settings.model_validate(
+        {
+            "registries": {host: {"insecure": True}},
+            "mirrors": {
+                "m": {"source": f"{host}/{pair.source}", "target": f"{host}/{pair.target}"}
+            },
+        }
+    )
+    began = time.perf_counter()
+    async with open_paced(settings, settings.mirror("m"), 40, lambda name: "") as sides:
+        look = AuditLook(sides.source, sides.target, TagRules(), record, sample=3)
+        assert (await audit(look)).findings == ()
+        sent = sides.requests.source + sides.requests.target
+    assert sent > 20
+    assert sent - 1 <= 40 * (time.perf_counter() - began)
