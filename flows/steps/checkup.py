@@ -85,18 +85,22 @@ async def check_target(repository: Repository, stranger: Repository) -> Checkup:
     """
     seen = Checkup()
     tags: list[str] = []
+    unlisted: str | None = None
     try:
         tags = await repository.tags()
         seen.tags = len(tags)
     except NotFound:
         seen.tags = 0  # the first push makes it, where the registry allows that
     except RegistryError as error:
-        what, level, message = _trouble(error, "pull")
-        seen.add(what, level, message)
+        what, level, unlisted = _trouble(error, "pull")
         if what == "reach":
+            seen.add(what, level, unlisted)
             return seen
     seen.add("reach", Level.OK, "answers")
-    await _push(seen, repository)
+    pushes = await _push(seen, repository)
+    if unlisted is not None:
+        # Some registries deny the list of a repository that the first push would make.
+        seen.add("pull", Level.WARNING if pushes else Level.FAILURE, unlisted)
     held = await _held(seen, repository, tags)
     await _stranger(seen, stranger, tags)
     if held is not None:
@@ -126,13 +130,13 @@ def _note_quota(seen: Checkup, repository: Repository) -> None:
         seen.add("quota", Level.OK, left)
 
 
-async def _push(seen: Checkup, repository: Repository) -> None:
+async def _push(seen: Checkup, repository: Repository) -> bool:
     try:
         upload = await Upload.begin(repository, "")
     except RegistryError as error:
         what, level, message = _trouble(error, "push")
         seen.add(what, level, message)
-        return
+        return False
     try:
         seen.abilities["resume"] = await upload.resume()
         if upload.least_chunk:
@@ -142,6 +146,7 @@ async def _push(seen: Checkup, repository: Repository) -> None:
     finally:
         await upload.cancel()
     seen.add("push", Level.OK, "an upload was opened and cancelled")
+    return True
 
 
 async def _held(seen: Checkup, repository: Repository, tags: list[str]) -> Manifest | None:

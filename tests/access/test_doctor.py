@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from flows.commands.doctor import command
 from flows.demo import quirks
-from flows.demo.faults import Headers, Rule
+from flows.demo.faults import Headers, Respond, Rule
 from flows.demo.images import multi_platform
 from flows.demo.push import push
 from flows.demo.registry import DemoRegistry
@@ -244,6 +244,17 @@ async def test_a_namespace_that_aliyun_does_not_have_is_a_push_that_is_denied(
     said = message(found["target"], "push")
     assert "DENIED" in said
     assert "ACR_PASSWORD from the environment" in said
+
+
+async def test_a_list_that_is_denied_before_the_first_push_is_a_warning(clinic: Clinic) -> None:
+    async with DemoRegistry() as source, DemoRegistry() as target:
+        await fill(source, "team/app")
+        target.faults.add(Rule("GET .*/tags/list", Respond(403, "DENIED"), times=None))
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/team/app")
+        code, found = await clinic.diagnose()
+    assert code == 0
+    assert levels(found["target"])["pull"] == "warning"
+    assert levels(found["target"])["push"] == "ok"
 
 
 @pytest.mark.parametrize(("days", "level"), [(-1, "failure"), (3, "warning"), (60, "ok")])
