@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -79,15 +79,22 @@ class SyncRun:
         self.warnings: list[str] = []
         self._started = time.perf_counter()
         self._seconds: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+        self._busy: Counter[str] = Counter()
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Add the time of the block to a step's seconds."""
-        started = time.perf_counter()
+        """Add the time of the block to a step's seconds; blocks that overlap count once."""
+        if not self._busy[step]:
+            self._since[step] = time.perf_counter()
+        self._busy[step] += 1
         try:
             yield
         finally:
-            self._seconds[step] = self._seconds.get(step, 0.0) + time.perf_counter() - started
+            self._busy[step] -= 1
+            if not self._busy[step]:
+                spent = time.perf_counter() - self._since[step]
+                self._seconds[step] = self._seconds.get(step, 0.0) + spent
 
     def outcome(self) -> RunOutcome:
         """What the run comes to now."""

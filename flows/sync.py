@@ -8,49 +8,43 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current_flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Cancelled, Completed
 
 from flows.artifacts import publish_run, report_progress
+from flows.bring import adopt, bring, verify_task
 from flows.credentials import require
+from flows.equip import make_copier, quota_of, remember, warn_if_closed, within_quota
 from flows.errors import ConfigError
 from flows.history import Record, RetryRule, TargetLocked, database_url, prepare
 from flows.hooks import alert
 from flows.mirror_rows import mirror_row
 from flows.outcome import (
-    Change,
     CopyOutcome,
-    Quota,
     Reason,
     RunOutcome,
     RunStatus,
     TagFailure,
     TagStatus,
     Trigger,
-    Verification,
     utcnow,
 )
 from flows.progress import METER, Meter
 from flows.referring import learn_source, mark_late_referrers
-from flows.registry import Reference, RegistryError
-from flows.run import SHARED_UPLOADS, SyncRun
+from flows.registry import RegistryError
+from flows.run import SyncRun
 from flows.secrets import load_secret
-from flows.session import image_rules, open_sides, pace, tag_rules
+from flows.session import open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
-from flows.states import FellShort, outcome_of
-from flows.steps.blobs import BlobPlacer, Shared
-from flows.steps.copy import Copier
+from flows.states import FellShort
 from flows.steps.deletion import TagRemover
 from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
 from flows.steps.landings import Landings
-from flows.steps.quota import spend
-from flows.steps.strangers import anonymous_trouble
 
 
 @flow(
@@ -174,7 +168,7 @@ async def _run_locked(
             )
             await record.end_run(run.outcome())
             raise
-        if quota := _quota(run):
+        if quota := quota_of(run):
             await record.add_quota(quota)
         outcome = run.outcome()
         await record.end_run(outcome)
@@ -192,16 +186,16 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
     await _record_held(run)
     if not (run.plan.changes or run.plan.adopted or run.plan.deletions):
         return
-    changes = await _within_quota(run)
+    changes = await within_quota(run)
     retry = RetryRule(settings.retry.times, settings.retry.wait, settings.retry.then_every)
-    run.copier = await _copier(run, look_first=look_first)
+    run.copier = await make_copier(run, look_first=look_first)
     run.meter.tags += len(changes)
     progress = asyncio.create_task(report_progress(run.mirror.name, run.meter))
     verifying = asyncio.create_task(verify_task(run))
     landings = Landings(changes)
     try:
-        work = [_adopt(run, change, retry) for change in run.plan.adopted]
-        work += [_bring(run, change, retry, landings) for change in changes]
+        work = [adopt(run, change, retry) for change in run.plan.adopted]
+        work += [bring(run, change, retry, landings) for change in changes]
         with run.timed("copy"):
             await asyncio.gather(*work)
     finally:
@@ -211,9 +205,9 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
         with suppress(asyncio.CancelledError):
             await progress
     await _delete_gone(run)
-    await _learn(run)
+    await remember(run)
     await learn_source(run)
-    await _warn_if_closed(run)
+    await warn_if_closed(run)
 
 
 @task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, persist_result=False)
@@ -244,126 +238,6 @@ async def diff_task(run: SyncRun) -> int:
     return len(run.plan.changes)
 
 
-@task(name="copy", task_run_name="copy {change.tag}", cache_policy=NO_CACHE, persist_result=False)
-async def copy_task(run: SyncRun, change: Change) -> State[CopyOutcome]:
-    """Copy one tag."""
-    if run.copier is None:
-        raise RuntimeError("the copier is made before the first copy")
-    outcome = await run.copier.copy(change)
-    if outcome.failure is not None:
-        message = outcome.failure.message
-        return Failed(message=message, data=FellShort(message, outcome))
-    return Completed(message=f"{outcome.bytes_copied} bytes copied", data=outcome)
-
-
-@task(name="verify", task_run_name="verify", cache_policy=NO_CACHE, persist_result=False)
-async def verify_task(run: SyncRun) -> int:
-    """Verify the tags of this run as they are copied; how many there were."""
-    return await run.verification.serve()
-
-
-async def _bring(run: SyncRun, change: Change, retry: RetryRule, landings: Landings) -> None:
-    """Copy, verify and record one tag; what goes wrong with it is its own failure alone."""
-    arrived = False
-    try:
-        if not await landings.all_landed(change.waits_for):
-            message = f"waits for {', '.join(change.waits_for)}, which failed"
-            await run.record.tag_skipped(
-                run.run_id, run.mirror.name, change, TagStatus.WAITING, message
-            )
-            run.warnings.append(f"{change.tag} {message}")
-            return
-        async with run.slots:
-            await run.record.tag_started(run.run_id, run.mirror.name, change, utcnow())
-            outcome, verification = await _copy_and_verify(run, change)
-            await _record_tag(run, outcome, verification, retry)
-        arrived = verification is not None and verification.failure is None
-    finally:
-        run.meter.tags_done += 1
-        landings.ended(change.tag, arrived=arrived)
-
-
-async def _copy_and_verify(run: SyncRun, change: Change) -> tuple[CopyOutcome, Verification | None]:
-    started = utcnow()
-    # Prefect's types lose the outcome on the way through return_state.
-    state: State[Any] = await cast(Any, copy_task)(run, change, return_state=True)
-    outcome = await outcome_of(state)
-    if not isinstance(outcome, CopyOutcome):
-        # A defect of ours in one tag: the others go on, this one is recorded by its kind.
-        message = f"copy of {change.tag} broke off: {state.message}"
-        failure = TagFailure(change.tag, Reason.INTERNAL, message)
-        outcome = CopyOutcome(change, started, utcnow(), failure=failure)
-    if outcome.failure is not None:
-        return outcome, None
-    with run.timed("verify"):
-        return outcome, await run.verification.verified(outcome)
-
-
-async def _adopt(run: SyncRun, change: Change, retry: RetryRule) -> None:
-    """Record a tag that the target holds already, once it is verified like any other."""
-    now = utcnow()
-    async with run.slots:
-        await run.record.tag_started(run.run_id, run.mirror.name, change, now)
-        outcome = CopyOutcome(change, now, now, target_digest=change.digest)
-        verification = await run.verification.verified(outcome)
-        await _record_tag(run, outcome, verification, retry)
-
-
-async def _record_tag(
-    run: SyncRun, outcome: CopyOutcome, verification: Verification | None, retry: RetryRule
-) -> None:
-    target = Reference.parse(run.mirror.target)
-    await run.record.tag_ended(
-        run.run_id,
-        run.mirror.name,
-        outcome,
-        verification,
-        retry,
-        (target.registry, target.repository),
-    )
-    failure = outcome.failure or (verification.failure if verification else None)
-    if failure is not None:
-        run.failures.append(failure)
-        outcome = CopyOutcome(
-            outcome.change, outcome.started_at, outcome.ended_at, blobs=outcome.blobs,
-            bytes_copied=outcome.bytes_copied, failure=failure,
-        )  # fmt: skip
-    run.copied.append(outcome)
-
-
-async def _within_quota(run: SyncRun) -> tuple[Change, ...]:
-    """The changes that the source's pull quota allows now; the others are put off and told."""
-    quota = _quota(run)
-    budget = spend(run.plan.changes, {tag.name: tag for tag in run.discovery.tags}, quota)
-    if quota is not None and budget.goes_on_at is not None:
-        message = (
-            f"the pull quota of {quota.registry} ({quota.remaining} of {quota.limit} left) does not"
-            f" reach for it: it goes on by {budget.goes_on_at:%Y-%m-%d %H:%M} UTC;"
-            " a credential for the source raises the quota"
-        )
-        for change in budget.put_off:
-            run.failures.append(TagFailure(change.tag, Reason.QUOTA, message))
-            await run.record.tag_skipped(
-                run.run_id, run.mirror.name, change, TagStatus.WAITING, message
-            )
-    return budget.affordable
-
-
-def _quota(run: SyncRun) -> Quota | None:
-    registry = run.sides.source.registry
-    reading = registry.quota
-    if reading is None:
-        return None
-    return Quota(
-        registry=Reference.parse(run.mirror.source).registry,
-        account=reading.source,
-        limit=reading.limit,
-        remaining=reading.remaining,
-        window_seconds=reading.window_seconds,
-        read_at=reading.read_at,
-    )
-
-
 async def _record_held(run: SyncRun) -> None:
     for change in run.plan.held:
         message = (
@@ -386,61 +260,6 @@ async def _delete_gone(run: SyncRun) -> None:
         await run.record.tag_skipped(
             run.run_id, run.mirror.name, change, TagStatus.DELETED, "gone at the source"
         )
-
-
-async def _copier(run: SyncRun, *, look_first: bool) -> Copier:
-    target = Reference.parse(run.mirror.target)
-    where = (target.registry, target.repository)
-    record = run.record
-    holdings, abilities = await asyncio.gather(record.holdings(*where), record.abilities(*where))
-    run.sides.target.registry.abilities.absorb(abilities)
-    seen = run.discovery.target or {}
-    placer = BlobPlacer(
-        run.sides.source,
-        run.sides.target,
-        holdings=holdings,
-        holders=lambda digests: record.holders(target.registry, digests),
-        shared=_shared(target.registry),
-        # An empty target has nothing worth asking for; any other may hold more than is recorded.
-        look_first=look_first or bool(run.known) or any(seen.values()),
-        expect=run.meter.expect,
-        progress=run.meter.advance,
-        pace=pace(run.mirror),
-    )
-    return Copier(
-        run.sides.source,
-        run.sides.target,
-        placer,
-        images=image_rules(run.mirror),
-        tags=tag_rules(run.mirror),
-        referrers=run.mirror.referrers,
-        companions=() if tag_rules(run.mirror).admits_all else run.discovery.companions,
-    )
-
-
-async def _learn(run: SyncRun) -> None:
-    """Remember what this run learnt of the target."""
-    target = Reference.parse(run.mirror.target)
-    learnt = run.sides.target.registry.abilities.export()
-    await run.record.save_abilities(target.registry, target.repository, learnt)
-
-
-async def _warn_if_closed(run: SyncRun) -> None:
-    """Warn when what arrived is out of reach of anonymous users. Costs one HEAD, if that.
-
-    Where the mirror itself needs no credential to push, nobody needs one to pull.
-    """
-    arrived = [copy.change.target_tag for copy in run.copied if copy.failure is None]
-    target = run.sides.target
-    if not arrived or target.registry.credential_origin(target.name) is None:
-        return
-    if trouble := await anonymous_trouble(run.sides.stranger, arrived[-1]):
-        run.warnings.append(trouble)
-
-
-def _shared(registry: str) -> Shared | None:
-    uploads = SHARED_UPLOADS.get()
-    return uploads[registry] if uploads is not None else None
 
 
 def _flow_run_id() -> str | None:

@@ -20,13 +20,6 @@ from tests.flows.command import Command
 from tests.support.fixtures import StartDockerRegistry
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Prefect's synchronous clients leave sockets to the garbage collector; ours are not let."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def prefect_server() -> Iterator[None]:
     """One Prefect server for the session, on a database of its own."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+from flows.demo.behaviour import Behaviour
 from flows.demo.content import layer
 from flows.demo.images import single
 from flows.demo.kinds import samples
-from flows.demo.push import delete_tag, push
+from flows.demo.push import delete_tag, plain_client, push
+from flows.demo.registry import DemoRegistry
 from flows.demo.releases import past_releases, release
 from flows.outcome import Reason, RunStatus, TagTally
 from tests.flows.conftest import Mirrors, Pair, Rows
@@ -136,8 +138,6 @@ async def test_the_record_keeps_every_run_and_every_tag(
 
 async def delete_by_digest(base_url: str, repository: str, digest: str) -> None:
     """Delete a manifest below an index, which leaves the index broken."""
-    from flows.demo.push import plain_client
-
     async with plain_client() as client:
         answer = await client.delete(f"{base_url}/v2/{repository}/manifests/{digest}")
         answer.raise_for_status()
@@ -161,3 +161,21 @@ async def test_a_blob_that_the_record_has_and_the_target_has_not_is_brought_agai
     assert outcome.errors == ()
     assert (await snapshot(target.url, "copy/app")).whole
     assert outcome.bytes_copied >= len(base.raw)
+
+
+async def test_what_verification_misses_is_brought_again_by_the_next_run(mirrors: Mirrors) -> None:
+    careless = Behaviour(checks_references=False)  # takes manifests of what it does not hold
+    async with DemoRegistry() as source, DemoRegistry(careless) as target:
+        mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+        base = layer("base", 50_000)
+        first, second = (single(name, shared=[base]) for name in ("first", "second"))
+        await push(source.url, "team/app", "1", first)
+        await mirrors.sync()
+        async with plain_client() as client:
+            await client.delete(f"{target.url}/v2/copy/app/blobs/{base.digest}")
+        await push(source.url, "team/app", "2", second)
+        missed = await mirrors.sync()
+        assert [(e.tag, e.reason) for e in missed.errors] == [("2", Reason.NOT_FOUND)]
+        again = await mirrors.sync()
+        assert again.errors == ()
+        assert (await snapshot(target.url, "copy/app")).whole

@@ -1,0 +1,102 @@
+"""What a sync run copies with, and what it leaves behind for the next one."""
+
+from __future__ import annotations
+
+import asyncio
+
+from flows.outcome import Change, Quota, Reason, TagFailure, TagStatus
+from flows.registry import Reference
+from flows.run import SHARED_UPLOADS, SyncRun
+from flows.session import image_rules, pace, tag_rules
+from flows.steps.blobs import BlobPlacer, Shared
+from flows.steps.copy import Copier
+from flows.steps.quota import spend
+from flows.steps.strangers import anonymous_trouble
+
+
+async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
+    target = Reference.parse(run.mirror.target)
+    where = (target.registry, target.repository)
+    record = run.record
+    holdings, abilities = await asyncio.gather(record.holdings(*where), record.abilities(*where))
+    run.sides.target.registry.abilities.absorb(abilities)
+    seen = run.discovery.target or {}
+    placer = BlobPlacer(
+        run.sides.source,
+        run.sides.target,
+        holdings=holdings,
+        holders=lambda digests: record.holders(target.registry, digests),
+        shared=_shared(target.registry),
+        # An empty target has nothing worth asking for; any other may hold more than is recorded.
+        look_first=look_first or bool(run.known) or any(seen.values()),
+        expect=run.meter.expect,
+        progress=run.meter.advance,
+        pace=pace(run.mirror),
+    )
+    return Copier(
+        run.sides.source,
+        run.sides.target,
+        placer,
+        images=image_rules(run.mirror),
+        tags=tag_rules(run.mirror),
+        referrers=run.mirror.referrers,
+        companions=() if tag_rules(run.mirror).admits_all else run.discovery.companions,
+    )
+
+
+async def remember(run: SyncRun) -> None:
+    """Remember what this run learnt of the target."""
+    target = Reference.parse(run.mirror.target)
+    learnt = run.sides.target.registry.abilities.export()
+    await run.record.save_abilities(target.registry, target.repository, learnt)
+
+
+async def warn_if_closed(run: SyncRun) -> None:
+    """Warn when what arrived is out of reach of anonymous users. Costs one HEAD, if that.
+
+    Where the mirror itself needs no credential to push, nobody needs one to pull.
+    """
+    arrived = [copy.change.target_tag for copy in run.copied if copy.failure is None]
+    target = run.sides.target
+    if not arrived or target.registry.credential_origin(target.name) is None:
+        return
+    if trouble := await anonymous_trouble(run.sides.stranger, arrived[-1]):
+        run.warnings.append(trouble)
+
+
+def _shared(registry: str) -> Shared | None:
+    uploads = SHARED_UPLOADS.get()
+    return uploads[registry] if uploads is not None else None
+
+
+async def within_quota(run: SyncRun) -> tuple[Change, ...]:
+    """The changes that the source's pull quota allows now; the others are put off and told."""
+    quota = quota_of(run)
+    budget = spend(run.plan.changes, {tag.name: tag for tag in run.discovery.tags}, quota)
+    if quota is not None and budget.goes_on_at is not None:
+        message = (
+            f"the pull quota of {quota.registry} ({quota.remaining} of {quota.limit} left) does not"
+            f" reach for it: it goes on by {budget.goes_on_at:%Y-%m-%d %H:%M} UTC;"
+            " a credential for the source raises the quota"
+        )
+        for change in budget.put_off:
+            run.failures.append(TagFailure(change.tag, Reason.QUOTA, message))
+            await run.record.tag_skipped(
+                run.run_id, run.mirror.name, change, TagStatus.WAITING, message
+            )
+    return budget.affordable
+
+
+def quota_of(run: SyncRun) -> Quota | None:
+    registry = run.sides.source.registry
+    reading = registry.quota
+    if reading is None:
+        return None
+    return Quota(
+        registry=Reference.parse(run.mirror.source).registry,
+        account=reading.source,
+        limit=reading.limit,
+        remaining=reading.remaining,
+        window_seconds=reading.window_seconds,
+        read_at=reading.read_at,
+    )
