@@ -2,7 +2,8 @@
 -- answer for the hours that those do not hold yet, so that both always agree.
 --
 -- A run or tag record belongs to the UTC day on which it ended. Partitions go by the start of the
--- run, and no run lasts a week: that bound lets the planner leave the other months alone.
+-- run, and no run lasts a week: that bound leaves the other months alone. It stands in a SELECT of
+-- its own so that it is worked out once and not for every row.
 
 CREATE FUNCTION closed_until() RETURNS timestamptz
 LANGUAGE sql STABLE AS $$ SELECT until FROM closed $$;
@@ -55,7 +56,8 @@ LANGUAGE sql STABLE AS $$
         sum(run.seconds_total)
     FROM sync_run run
     WHERE run.ended_at >= since AND run.ended_at < until
-      AND run.started_at >= since - interval '7 days' AND run.started_at < until
+      AND run.started_at >= (SELECT since - interval '7 days')
+      AND run.started_at < (SELECT until)
     GROUP BY 1, 2
 $$;
 
@@ -86,7 +88,8 @@ LANGUAGE sql STABLE AS $$
         max(tag.delay_seconds)
     FROM tag_sync tag JOIN mirror ON mirror.id = tag.mirror_id
     WHERE tag.ended_at >= since AND tag.ended_at < until
-      AND tag.run_started_at >= since - interval '7 days' AND tag.run_started_at < until
+      AND tag.run_started_at >= (SELECT since - interval '7 days')
+      AND tag.run_started_at < (SELECT until)
       AND tag.status IN ('succeeded', 'failed', 'abandoned')
     GROUP BY 1, 2
 $$;
@@ -102,7 +105,8 @@ LANGUAGE sql STABLE AS $$
         count(*)
     FROM tag_sync tag
     WHERE tag.ended_at >= since AND tag.ended_at < until
-      AND tag.run_started_at >= since - interval '7 days' AND tag.run_started_at < until
+      AND tag.run_started_at >= (SELECT since - interval '7 days')
+      AND tag.run_started_at < (SELECT until)
       AND tag.delay_seconds IS NOT NULL
     GROUP BY 1, 2, 3
 $$;
@@ -132,14 +136,16 @@ LANGUAGE sql STABLE AS $$
                coalesce(record.reason, 'internal') AS reason, record.message
         FROM tag_sync record
         WHERE record.ended_at >= since AND record.ended_at < until
-          AND record.run_started_at >= since - interval '7 days' AND record.run_started_at < until
+          AND record.run_started_at >= (SELECT since - interval '7 days')
+      AND record.run_started_at < (SELECT until)
           AND record.status IN ('failed', 'abandoned')
         UNION ALL
         SELECT run.mirror_id, 'run', '', run.ended_at, run.id,
                coalesce(run.reason, 'internal'), run.message
         FROM sync_run run
         WHERE run.ended_at >= since AND run.ended_at < until
-          AND run.started_at >= since - interval '7 days' AND run.started_at < until
+          AND run.started_at >= (SELECT since - interval '7 days')
+      AND run.started_at < (SELECT until)
           AND run.status IN ('failed', 'abandoned') AND NOT run.dry_run
           AND run.reason IS DISTINCT FROM 'lock'
     ) failed
@@ -223,9 +229,10 @@ BEGIN
     DELETE FROM daily_tag WHERE day >= first_day;
     INSERT INTO daily_tag SELECT * FROM tag_figures(first, until);
     DELETE FROM daily_delay WHERE day >= first_day;
-    INSERT INTO daily_delay SELECT * FROM delay_figures(first, until);
+    -- By day, as they are read.
+    INSERT INTO daily_delay SELECT * FROM delay_figures(first, until) ORDER BY day, mirror_id;
     DELETE FROM daily_failure WHERE day >= first_day;
-    INSERT INTO daily_failure SELECT * FROM failure_figures(first, until);
+    INSERT INTO daily_failure SELECT * FROM failure_figures(first, until) ORDER BY day, mirror_id;
     DELETE FROM daily_probe WHERE day >= first_day;
     INSERT INTO daily_probe SELECT * FROM probe_figures(first, until);
     DELETE FROM daily_quota WHERE day >= first_day;

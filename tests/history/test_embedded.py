@@ -92,10 +92,10 @@ def test_many_processes_that_start_it_at_once_share_one(own: Cluster) -> None:
         subprocess.Popen(
             [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(4)
+        for _ in range(3)
     ]
     said = [process.communicate(timeout=60)[0].strip() for process in racing]
-    assert said == [str(own.folder)] * 4
+    assert said == [str(own.folder)] * 3
     assert answer(own, "shared").startswith("18.")
 
 
