@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,20 @@ def prefect_server() -> Iterator[None]:
         environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         with prefect_test_harness(server_startup_timeout=180):
             yield
+    _collect_sockets()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected_sockets() -> Iterator[None]:
+    """What Prefect leaves to the garbage collector is collected here, and not in other tests."""
+    yield
+    _collect_sockets()
+
+
+def _collect_sockets() -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        gc.collect()
 
 
 @dataclass
