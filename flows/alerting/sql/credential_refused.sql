@@ -23,7 +23,10 @@ LEFT JOIN LATERAL (
     SELECT min(failed_since) AS since, array_agg(tag ORDER BY tag) AS names,
            max(message) AS message
     FROM tag_state
-    WHERE tag_state.mirror_id = mirror.id AND reason = 'auth' AND failed_since IS NOT NULL
+    WHERE tag_state.mirror_id = mirror.id
+        AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+            OR gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
+        AND reason = 'auth' AND failed_since IS NOT NULL
         AND gone_at IS NULL
 ) tags ON true
 WHERE mirror.name = ANY(:mirrors)

@@ -1,5 +1,15 @@
 -- Tags that are behind for longer than the goal allows; and those that arrived too late within the
 -- last day and of which no alert has told, as when nothing looked in the meantime.
+WITH late AS (
+    SELECT DISTINCT ON (tag_sync.mirror_id, tag_sync.tag) tag_sync.*
+    FROM tag_sync
+    JOIN mirror ON mirror.id = tag_sync.mirror_id
+    WHERE tag_sync.status = 'succeeded'
+        AND tag_sync.ended_at > CAST(:now AS timestamptz) - interval '1 day'
+        AND tag_sync.run_started_at > CAST(:now AS timestamptz) - interval '8 days'
+        AND tag_sync.delay_seconds > extract(epoch FROM mirror.delay_goal)
+    ORDER BY tag_sync.mirror_id, tag_sync.tag, tag_sync.ended_at DESC
+)
 SELECT mirror.id AS mirror_id,
        ARRAY[mirror.name] AS mirrors,
        state.tag AS subject,
@@ -16,6 +26,8 @@ SELECT mirror.id AS mirror_id,
 FROM tag_state state
 JOIN mirror ON mirror.id = state.mirror_id
 WHERE mirror.name = ANY(:mirrors)
+    AND (state.copied_digest IS DISTINCT FROM state.source_digest OR state.attempts > 0
+        OR state.held OR state.gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
     AND state.copied_digest IS DISTINCT FROM state.source_digest
     AND state.gone_at IS NULL
     AND NOT state.held
@@ -34,16 +46,8 @@ SELECT mirror.id,
            'goal_minutes', round(extract(epoch FROM mirror.delay_goal) / 60),
            'delay_minutes', round(CAST(late.delay_seconds AS numeric) / 60)
        )
-FROM mirror
-CROSS JOIN LATERAL (
-    SELECT DISTINCT ON (tag) *
-    FROM tag_sync
-    WHERE tag_sync.mirror_id = mirror.id AND status = 'succeeded'
-        AND ended_at > CAST(:now AS timestamptz) - interval '1 day'
-        AND run_started_at > CAST(:now AS timestamptz) - interval '8 days'
-        AND delay_seconds > extract(epoch FROM mirror.delay_goal)
-    ORDER BY tag, ended_at DESC
-) late
+FROM late
+JOIN mirror ON mirror.id = late.mirror_id
 JOIN tag_state state ON state.mirror_id = mirror.id AND state.tag = late.tag
 LEFT JOIN sync_run run ON run.id = late.run_id AND run.started_at = late.run_started_at
 WHERE mirror.name = ANY(:mirrors)

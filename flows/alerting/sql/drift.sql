@@ -1,19 +1,16 @@
 -- Tags at the target that are not what was put there: repaired by a sync within the last day and not
 -- told of yet, not repaired so far, or found by the mirror's last audit and not repaired since.
 WITH changed AS (
-    SELECT mirror.id AS mirror_id, mirror.name, last.*
-    FROM mirror
-    CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (tag) tag, kind, status, started_at, ended_at, run_id, run_started_at,
-               reason, message
-        FROM tag_sync
-        WHERE tag_sync.mirror_id = mirror.id AND kind IN ('drifted', 'missing')
-            AND status IN ('succeeded', 'failed')
-            AND ended_at > CAST(:now AS timestamptz) - interval '1 day'
-            AND run_started_at > CAST(:now AS timestamptz) - interval '8 days'
-        ORDER BY tag, ended_at DESC
-    ) last
+    SELECT DISTINCT ON (tag.mirror_id, tag.tag) tag.mirror_id, mirror.name, tag.tag, tag.status,
+           tag.started_at, tag.ended_at, tag.run_id, tag.run_started_at, tag.reason, tag.message
+    FROM tag_sync tag
+    JOIN mirror ON mirror.id = tag.mirror_id
     WHERE mirror.name = ANY(:mirrors)
+        AND tag.kind IN ('drifted', 'missing')
+        AND tag.status IN ('succeeded', 'failed')
+        AND tag.ended_at > CAST(:now AS timestamptz) - interval '1 day'
+        AND tag.run_started_at > CAST(:now AS timestamptz) - interval '8 days'
+    ORDER BY tag.mirror_id, tag.tag, tag.ended_at DESC
 ), audited AS (
     SELECT mirror.id AS mirror_id, mirror.name, finding.tag, audit.started_at,
            string_agg(finding.message, '; ' ORDER BY finding.id) AS message

@@ -11,4 +11,7 @@ SELECT mirror.id AS mirror_id,
        CAST('{}' AS jsonb) AS facts
 FROM tag_state state
 JOIN mirror ON mirror.id = state.mirror_id
-WHERE mirror.name = ANY(:mirrors) AND state.held AND state.gone_at IS NULL
+WHERE mirror.name = ANY(:mirrors)
+    AND (state.copied_digest IS DISTINCT FROM state.source_digest OR state.attempts > 0
+        OR state.held OR state.gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
+    AND state.held AND state.gone_at IS NULL

@@ -1,5 +1,13 @@
 -- Tags that failed and failed in every retry. An open alert lasts until a try ends well: a source
 -- that moves meanwhile starts the count of attempts anew, which is no recovery.
+WITH candidate AS (
+    SELECT mirror_id, tag FROM tag_state
+    WHERE (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+        OR gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
+        AND attempts > :retries
+    UNION
+    SELECT mirror_id, subject FROM alert WHERE rule = 'tag_failed' AND closed_at IS NULL
+)
 SELECT mirror.id AS mirror_id,
        ARRAY[mirror.name] AS mirrors,
        state.tag AS subject,
@@ -9,7 +17,8 @@ SELECT mirror.id AS mirror_id,
        coalesce(state.message, open.details ->> 'error') AS error,
        run.flow_run_id,
        jsonb_build_object('retries', CAST(:retries AS integer)) AS facts
-FROM tag_state state
+FROM candidate
+JOIN tag_state state ON state.mirror_id = candidate.mirror_id AND state.tag = candidate.tag
 JOIN mirror ON mirror.id = state.mirror_id
 LEFT JOIN alert open ON open.rule = 'tag_failed' AND open.mirror_id = mirror.id
     AND open.subject = state.tag AND open.closed_at IS NULL
