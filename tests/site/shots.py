@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +55,8 @@ def take(folder: Path) -> int:
                                 locale="zh-CN" if language == "zh" else "en-GB",
                                 timezone_id="Asia/Shanghai" if language == "zh" else "Europe/Paris",
                             )
+                            # Data of a few minutes ago, or each page says that it is old.
+                            context.clock.set_fixed_time(records.NOW + timedelta(minutes=4))
                             page = context.new_page()
                             for path in PAGES:
                                 page.goto(address + prefix + path)
