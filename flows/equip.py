@@ -18,14 +18,16 @@ async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
     target = Reference.parse(run.mirror.target)
     where = (target.registry, target.repository)
     record = run.record
-    holdings, abilities = await asyncio.gather(record.holdings(*where), record.abilities(*where))
+    holdings, abilities, elsewhere = await asyncio.gather(
+        record.holdings(*where), record.abilities(*where), record.holds_elsewhere(*where)
+    )
     run.sides.target.registry.abilities.absorb(abilities)
     seen = run.discovery.target or {}
     placer = BlobPlacer(
         run.sides.source,
         run.sides.target,
         holdings=holdings,
-        holders=lambda digests: record.holders(target.registry, digests),
+        holders=(lambda digests: record.holders(target.registry, digests)) if elsewhere else None,
         shared=_shared(target.registry),
         # An empty target has nothing worth asking for; any other may hold more than is recorded.
         look_first=look_first or bool(run.known) or any(seen.values()),

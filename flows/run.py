@@ -29,6 +29,7 @@ from flows.outcome import (
     TagTally,
 )
 from flows.progress import Meter
+from flows.registry import Manifest
 from flows.session import Sides
 from flows.settings import MirrorSettings
 from flows.steps.blobs import Shared
@@ -59,7 +60,9 @@ class SyncRun:
         dry_run: bool,
         retry_now: bool,
         meter: Meter,
+        started: float,
     ) -> None:
+        """`started`: when the flow began to work, by perf_counter."""
         self.mirror = mirror
         self.record = record
         self.run_id = run_id
@@ -73,11 +76,11 @@ class SyncRun:
         self.plan = Plan((), 0)
         self.copier: Copier | None = None
         self.slots = asyncio.Semaphore(TAGS_AT_ONCE)
-        self.verification = VerificationDesk(Verifier(sides.check))
+        self.verification = VerificationDesk(Verifier(sides.check, self._put))
         self.copied: list[CopyOutcome] = []
         self.failures: list[TagFailure] = []
         self.warnings: list[str] = []
-        self._started = time.perf_counter()
+        self._started = started
         self._seconds: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._busy: Counter[str] = Counter()
@@ -95,6 +98,9 @@ class SyncRun:
             if not self._busy[step]:
                 spent = time.perf_counter() - self._since[step]
                 self._seconds[step] = self._seconds.get(step, 0.0) + spent
+
+    def _put(self, digest: str) -> Manifest | None:
+        return self.copier.put.get(digest) if self.copier else None
 
     def outcome(self) -> RunOutcome:
         """What the run comes to now."""

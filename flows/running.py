@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -44,7 +45,12 @@ def prepare_prefect() -> None:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on uvloop where there is one."""
+    """Run to the end on uvloop where there is one.
+
+    The garbage collector is let run less often than its defaults would, which are for small heaps:
+    with Prefect's 130 MB behind it, it took a tenth of a sync's processor time.
+    """
+    gc.set_threshold(50_000, 20, 50)
     try:
         from uvloop import new_event_loop
     except ImportError:  # not made for Windows

@@ -7,6 +7,7 @@ to the record as it happens; a tag is recorded as available only once it was ver
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 from prefect import flow, get_run_logger, task
@@ -103,6 +104,7 @@ async def run_sync(
 
     Raises ConfigError for an unknown mirror and DatabaseError when the record cannot be reached.
     """
+    started = time.perf_counter()
     settings = load_settings()
     mirror = settings.mirror(name)
     url = await asyncio.to_thread(database_url)
@@ -113,7 +115,13 @@ async def run_sync(
             async with record.target_lock(mirror.target) as lock:
                 return await lock.hold(
                     _run_locked(
-                        settings, mirror, record, full=full, dry_run=dry_run, trigger=trigger
+                        settings,
+                        mirror,
+                        record,
+                        full=full,
+                        dry_run=dry_run,
+                        trigger=trigger,
+                        started=started,
                     )
                 )
         except TargetLocked as locked:
@@ -137,6 +145,7 @@ async def _run_locked(
     full: bool,
     dry_run: bool,
     trigger: Trigger,
+    started: float,
 ) -> tuple[RunOutcome, list[CopyOutcome]]:
     run_id = await record.begin_run(mirror.name, trigger, full, dry_run, _flow_run_id())
     abandoned = await record.close_abandoned(mirror.name, run_id)
@@ -150,6 +159,7 @@ async def _run_locked(
             dry_run=dry_run,
             retry_now=trigger is Trigger.MANUAL,
             meter=METER.get() or Meter(),
+            started=started,
         )
         try:
             for side in (mirror.source, mirror.target):

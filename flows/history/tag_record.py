@@ -96,6 +96,13 @@ _DROPPED_DIGESTS = sa.text("""
     FROM tag_sync, jsonb_array_elements(dropped) AS part
     WHERE mirror_id = :mirror
 """)
+_ELSEWHERE = sa.text("""
+    SELECT EXISTS (
+        SELECT FROM repository
+        WHERE registry = :registry AND id <> :repository
+          AND EXISTS (SELECT FROM blob_presence WHERE repository_id = repository.id)
+    )
+""")
 _BLOBS_GONE = sa.text("""
     DELETE FROM blob_presence WHERE repository_id = :repository AND digest = ANY(:digests)
 """)
@@ -190,6 +197,11 @@ class TagRecord(Session):
         """Digests of the blobs that a repository is known to hold."""
         values = {"repository": await self.repository(registry, repository)}
         return {row[0] for row in await self.rows(_HOLDINGS, values)}
+
+    async def holds_elsewhere(self, registry: str, repository: str) -> bool:
+        """True if other repositories of the registry are known to hold blobs at all."""
+        values = {"registry": registry, "repository": await self.repository(registry, repository)}
+        return bool((await self.rows(_ELSEWHERE, values))[0][0])
 
     async def holders(self, registry: str, digests: Iterable[str]) -> dict[str, str]:
         """By digest, a repository of the registry that holds the blob, to mount it from."""

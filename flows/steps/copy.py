@@ -87,6 +87,8 @@ class Copier:
         self._children: SingleFlight[str, _Child] = SingleFlight()
         # Attestations may be listed as referrers of what they attest: left out is left out.
         self._left_out: set[str] = set()
+        self.put: dict[str, Manifest] = {}
+        """What this run put at the target, by digest."""
         self._referrers = (
             ReferrerCopier(
                 source,
@@ -142,6 +144,7 @@ class Copier:
             ledger.referrers += count  # not in one line: the ledger may grow while that waits
         await self._back_up(change)
         await self._target.put_manifest(change.target_tag, manifest)
+        self.put[manifest.digest] = manifest
         return manifest.digest
 
     async def _manifest(self, digest: str) -> Manifest:

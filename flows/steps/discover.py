@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
-from flows.registry import HubApi, HubTag, RegistryError, Repository, is_tag
+from flows.registry import HubApi, HubTag, NotFound, RegistryError, Repository, is_tag
 from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
 
 
@@ -222,9 +222,24 @@ async def _target(look: Look, admitted: set[str]) -> dict[str, str | RegistryErr
     if not look.compares:
         return {}
     names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
+    if not look.known and await _is_empty(look.target):
+        return dict.fromkeys(names)
     heads = await _heads(look.target, [name for name in names if is_tag(name)])
     # A name that rename made too long cannot be there; the copy says what is wrong with it.
     return dict.fromkeys(names) | heads
+
+
+async def _is_empty(repository: Repository) -> bool:
+    """True if it has no tag at all: one request instead of a HEAD for each that is not there.
+
+    A list that names some is not relied upon, since there are registries that cut it short.
+    """
+    try:
+        return not await repository.tags()
+    except NotFound:
+        return True
+    except RegistryError:
+        return False
 
 
 def _seen(heads: Mapping[str, str | RegistryError | None]) -> dict[str, str | None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 from flows.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
 from flows.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
@@ -12,10 +14,18 @@ from flows.steps.flight import SingleFlight
 class Verifier:
     """Checks tags of one target repository, for one run."""
 
-    def __init__(self, target: Repository) -> None:
-        """`target` belongs to a registry client that the copy does not use."""
+    def __init__(
+        self, target: Repository, put: Callable[[str], Manifest | None] = lambda _: None
+    ) -> None:
+        """`target` belongs to a registry client that the copy does not use.
+
+        `put` knows by digest the manifests that were put: what they name can be looked for in the
+        same round trip in which the target is asked for them.
+        """
         self._target = target
+        self._put = put
         self._manifests: SingleFlight[str, None] = SingleFlight()
+        self._seen_below: SingleFlight[str, None] = SingleFlight()
         self._blobs: SingleFlight[str, None] = SingleFlight()
 
     async def verify(self, copied: CopyOutcome) -> Verification:
@@ -35,7 +45,7 @@ class Verifier:
         return Verification(change, utcnow(), failure)
 
     async def _tag(self, change: Change, digest: str) -> TagFailure | None:
-        manifest = await self._target.get_manifest(change.target_tag)
+        manifest = await _both(self._target.get_manifest(change.target_tag), self._foreseen(digest))
         if manifest.digest != digest:
             return TagFailure(
                 change.tag,
@@ -43,21 +53,31 @@ class Verifier:
                 f"verification: {self._where(change.target_tag)} is {manifest.digest} where"
                 f" {digest} was put: does something else write to this tag?",
             )
-        await self._manifests.do(digest, lambda: self._below(manifest))
+        await self._contents(manifest)
         return None
 
     async def _manifest(self, child: Descriptor) -> None:
         async def fetch() -> None:
-            manifest = await self._target.get_manifest(child.digest)
+            manifest = await _both(
+                self._target.get_manifest(child.digest), self._foreseen(child.digest)
+            )
             if len(manifest.raw) != child.size:
                 raise _Incomplete(
                     Reason.DIGEST_MISMATCH,
                     f"verification: {self._where(child.digest)} has {len(manifest.raw)} bytes"
                     f" where its index says {child.size}",
                 )
-            await self._below(manifest)
+            await self._contents(manifest)
 
         await self._manifests.do(child.digest, fetch)
+
+    async def _foreseen(self, digest: str) -> None:
+        """Look already for what a manifest names that was put."""
+        if manifest := self._put(digest):
+            await self._contents(manifest)
+
+    async def _contents(self, manifest: Manifest) -> None:
+        await self._seen_below.do(manifest.digest, lambda: self._below(manifest))
 
     async def _below(self, manifest: Manifest) -> None:
         work = [self._manifest(child) for child in manifest.children]
@@ -88,6 +108,15 @@ class Verifier:
     def _where(self, reference: str) -> str:
         separator = "@" if ":" in reference else ":"
         return f"{self._target.registry.host}/{self._target.name}{separator}{reference}"
+
+
+async def _both(manifest: Awaitable[Manifest], contents: Awaitable[None]) -> Manifest:
+    """The manifest, once both have ended; its own error before that of what it names."""
+    found, below = await asyncio.gather(manifest, contents, return_exceptions=True)
+    for error in (found, below):
+        if isinstance(error, BaseException):
+            raise error
+    return cast(Manifest, found)
 
 
 class _Incomplete(Exception):
