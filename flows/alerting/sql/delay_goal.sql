@@ -23,11 +23,15 @@ SELECT mirror.id AS mirror_id,
            'delay_minutes', round(extract(epoch FROM CAST(:now AS timestamptz)
                - greatest(coalesce(state.pushed_at, state.detected_at), mirror.followed_since)) / 60)
        ) AS facts
-FROM tag_state state
-JOIN mirror ON mirror.id = state.mirror_id
+FROM mirror
+CROSS JOIN LATERAL (
+    SELECT * FROM tag_state
+    WHERE tag_state.mirror_id = mirror.id
+        AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+            OR gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled,
+    OFFSET 0  -- which is used mirror by mirror only
+) state
 WHERE mirror.name = ANY(:mirrors)
-    AND (state.copied_digest IS DISTINCT FROM state.source_digest OR state.attempts > 0
-        OR state.held OR state.gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
     AND state.copied_digest IS DISTINCT FROM state.source_digest
     AND state.gone_at IS NULL
     AND NOT state.held

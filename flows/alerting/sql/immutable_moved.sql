@@ -9,9 +9,12 @@ SELECT mirror.id AS mirror_id,
            || ' was copied' AS error,
        CAST(NULL AS text) AS flow_run_id,
        CAST('{}' AS jsonb) AS facts
-FROM tag_state state
-JOIN mirror ON mirror.id = state.mirror_id
-WHERE mirror.name = ANY(:mirrors)
-    AND (state.copied_digest IS DISTINCT FROM state.source_digest OR state.attempts > 0
-        OR state.held OR state.gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
-    AND state.held AND state.gone_at IS NULL
+FROM mirror
+CROSS JOIN LATERAL (
+    SELECT * FROM tag_state
+    WHERE tag_state.mirror_id = mirror.id
+        AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+            OR gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled,
+    OFFSET 0  -- which is used mirror by mirror only
+) state
+WHERE mirror.name = ANY(:mirrors) AND state.held AND state.gone_at IS NULL

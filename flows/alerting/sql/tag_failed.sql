@@ -1,10 +1,16 @@
 -- Tags that failed and failed in every retry. An open alert lasts until a try ends well: a source
 -- that moves meanwhile starts the count of attempts anew, which is no recovery.
 WITH candidate AS (
-    SELECT mirror_id, tag FROM tag_state
-    WHERE (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
-        OR gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled
-        AND attempts > :retries
+    SELECT state.mirror_id, state.tag
+    FROM mirror
+    CROSS JOIN LATERAL (
+        SELECT mirror_id, tag, attempts FROM tag_state
+        WHERE tag_state.mirror_id = mirror.id
+            AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+                OR gone_at IS NOT NULL)  -- the index ix_tag_state_unsettled,
+        OFFSET 0  -- which is used mirror by mirror only
+    ) state
+    WHERE state.attempts > :retries
     UNION
     SELECT mirror_id, subject FROM alert WHERE rule = 'tag_failed' AND closed_at IS NULL
 )
