@@ -17,7 +17,7 @@ _DEFAULTS = {
     # Without a network telemetry only logs errors.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # The command's own output says what happened; Prefect's log stays for the UI.
-    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_ROOT_LEVEL": "ERROR",  # its workers warn there when a busy machine is slow
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
