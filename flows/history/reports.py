@@ -63,15 +63,11 @@ _FAILING = sa.text("""
     ) failing
 """)
 _LEFT_OUT = sa.text("""
-    SELECT sync.mirror_id, part ->> 'reason', count(DISTINCT sync.tag)
-    FROM tag_sync sync
-    JOIN tag_state state ON state.mirror_id = sync.mirror_id AND state.tag = sync.tag
-        AND state.copied_digest = sync.source_digest
-        AND state.target_digest = sync.target_digest
-    CROSS JOIN jsonb_array_elements(sync.dropped) AS part
-    WHERE sync.mirror_id = ANY(:ids) AND sync.status = 'succeeded' AND state.gone_at IS NULL
-    GROUP BY sync.mirror_id, part ->> 'reason'
-    ORDER BY sync.mirror_id, part ->> 'reason'
+    SELECT mirror_id, part ->> 'reason', count(DISTINCT tag)
+    FROM tag_state CROSS JOIN jsonb_array_elements(dropped) AS part
+    WHERE mirror_id = ANY(:ids) AND dropped IS NOT NULL AND gone_at IS NULL
+    GROUP BY mirror_id, part ->> 'reason'
+    ORDER BY mirror_id, part ->> 'reason'
 """)
 _DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 _DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")

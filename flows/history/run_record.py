@@ -62,6 +62,7 @@ _SEEN = sa.text("""
         pushed_at = coalesce(excluded.pushed_at, CASE
             WHEN state.source_digest = excluded.source_digest THEN state.pushed_at END),
         available_at = CASE WHEN excluded.copied_digest IS NULL THEN state.available_at END,
+        dropped = CASE WHEN excluded.copied_digest IS NULL THEN state.dropped END,
         copied_digest = coalesce(excluded.copied_digest, state.copied_digest),
         target_digest = coalesce(excluded.target_digest, state.target_digest),
         size = CASE WHEN state.source_digest = excluded.source_digest

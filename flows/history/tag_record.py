@@ -54,12 +54,13 @@ _REPAIRED = """
 _ARRIVED = sa.text(f"""
     WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST}), repaired AS ({_REPAIRED})
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, copied_digest, target_digest,
-                                    pushed_at, detected_at, available_at)
+                                    pushed_at, detected_at, available_at, dropped)
     VALUES (:mirror, :tag, :digest, :digest, :target_digest, :pushed_at, :detected_at,
-            :available_at)
+            :available_at, CAST(:dropped AS jsonb))
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         copied_digest = excluded.copied_digest, target_digest = excluded.target_digest,
-        available_at = excluded.available_at, attempts = 0, next_attempt_at = NULL,
+        available_at = excluded.available_at, dropped = excluded.dropped,
+        attempts = 0, next_attempt_at = NULL,
         failed_since = NULL, reason = NULL, message = NULL, held = false, suspect = NULL
 """)  # noqa: S608 - constants
 _FAILED = sa.text(f"""
@@ -94,7 +95,7 @@ _HOLDERS = sa.text("""
 _DROPPED_DIGESTS = sa.text("""
     SELECT DISTINCT part ->> 'digest'
     FROM tag_sync, jsonb_array_elements(dropped) AS part
-    WHERE mirror_id = :mirror
+    WHERE mirror_id = :mirror AND dropped IS NOT NULL
 """)
 _ELSEWHERE = sa.text("""
     SELECT EXISTS (

@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from flows.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror
+from flows.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror, reports
 from flows.outcome import (
     ChangeKind,
+    Dropped,
+    DropReason,
     Plan,
     Quota,
     Reason,
@@ -302,3 +304,18 @@ async def test_a_tag_keeps_the_size_and_the_platforms_that_the_source_told(
     await record.known_tags(NAME)
     await record.discovered(run, NAME, discovery(moved), plan())
     assert tuple(row(engine, "SELECT size, platforms FROM tag_state")) == (None, None)
+
+
+async def test_what_is_left_out_stands_with_the_tag_until_it_arrives_whole(
+    record: Record, engine: sa.Engine
+) -> None:
+    run, tag = await begin(record), change()
+    arm = Dropped(digest(9), "application/vnd.oci.image.manifest.v1+json", DropReason.PLATFORM)
+    await record.tag_ended(run, NAME, replace(copied(tag), dropped=(arm,)), seen(tag))
+    (status,) = reports.status(engine)
+    assert [(part.reason, part.tags) for part in status.left_out] == [("platform", 1)]
+    assert await record.dropped_digests(NAME) == {digest(9)}
+    second = await begin(record)
+    await record.tag_ended(second, NAME, copied(tag), seen(tag))
+    (status,) = reports.status(engine)
+    assert status.left_out == ()

@@ -72,6 +72,7 @@ class TagState(Base):
             ),
         ),
         Index(None, "mirror_id", "available_at"),
+        Index("ix_tag_state_dropped", "mirror_id", postgresql_where=text("dropped IS NOT NULL")),
     )
 
     mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
@@ -89,6 +90,9 @@ class TagState(Base):
     detected_at: Mapped[datetime] = mapped_column(comment="When source_digest was first seen.")
     available_at: Mapped[datetime | None] = mapped_column(
         comment="When copied_digest was verified at the target; NULL if it was found there."
+    )
+    dropped: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        JSONB, comment="Parts left out at the target, as in tag_sync."
     )
     attempts: Mapped[int] = mapped_column(
         server_default="0", comment="Failed attempts at source_digest."

@@ -98,6 +98,7 @@ class TagSync(Base):
         one_of("reason", Reason),
         one_of("delay_from", ("pushed", "detected", "followed")),
         Index(None, "mirror_id", "tag", "ended_at"),
+        Index("ix_tag_sync_dropped", "mirror_id", postgresql_where=text("dropped IS NOT NULL")),
         Index(None, "ended_at"),
         {"postgresql_partition_by": "RANGE (run_started_at)"},
     )
