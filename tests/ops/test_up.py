@@ -156,7 +156,7 @@ async def test_new_mirrors_are_synced_without_waiting_for_the_schedule(up: Up) -
 
 async def test_the_site_and_metrics_are_published_at_once(up: Up) -> None:
     async with httpx.AsyncClient() as client:
-        for _ in range(240):
+        for _ in range(600):
             metrics = await client.get(up.address("Metrics"))
             if metrics.status_code == 200:
                 break
