@@ -126,6 +126,12 @@ def time_reports(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
             f"mirror report, {name}",
             lambda since=since: len(reports.report(engine, since).mirrors),  # type: ignore[misc]  # a default binds it now
         )
+    week = timedelta(days=7)
+    one = "mirror-01"
+    yield timed(
+        "mirror report, one mirror, 7 days", lambda: bool(reports.report(engine, week, one))
+    )
+    yield timed("mirror report, one mirror, all", lambda: bool(reports.report(engine, None, one)))
     yield timed("mirror report, all", lambda: len(reports.report(engine, None).mirrors))
     yield timed("OpenMetrics", lambda: len(openmetrics(engine).splitlines()))
 
@@ -265,7 +271,8 @@ def run(size: Size, folder: Path, rounds: int) -> str:
                 f"## Sizes\n\n{sizes(engine)}",
                 f"## Views and ready queries (goal: under {REPORT_MS} ms)",
                 table(views, REPORT_MS),
-                f"## Reports (goal: under {REPORT_MS} ms a query)\n\n{table(asked, REPORT_MS)}",
+                f"## Reports, each a dozen queries (goal: under {REPORT_MS} ms)",
+                table(asked, REPORT_MS),
                 f"## What a run writes (goal: under {WRITES_MS} ms)\n\n{table(writes, WRITES_MS)}",
                 f"The daily maintenance of a day: {maintained:.1f} s.",
             ]

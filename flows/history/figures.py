@@ -270,7 +270,7 @@ class MirrorReport:
     traffic: Traffic = Traffic()
     pulls: Pulls = Pulls()
     adoption: Adoption = Adoption()
-    failures: tuple[Failure, ...] = ()  # the most frequent of the last 90 days at most
+    failures: tuple[Failure, ...] = ()  # the most frequent of the last 30 days at most
     days: tuple[Day, ...] = ()
     recent_runs: tuple[Run, ...] = ()
 

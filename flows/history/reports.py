@@ -26,7 +26,7 @@ TOP_FAILURES = 20
 # A window this long begins at midnight: half a day more or less says nothing over months, and the
 # raw rows of its first day may be gone.
 LONG_WINDOW = timedelta(days=60)
-FAILURES_OF = timedelta(days=90)  # single failures of longer ago are for SQL
+FAILURES_OF = timedelta(days=30)  # single failures of longer ago are for SQL
 
 _STATUS = sa.text("""
     SELECT mirror.id, fresh.mirror,
@@ -134,7 +134,7 @@ def report(
     """How each mirror, or the one of that name, did from a moment, or for a time until now.
 
     since None is as far as the record goes. A window of more than 60 days begins at a UTC midnight,
-    and its failures are those of the last 90 days at most.
+    and any report lists failures of the last 30 days at most.
     Raises UnknownMirror, DatabaseAway.
     """
     until = now or utcnow()
@@ -295,13 +295,14 @@ def _delay(rows: Rows) -> f.Delay:
 
 
 def _days(runs: Rows, tags: Rows) -> tuple[f.Day, ...]:
+    """By day, from the columns of daily_run and daily_tag as they stand: years of days are many."""
     by_day: dict[Any, f.Day] = {}
     for row in runs:
-        by_day[row.day] = f.Day(row.day, runs=_runs([row]), traffic=_traffic([row]))
+        by_day[row[1]] = f.Day(row[1], f.Runs(*row[2:6]), traffic=f.Traffic(*row[6:13]))
     for row in tags:
-        day = by_day.get(row.day, f.Day(row.day))
-        delay = replace(_delay([row]), p50=row.delay_p50, p95=row.delay_p95, p99=row.delay_p99)
-        by_day[row.day] = replace(day, tags=_tags([row]), delay=delay)
+        told, delay = f.Tags(*row[2:6]), f.Delay(*row[6:14])
+        there = by_day.get(row[1], f.Day(row[1]))
+        by_day[row[1]] = f.Day(row[1], there.runs, told, delay, there.traffic)
     return tuple(by_day[day] for day in sorted(by_day))
 
 
