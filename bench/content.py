@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
+from threading import Lock
 
 import httpx
 
@@ -77,6 +79,7 @@ class Pusher:
     repository: str
     _pushed: dict[str, int] = field(default_factory=dict)  # size by digest
     _digests: dict[Layer, str] = field(default_factory=dict)
+    _turns: defaultdict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))
 
     def __post_init__(self) -> None:
         self._client = httpx.Client(base_url=f"http://{self.host}", timeout=600, trust_env=False)
@@ -107,7 +110,11 @@ class Pusher:
         self._blob(digest, layer.size, layer.pieces())
 
     def _blob(self, digest: str, size: int, data: Iterator[bytes] | bytes) -> None:
-        if digest not in self._pushed:
+        # Once a digest: docker-registry rewrites a blob's link in place when it comes again, and a
+        # manifest that is put meanwhile finds the link empty.
+        with self._turns[digest]:
+            if digest in self._pushed:
+                return
             opened = self._sent(self._client.post(f"/v2/{self.repository}/blobs/uploads/"))
             where = httpx.URL(opened.headers["Location"]).copy_merge_params({"digest": digest})
             headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
