@@ -14,24 +14,37 @@ import yaml
 
 from bench.measure import Usage, measure
 from bench.process import BenchError, Process, await_url, free_port
+from flows.history.embedded import Cluster
 
 ROOT = Path(__file__).parent.parent
 BIN = ROOT / ".venv/bin"
 
 
 class PrefectServer(Process):
-    """A Prefect server of the bench's own, on SQLite in the scratch folder."""
+    """A Prefect server of the bench's own, on a PostgreSQL of its own, as `mirror up` has it.
+
+    On SQLite it answers 503 under load: twenty flow runs at once (workload D) were too many.
+    """
 
     def __init__(self, scratch: Path) -> None:
         port = free_port()
+        self._database = Cluster(scratch / "prefect-database" / "postgres")
+        self._database.ensure_database("prefect")
         self.env = {
             "PREFECT_HOME": str(scratch / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         }
         command = [str(BIN / "prefect"), "server", "start", "--port", str(port)]
-        super().__init__(command, scratch / "prefect.log", {**os.environ, **self.env})
+        database = f"postgresql+asyncpg://postgres@/prefect?host={self._database.start()}"
+        settings = {**self.env, "PREFECT_API_DATABASE_CONNECTION_URL": database}
+        super().__init__(command, scratch / "prefect.log", {**os.environ, **settings})
         await_url(f"http://127.0.0.1:{port}/api/health", self.child)
+
+    def close(self) -> None:
+        """Stop the server, then its database."""
+        super().close()
+        self._database.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +123,6 @@ class Ours:
 
     def close(self) -> None:
         """Stop the embedded PostgreSQL and drop the record."""
-        from flows.history.embedded import Cluster
-
         Cluster(self.data / "postgres").stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -182,8 +182,8 @@ WORKLOADS = {
         PLAIN,
         (
             Goal("D", "cold", "mounted", 19, "blobs mounted", at_least=True),
-            Goal("D", "cold", "source_mb", 42, "MB fetched"),
-            Goal("D", "cold", "target_mb", 42, "MB uploaded"),
+            Goal("D", "cold", "source_mb", 45, "MB fetched"),
+            Goal("D", "cold", "target_mb", 45, "MB uploaded"),
         ),
     ),
     "E": Workload(
