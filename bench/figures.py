@@ -119,6 +119,7 @@ def machine(tools: Iterable[str]) -> dict[str, str]:
     found = {
         "processor": f"{model}, {os.cpu_count()} cores",
         "memory": f"{memory:.0f} GB",
+        "niceness": str(os.nice(0)),
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
