@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,19 @@ from aiohttp import web
 MOST = 100
 
 
-def rows(digests: dict[str, str], newest: datetime) -> list[dict[str, Any]]:
-    """Rows of the tag list, newest first; the last tag is the newest, each a minute apart."""
+def rows(digests: dict[str, str], pushed: Mapping[str, datetime]) -> list[dict[str, Any]]:
+    """Rows of the tag list, newest first; `pushed` holds when each tag was."""
     return [
         {
             "name": tag,
-            "digest": digest,
-            "tag_last_pushed": stamp(newest - timedelta(minutes=age)),
-            "last_updated": stamp(newest - timedelta(minutes=age)),
+            "digest": digests[tag],
+            "tag_last_pushed": stamp(pushed[tag]),
+            "last_updated": stamp(pushed[tag]),
             "full_size": 1000,
             "tag_status": "active",
             "images": [],
         }
-        for age, (tag, digest) in enumerate(reversed(digests.items()))
+        for tag in sorted(digests, key=lambda tag: pushed[tag], reverse=True)
     ]
 
 

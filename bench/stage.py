@@ -98,17 +98,17 @@ class Source:
     server: RegistryServer
     listing: Path
     digests: dict[str, dict[str, str]] = field(default_factory=dict)
+    pushed: dict[str, dict[str, datetime]] = field(default_factory=dict)
 
     def push(self, content: Content) -> None:
         """Push images; the web API shows them as the newest."""
-        pushed = Pusher(self.server.host, content.repository).push(content)
         known = self.digests.setdefault(content.repository, {})
-        for tag, digest in pushed.items():
-            known.pop(tag, None)
-            known[tag] = digest
-        newest = datetime.now(UTC)
+        times = self.pushed.setdefault(content.repository, {})
+        for tag, digest in Pusher(self.server.host, content.repository).push(content).items():
+            if known.get(tag) != digest:
+                known[tag], times[tag] = digest, datetime.now(UTC)
         self.listing.write_text(
-            json.dumps({name: rows(tags, newest) for name, tags in self.digests.items()})
+            json.dumps({name: rows(tags, self.pushed[name]) for name, tags in self.digests.items()})
         )
 
 
