@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -46,6 +47,8 @@ def main(
     results: Path | None,
 ) -> None:
     """Measure the workloads (all of them without one) and rewrite bench/RESULTS.md."""
+    # Ended from outside, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [letter.upper() for letter in letters] or list(WORKLOADS)
     if unknown := [letter for letter in chosen if letter not in WORKLOADS]:
         raise click.UsageError(f"no workload {', '.join(unknown)}: choose of {' '.join(WORKLOADS)}")

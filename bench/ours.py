@@ -39,7 +39,11 @@ class PrefectServer(Process):
         database = f"postgresql+asyncpg://postgres@/prefect?host={self._database.start()}"
         settings = {**self.env, "PREFECT_API_DATABASE_CONNECTION_URL": database}
         super().__init__(command, scratch / "prefect.log", {**os.environ, **settings})
-        await_url(f"http://127.0.0.1:{port}/api/health", self.child)
+        try:
+            await_url(f"http://127.0.0.1:{port}/api/health", self.child)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop the server, then its database."""
