@@ -16,7 +16,7 @@ from bench.process import LinkProcess
 from bench.shape import MEGABIT, UNSHAPED, Shape
 
 TRIES = 10  # at a quiet machine the first one does
-NOMINAL = 0.85
+NOMINAL = 0.95
 """Of the nominal rate, at least, in the best try; `make bench` prints what it measures itself."""
 
 
@@ -40,6 +40,7 @@ def test_a_link_has_the_nominal_round_trip_and_rates(shape: Shape, tmp_path: Pat
     one = min(shape.rate or 0, shape.connection_rate or 1e12)
     shared = min(shape.rate or 0, 8 * one)
     best: dict[str, float] = {}
+    late = {"round trip": 1.0, "first answer": 1.0}  # seconds
     for _ in range(TRIES):
         reading = calibrate(shape, tmp_path / "log", seconds=0.5)
         # A busy machine is slower than the link would be; the link must never be faster.
@@ -52,13 +53,17 @@ def test_a_link_has_the_nominal_round_trip_and_rates(shape: Shape, tmp_path: Pat
             ("up", reading.up / shared),
             ("one down", reading.one_down / one),
             ("one up", reading.one_up / one),
-            ("round trip", shape.round_trip / reading.round_trip),
-            ("first answer", 2 * shape.round_trip / reading.first_answer),
         ):
             best[name] = max(best.get(name, 0.0), rate)
-        if min(best.values()) > NOMINAL:
+        late["round trip"] = min(late["round trip"], reading.round_trip - shape.round_trip)
+        late["first answer"] = min(
+            late["first answer"], reading.first_answer - 2 * shape.round_trip
+        )
+        if min(best.values()) > NOMINAL and late["round trip"] < 0.01:
             break
     assert min(best.values()) > NOMINAL, best
+    assert late["round trip"] < 0.01
+    assert late["first answer"] < 0.02
 
 
 def test_connections_share_the_rate_fairly(link: LinkProcess) -> None:
@@ -67,14 +72,14 @@ def test_connections_share_the_rate_fairly(link: LinkProcess) -> None:
     for _ in range(TRIES):
         with ThreadPoolExecutor(4) as pool:
             taken = list(pool.map(lambda each: ask(each, "d", 1_250_000), connections))
-        assert max(taken) > 0.45  # together they never get more than the link's rate
-        if max(taken) < 0.6 and min(taken) > 0.8 * max(taken):
+        assert max(taken) > 0.459  # together they never get more than the link's rate
+        if max(taken) < 0.561 and min(taken) > 0.85 * max(taken):
             break
     for connection in connections:
         connection.close()
 
-    assert max(taken) < 0.6, "one of four waited for the others"
-    assert min(taken) > 0.8 * max(taken)
+    assert max(taken) < 0.561, "one of four waited for the others"
+    assert min(taken) > 0.85 * max(taken)
 
 
 def test_a_small_exchange_does_not_queue_behind_a_large_one(link: LinkProcess) -> None:
