@@ -9,6 +9,7 @@ from flows.outcome import ChangeKind, KnownTag
 from flows.registry import Reference, RegistryError
 from flows.run import SyncRun
 from flows.steps.late_referrers import LateReferrers, Mirrored
+from flows.steps.tags import companion_prefix
 
 
 async def mark_late_referrers(run: SyncRun) -> None:
@@ -34,7 +35,10 @@ async def mark_late_referrers(run: SyncRun) -> None:
         return
     for name, image in images.items():
         if image.source_digest in behind:
-            run.known[name] = replace(run.known[name], suspect=ChangeKind.REFERRERS)
+            # With its fallback tag, which grows by the referrer where the target has no list.
+            for marked in (name, companion_prefix(image.source_digest)):
+                if marked in run.known:
+                    run.known[marked] = replace(run.known[marked], suspect=ChangeKind.REFERRERS)
 
 
 async def learn_source(run: SyncRun) -> None:

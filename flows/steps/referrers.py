@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from flows.outcome import Dropped, DropReason
 from flows.registry import Descriptor, Manifest, NotFound, RefusedMediaType, Repository, mediatypes
 from flows.steps.flight import SingleFlight
 from flows.steps.ledger import Ledger
-from flows.steps.tags import companion_prefix
+from flows.steps.tags import companion_prefix, subject_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ReferrerCopier:
         for name in sorted(companions):
             self._companions.setdefault(name.partition(".")[0], []).append(name)
         self._flight: SingleFlight[str, _Arrived] = SingleFlight()
-        self._fallback = asyncio.Lock()
+        self._listed: dict[str, tuple[Descriptor, ...]] = {}  # by fallback tag, in this run
 
     async def copy(self, digest: str, ledger: Ledger) -> int:
         """Bring what refers to the source's manifest `digest` to the target; how many there are.
@@ -82,12 +83,32 @@ class ReferrerCopier:
             ledger.dropped.update({drop.digest: drop for drop in arrived.dropped})
         return arrived.count
 
+    async def joined(self, tag: str, manifest: Manifest) -> Manifest:
+        """A fallback index of the source, as it has to be at the target.
+
+        Where the source has the referrers API too, the list that it gives may be longer than its
+        index; at a target without the API the tag must hold both. Raises as `copy`, which it
+        waits for, so that the tag is written with the whole list and once.
+        """
+        subject = subject_of(tag)
+        if subject is None or companion_prefix(subject) != tag or not manifest.is_index:
+            return manifest
+        await self.copy(subject, Ledger())
+        return _with_entries(manifest, self._listed.get(tag, ()))
+
     async def _copy(self, digest: str, ledger: Ledger) -> _Arrived:
-        # The tags first: a fallback index that comes over by its tag is then added to, not lost.
-        tags = self._companions.get(companion_prefix(digest), ())
+        fallback = companion_prefix(digest)
+        index: Manifest | None = None
         count = 0
-        for tag in tags:
-            count += await self._copy_tag(tag, ledger)
+        for tag in self._companions.get(fallback, ()):
+            placed = await self._placed_tag(tag, ledger)
+            if placed is None:
+                continue
+            count += 1
+            if tag == fallback and placed.is_index:
+                index = placed
+            else:
+                await self._target.put_manifest(tag, placed)
         listed = [
             one
             for one in await self._source.referrers(digest, fallback=False)
@@ -101,35 +122,36 @@ class ReferrerCopier:
         for one in brought:
             if isinstance(one, BaseException):
                 raise one
-            count += one
+            count += one is not None
+        unlisted = [
+            descriptor
+            for descriptor, acknowledged in zip(listed, brought, strict=True)
+            if acknowledged is False
+        ]
+        if index or unlisted:
+            await self._write_fallback(fallback, index, unlisted)
         return _Arrived(count, tuple(ledger.dropped.values()))
 
-    async def _copy_one(self, subject: str, descriptor: Descriptor, ledger: Ledger) -> int:
+    async def _copy_one(self, subject: str, descriptor: Descriptor, ledger: Ledger) -> bool | None:
+        """Whether the target lists the referrer by itself; None when there is none to list."""
         try:
             manifest = await self._source.get_manifest(descriptor.digest)
         except NotFound:  # listed, yet deleted since
-            return 0
+            return None
         if manifest.subject is None or manifest.subject.digest != subject:
-            return 0  # the list is wrong: what does not name the subject does not refer to it
+            return None  # the list is wrong: what does not name the subject does not refer to it
         placed = await self._put(manifest, ledger)
-        if placed is None:
-            return 0
-        if placed.acknowledged:
+        if placed is not None and placed.acknowledged:
             self._target.registry.abilities.referrers = True
-        else:
-            await self._maintain_fallback(subject, descriptor)
-        return 1
+        return placed.acknowledged if placed else None
 
-    async def _copy_tag(self, tag: str, ledger: Ledger) -> int:
+    async def _placed_tag(self, tag: str, ledger: Ledger) -> Manifest | None:
         try:
             manifest = await self._source.get_manifest(tag)
         except NotFound:  # listed, yet deleted since
-            return 0
+            return None
         placed = await self._put(manifest, ledger)
-        if placed is None:
-            return 0
-        await self._target.put_manifest(tag, placed.manifest)
-        return 1
+        return placed.manifest if placed else None
 
     async def _put(self, manifest: Manifest, ledger: Ledger) -> Placed | None:
         """Put a referrer; None, and told in the ledger, when the target would not take it."""
@@ -141,25 +163,40 @@ class ReferrerCopier:
         ledger.dropped[manifest.digest] = _refused(manifest.digest, manifest)
         return None
 
-    async def _maintain_fallback(self, subject: str, referrer: Descriptor) -> None:
-        """Add the referrer to the index under the subject's tag, as the client's duty is where the
-        registry does not answer OCI-Subject ("Pushing Manifests with Subject")."""
-        tag = companion_prefix(subject)
-        async with self._fallback:
-            try:
-                present = json.loads((await self._target.get_manifest(tag)).raw)
-            except NotFound:
-                present = {
-                    "schemaVersion": 2,
-                    "mediaType": mediatypes.OCI_INDEX,
-                    "manifests": [],
-                }
-            entries: list[dict[str, Any]] = present.setdefault("manifests", [])
-            if any(entry["digest"] == referrer.digest for entry in entries):
-                return
-            entries.append(_entry(referrer))
-            raw = json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode()
-            await self._target.put_manifest(tag, Manifest.parse(raw, mediatypes.OCI_INDEX, None))
+    async def _write_fallback(
+        self, tag: str, index: Manifest | None, unlisted: Sequence[Descriptor]
+    ) -> None:
+        """Keep the index under the subject's tag, as the client's duty is where the registry does
+        not answer OCI-Subject ("Pushing Manifests with Subject").
+
+        `index` is the source's own, None where it has none: what the target has is added to then.
+        """
+        self._listed[tag] = tuple(unlisted)
+        present: Manifest | None = None
+        if unlisted:
+            with suppress(NotFound):
+                present = await self._target.get_manifest(tag)
+        written = _with_entries(index or present or _EMPTY, unlisted)
+        if present is None or written.digest != present.digest:
+            await self._target.put_manifest(tag, written)
+
+
+def _with_entries(index: Manifest, more: Iterable[Descriptor]) -> Manifest:
+    """The index with those that it lacks at its end; itself where it lacks none."""
+    held = {entry.digest for entry in index.children}
+    missing = [_entry(one) for one in more if one.digest not in held]
+    if not missing:
+        return index
+    document = json.loads(index.raw)
+    document["manifests"] = [*(document.get("manifests") or ()), *missing]
+    raw = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return Manifest.parse(raw, index.media_type, None)
+
+
+_EMPTY: Final = Manifest.parse(
+    json.dumps({"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": []}).encode(),
+    mediatypes.OCI_INDEX,
+)
 
 
 def _entry(descriptor: Descriptor) -> dict[str, Any]:

@@ -86,6 +86,31 @@ async def test_referrers_that_the_source_keeps_by_fallback_tag_arrive(
         assert not (await mirroring.sync()).plan.changes
 
 
+@pytest.mark.parametrize("rules", [TagRules(), VERSIONS_ONLY], ids=["tags: *", "tags: 1.*"])
+async def test_what_the_source_lists_by_api_and_by_fallback_tag_is_joined_under_the_tag(
+    rules: TagRules,
+) -> None:
+    async with DemoRegistry() as source, DemoRegistry(WITHOUT_API) as target:
+        image = single("referrers/both ways")
+        old, new, newest = (artifact(f"referrers/both ways/{n}", image.root) for n in range(3))
+        seed(source.store, SOURCE, "1.0.0", replace(image, referrers=(new,)))
+        seed(source.store, SOURCE, (), old)
+        seed(source.store, SOURCE, fallback_tag(image), fallback_index((old,)))
+        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), tags=rules)
+        first = await mirroring.sync()
+        assert not first.failures
+        assert await referrers_at(target, image.digest) == {old.digest, new.digest}
+        assert not (await mirroring.sync()).plan.changes
+        # The tag alone moves: what the API alone lists must stay.
+        seed(source.store, SOURCE, (), newest)
+        seed(source.store, SOURCE, fallback_tag(image), fallback_index((old, newest)))
+        assert not (await mirroring.sync()).failures
+        assert await referrers_at(target, image.digest) == {
+            one.digest for one in (old, new, newest)
+        }
+        assert not (await mirroring.sync()).plan.changes
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["tags: *", "tags: 1.*"])
 async def test_cosign_s_tags_travel_with_their_image_and_verify_at_the_mirror(whole: bool) -> None:
     async with DemoRegistry(WITHOUT_API) as source, DemoRegistry() as target:

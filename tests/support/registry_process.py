@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 import yaml
@@ -20,6 +22,7 @@ PASSWORD = "correct horse"
 # bcrypt of PASSWORD: distribution takes no other hash, and the standard library makes none.
 _HTPASSWD = f"{USERNAME}:$2b$04$IvI491RicIVIIbluWmGGWOfSLf02mIBgMXm/XrHCYmnJpqSo1TwhO\n"
 _START_SECONDS = 15.0
+_NAME_HEADER = "X-Started-For"
 
 
 def program(name: str, package: str) -> str:
@@ -61,17 +64,26 @@ class DockerRegistry:
         return (self.folder / "log").read_text()
 
     def start(self) -> None:
-        """Start the process and wait until it listens; RuntimeError with its log otherwise."""
+        """Start the process and wait until it answers; RuntimeError with its log otherwise."""
         command = [program("docker-registry", "docker-registry"), "serve", "config.yml"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5):
-                return
-            time.sleep(0.01)
+        trusted = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else False
+        with httpx.Client(verify=trusted, trust_env=False) as client:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                if self._answers(client):
+                    return
+                time.sleep(0.01)
         self.stop()
         raise RuntimeError(f"docker-registry did not start on {self.host}:\n{self.log}")
+
+    def _answers(self, client: httpx.Client) -> bool:
+        """True once this very process answers: another may have taken the port before it did."""
+        with suppress(httpx.TransportError):
+            answer = client.get(f"{self.url}/v2/", timeout=0.5)
+            return bool(answer.headers.get(_NAME_HEADER) == str(self.folder))
+        return False
 
     def stop(self) -> None:
         """End the process; `start` brings it back with what it stored."""
@@ -97,7 +109,11 @@ def docker_registry_process(
     """
     folder.mkdir(parents=True, exist_ok=True)
     registry = DockerRegistry(folder, free_port(), (USERNAME, PASSWORD) if auth else None)
-    http: dict[str, object] = {"addr": registry.host, "secret": "demo"}
+    http: dict[str, object] = {
+        "addr": registry.host,
+        "secret": "demo",
+        "headers": {_NAME_HEADER: [str(folder)]},
+    }
     config: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
