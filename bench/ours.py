@@ -15,6 +15,7 @@ import yaml
 from bench.measure import Usage, measure
 from bench.process import BenchError, Process, await_url, free_port
 from flows.history.embedded import Cluster
+from flows.serving.prefect import SERVER_SETTINGS
 
 ROOT = Path(__file__).parent.parent
 BIN = ROOT / ".venv/bin"
@@ -37,7 +38,11 @@ class PrefectServer(Process):
         }
         command = [str(BIN / "prefect"), "server", "start", "--port", str(port)]
         database = f"postgresql+asyncpg://postgres@/prefect?host={self._database.start()}"
-        settings = {**self.env, "PREFECT_API_DATABASE_CONNECTION_URL": database}
+        settings = {
+            **self.env,
+            **SERVER_SETTINGS,
+            "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        }
         super().__init__(command, scratch / "prefect.log", {**os.environ, **settings})
         try:
             await_url(f"http://127.0.0.1:{port}/api/health", self.child)

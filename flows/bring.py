@@ -26,12 +26,25 @@ from flows.states import FellShort, outcome_of
 from flows.steps.landings import Landings
 
 
-@task(name="copy", task_run_name="copy {change.tag}", cache_policy=NO_CACHE, persist_result=False)
-async def copy_task(run: SyncRun, change: Change) -> State[CopyOutcome]:
+class TagCopy:
+    """What a copy task is given.
+
+    A plain class on purpose: Prefect looks through the fields of a dataclass, three times a task.
+    """
+
+    def __init__(self, run: SyncRun, change: Change) -> None:
+        self.run = run
+        self.change = change
+        self.tag = change.tag
+
+
+@task(name="copy", task_run_name="copy {given.tag}", cache_policy=NO_CACHE, persist_result=False)
+async def copy_task(given: TagCopy) -> State[CopyOutcome]:
     """Copy one tag."""
-    if run.copier is None:
+    copier = given.run.copier
+    if copier is None:
         raise RuntimeError("the copier is made before the first copy")
-    outcome = await run.copier.copy(change)
+    outcome = await copier.copy(given.change)
     if outcome.failure is not None:
         message = outcome.failure.message
         return Failed(message=message, data=FellShort(message, outcome))
@@ -68,7 +81,7 @@ async def bring(run: SyncRun, change: Change, retry: RetryRule, landings: Landin
 async def _copy_and_verify(run: SyncRun, change: Change) -> tuple[CopyOutcome, Verification | None]:
     started = utcnow()
     # Prefect's types lose the outcome on the way through return_state.
-    state: State[Any] = await cast(Any, copy_task)(run, change, return_state=True)
+    state: State[Any] = await cast(Any, copy_task)(TagCopy(run, change), return_state=True)
     outcome = await outcome_of(state)
     if not isinstance(outcome, CopyOutcome):
         # A defect of ours in one tag: the others go on, this one is recorded by its kind.

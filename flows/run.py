@@ -32,6 +32,7 @@ from flows.progress import Meter
 from flows.registry import Manifest
 from flows.session import Sides
 from flows.settings import MirrorSettings
+from flows.steps.ahead import Ahead
 from flows.steps.blobs import Shared
 from flows.steps.copy import Copier
 from flows.steps.desk import VerificationDesk
@@ -61,8 +62,10 @@ class SyncRun:
         retry_now: bool,
         meter: Meter,
         started: float,
+        ahead: Ahead | None = None,
     ) -> None:
-        """`started`: when the flow began to work, by perf_counter."""
+        """`started`: when the flow began to work, by perf_counter. `ahead`: has begun to ask for
+        the source's list."""
         self.mirror = mirror
         self.record = record
         self.run_id = run_id
@@ -71,6 +74,7 @@ class SyncRun:
         self.dry_run = dry_run
         self.retry_now = retry_now
         self.meter = meter
+        self.ahead = ahead
         self.known: dict[str, KnownTag] = {}
         self.discovery = Discovery((), False, "")
         self.plan = Plan((), 0)
@@ -86,10 +90,13 @@ class SyncRun:
         self._busy: Counter[str] = Counter()
 
     @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Add the time of the block to a step's seconds; blocks that overlap count once."""
+    def timed(self, step: str, since: float | None = None) -> Iterator[None]:
+        """Add the time of the block to a step's seconds; blocks that overlap count once.
+
+        `since`: when the step began, by perf_counter, if that was before the block.
+        """
         if not self._busy[step]:
-            self._since[step] = time.perf_counter()
+            self._since[step] = since or time.perf_counter()
         self._busy[step] += 1
         try:
             yield

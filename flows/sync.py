@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -39,9 +40,10 @@ from flows.referring import learn_source, mark_late_referrers
 from flows.registry import RegistryError
 from flows.run import SyncRun
 from flows.secrets import load_secret
-from flows.session import open_sides, tag_rules
+from flows.session import Sides, open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort
+from flows.steps.ahead import Ahead
 from flows.steps.deletion import TagRemover
 from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
@@ -107,82 +109,78 @@ async def run_sync(
     started = time.perf_counter()
     settings = load_settings()
     mirror = settings.mirror(name)
-    url = await asyncio.to_thread(database_url)
-    await asyncio.to_thread(prepare, url)
-    async with Record.open(url) as record:
-        await record.ensure_mirror(mirror_row(mirror))
-        try:
-            async with record.target_lock(mirror.target) as lock:
-                return await lock.hold(
-                    _run_locked(
-                        settings,
+    async with open_sides(settings, mirror) as sides, _ahead(settings, mirror, sides) as ahead:
+        url = await asyncio.to_thread(database_url)
+        await asyncio.to_thread(prepare, url)
+        async with Record.open(url) as record:
+            await record.ensure_mirror(mirror_row(mirror))
+            try:
+                async with record.target_lock(mirror.target) as lock:
+                    run = SyncRun(
                         mirror,
                         record,
+                        await record.begin_run(name, trigger, full, dry_run, _flow_run_id()),
+                        sides,
                         full=full,
                         dry_run=dry_run,
-                        trigger=trigger,
+                        retry_now=trigger is Trigger.MANUAL,
+                        meter=METER.get() or Meter(),
                         started=started,
+                        ahead=ahead,
                     )
+                    return await lock.hold(_run_locked(settings, run))
+            except TargetLocked as locked:
+                run_id = await record.begin_run(name, trigger, full, dry_run, _flow_run_id())
+                outcome = RunOutcome(
+                    mirror=name,
+                    run_id=run_id,
+                    status=RunStatus.FAILED,
+                    errors=(TagFailure(None, Reason.LOCK, str(locked)),),
+                    dry_run=dry_run,
                 )
-        except TargetLocked as locked:
-            run_id = await record.begin_run(name, trigger, full, dry_run, _flow_run_id())
-            outcome = RunOutcome(
-                mirror=name,
-                run_id=run_id,
-                status=RunStatus.FAILED,
-                errors=(TagFailure(None, Reason.LOCK, str(locked)),),
-                dry_run=dry_run,
-            )
-            await record.end_run(outcome)
-            return outcome, []
+                await record.end_run(outcome)
+                return outcome, []
 
 
-async def _run_locked(
-    settings: Settings,
-    mirror: MirrorSettings,
-    record: Record,
-    *,
-    full: bool,
-    dry_run: bool,
-    trigger: Trigger,
-    started: float,
-) -> tuple[RunOutcome, list[CopyOutcome]]:
-    run_id = await record.begin_run(mirror.name, trigger, full, dry_run, _flow_run_id())
-    abandoned = await record.close_abandoned(mirror.name, run_id)
-    async with open_sides(settings, mirror) as sides:
-        run = SyncRun(
-            mirror,
-            record,
-            run_id,
-            sides,
-            full=full,
-            dry_run=dry_run,
-            retry_now=trigger is Trigger.MANUAL,
-            meter=METER.get() or Meter(),
-            started=started,
+@asynccontextmanager
+async def _ahead(
+    settings: Settings, mirror: MirrorSettings, sides: Sides
+) -> AsyncIterator[Ahead | None]:
+    """The source's list on its way; None where its credential is missing, which the run tells."""
+    try:
+        await asyncio.to_thread(require, settings, mirror.source, load_secret)
+    except ConfigError:
+        yield None
+        return
+    async with Ahead(sides.source, sides.hub) as ahead:
+        yield ahead
+
+
+async def _run_locked(settings: Settings, run: SyncRun) -> tuple[RunOutcome, list[CopyOutcome]]:
+    mirror, record = run.mirror, run.record
+    abandoned = await record.close_abandoned(mirror.name, run.run_id)
+    try:
+        for side in (mirror.source, mirror.target):
+            await asyncio.to_thread(require, settings, side, load_secret)
+        await _work(run, settings, look_first=bool(abandoned))
+    except RegistryError as error:
+        run.failures.append(TagFailure(None, Reason(error.reason), str(error)))
+    except ConfigError as error:  # a credential that mirrors.yaml names and nobody set
+        run.failures.append(TagFailure(None, Reason.AUTH, str(error)))
+        await record.end_run(run.outcome())
+        raise
+    except Exception as error:
+        # The run ends here; the record must say so before the error goes on to Prefect.
+        run.failures.append(
+            TagFailure(None, Reason.INTERNAL, f"{type(error).__name__} in sync {mirror.name}")
         )
-        try:
-            for side in (mirror.source, mirror.target):
-                await asyncio.to_thread(require, settings, side, load_secret)
-            await _work(run, settings, look_first=bool(abandoned))
-        except RegistryError as error:
-            run.failures.append(TagFailure(None, Reason(error.reason), str(error)))
-        except ConfigError as error:  # a credential that mirrors.yaml names and nobody set
-            run.failures.append(TagFailure(None, Reason.AUTH, str(error)))
-            await record.end_run(run.outcome())
-            raise
-        except Exception as error:
-            # The run ends here; the record must say so before the error goes on to Prefect.
-            run.failures.append(
-                TagFailure(None, Reason.INTERNAL, f"{type(error).__name__} in sync {mirror.name}")
-            )
-            await record.end_run(run.outcome())
-            raise
-        if quota := quota_of(run):
-            await record.add_quota(quota)
-        outcome = run.outcome()
-        await record.end_run(outcome)
-        return outcome, run.copied
+        await record.end_run(run.outcome())
+        raise
+    if quota := quota_of(run):
+        await record.add_quota(quota)
+    outcome = run.outcome()
+    await record.end_run(outcome)
+    return outcome, run.copied
 
 
 async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
@@ -223,7 +221,7 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
 @task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, persist_result=False)
 async def discover_task(run: SyncRun) -> int:
     """What the source holds, and for a full sync the target; the number of tags seen."""
-    with run.timed("discover"):
+    with run.timed("discover", since=run.ahead.began if run.ahead else None):
         run.discovery = await discover(
             Look(
                 source=run.sides.source,
@@ -232,7 +230,8 @@ async def discover_task(run: SyncRun) -> int:
                 known=run.known,
                 full=run.full,
                 hub=run.sides.hub,
-            )
+            ),
+            run.ahead,
         )
     run.failures += run.discovery.failed
     return len(run.discovery.tags)

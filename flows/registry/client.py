@@ -15,6 +15,7 @@ from flows.registry.credentials import Endpoint
 from flows.registry.errors import RegistryError, ServerError, Throttled, TimedOut
 from flows.registry.exchange import Answer, Ask, Exchange, Timeouts
 from flows.registry.headers import QuotaReading
+from flows.registry.intake import Intake
 from flows.registry.limits import Concurrency, Lane, Window
 from flows.registry.lines import Line
 from flows.registry.quirks import Quirks, quirks_of
@@ -53,6 +54,7 @@ class Client:
         self.uploads = Lane(*transfers, adapts=False)
         self.window = Window(bounds.window)
         self.line = Line()
+        self.intake = Intake(self.clock)
         self._exchange = Exchange(endpoint, self._fetch_token, self.timeouts, self.clock, transport)
         self._tries: set[str] = set()
 

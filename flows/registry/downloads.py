@@ -54,6 +54,7 @@ class BlobSource:
                 async with aclosing(self._once(position, piece_end)) as pieces:
                     async for piece in pieces:
                         position += len(piece)
+                        registry.intake.bytes += len(piece)
                         yield piece
                 if position < piece_end:
                     raise self._short(position)

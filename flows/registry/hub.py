@@ -5,7 +5,7 @@ Lists can lag, miss tags and hold stale digests: a hint, to be confirmed at the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -72,7 +72,9 @@ class HubApi:
         self._registry = registry
         self._base = base
 
-    async def pages(self, repository: str, newest_first: bool = True) -> AsyncIterator[HubPage]:
+    async def pages(
+        self, repository: str, newest_first: bool = True
+    ) -> AsyncGenerator[HubPage, None]:
         """The repository's tags, page by page; the next is requested when it is asked for."""
         order = "&ordering=last_updated" if newest_first else ""
         url: str | None = f"{self._address(repository)}/tags?page_size={_PAGE}{order}"

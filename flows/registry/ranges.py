@@ -14,6 +14,7 @@ from typing import Final
 
 from flows.registry.downloads import BlobSource, Pace, Pieces
 from flows.registry.errors import RegistryError
+from flows.registry.intake import Trial
 
 _WORTH: Final = 4 << 20  # bytes left, under which more connections do not pay
 _LOOK: Final = 0.2  # seconds of streaming before its pace says something
@@ -26,7 +27,8 @@ _CONNECTIONS: Final = 20
 
 async def read_fast(source: BlobSource, start: int, end: int) -> Pieces:
     """The bytes [start, end): by one connection, and by more once that proves too slow."""
-    position, pace = start, Pace()
+    position, pace, intake = start, Pace(), source.repository.registry.intake
+    before = intake.since_now()
     async with aclosing(source.read(start, end)) as pieces:
         pace.asks()
         async for piece in pieces:
@@ -38,7 +40,13 @@ async def read_fast(source: BlobSource, start: int, end: int) -> Pieces:
             pace.asks()
     if position < end:
         size = int(min(max(pace.rate / 4, _LEAST_RANGE), _MOST_RANGE))
-        async with aclosing(_Ranges(source, position, end, size).read()) as pieces:
+        ranges = _Ranges(source, position, end, size, Trial(intake, before.rate))
+        async with aclosing(ranges.read()) as pieces:
+            async for piece in pieces:
+                position += len(piece)
+                yield piece
+    if position < end:  # more connections brought nothing more
+        async with aclosing(source.read(position, end)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -52,6 +60,7 @@ def _too_slow(source: BlobSource, pace: Pace, left: int) -> bool:
         and left > pace.rate * _SLOW
         and registry.abilities.ranges is not False
         and registry.line.piece is None
+        and registry.intake.more_may_pay
         and registry.downloads.free > 0
     )
 
@@ -76,8 +85,9 @@ class _Ranges:
     whatever happens; the others come and go with the free slots of the registry.
     """
 
-    def __init__(self, source: BlobSource, start: int, end: int, size: int) -> None:
+    def __init__(self, source: BlobSource, start: int, end: int, size: int, trial: Trial) -> None:
         self._source = source
+        self._trial = trial
         self._next = start
         self._end = end
         self._size = size
@@ -90,7 +100,7 @@ class _Ranges:
     async def read(self) -> AsyncGenerator[bytes, None]:
         try:
             self._start(own=True)
-            while self._ahead or self._next < self._end:
+            while self._ahead or (self._next < self._end and not self._trial.failed):
                 if not self._ahead:
                     self._claimed.clear()
                     await self._claimed.wait()
@@ -124,8 +134,12 @@ class _Ranges:
     def _hire(self) -> None:
         """More workers, as long as there are slots, work, and a registry that knows ranges."""
         lane = self._source.repository.registry.downloads
+        if self._trial.ends_in_failure():
+            self._room.set()
+            self._claimed.set()
         while (
-            self._source.repository.registry.abilities.ranges
+            not self._trial.failed
+            and self._source.repository.registry.abilities.ranges
             and len(self._workers) < _CONNECTIONS
             and self._end - self._next > self._size * len(self._workers)
             and self._window.has(self._size)
@@ -165,7 +179,7 @@ class _Ranges:
         Where the window has no room, the first worker waits for it, and the others give their
         slots back to those who can use them.
         """
-        while self._next < self._end:
+        while self._next < self._end and not self._trial.failed:
             end = min(self._end, self._next + self._size)
             if self._window.take(end - self._next, must=not self._ahead):
                 part = _Range(self._next, end)

@@ -1,9 +1,9 @@
 """Discovery: what the source holds, at the price of as few requests as the source allows.
 
-With Docker Hub's web API one request per 100 tags, newest first, up to the first page that holds
-nothing new; its answers may lag or be stale, so a tag that seems to have changed is confirmed by a
-HEAD at the registry. Elsewhere tags/list and a HEAD per tag. A full discovery reads everything, by
-HEAD at the source, and looks at the target too.
+With Docker Hub's web API one request per 100 tags, newest first, up to the first page that ends
+with nothing new; its answers may lag or be stale, so a tag that seems to have changed is confirmed
+by a HEAD at the registry. Elsewhere tags/list and a HEAD per tag. A full discovery reads all of it,
+by HEAD at the source, and looks at the target too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
-from flows.registry import HubApi, HubTag, NotFound, RegistryError, Repository, is_tag
+from flows.registry import HubApi, HubPage, HubTag, NotFound, RegistryError, Repository, is_tag
+from flows.steps.ahead import Ahead
 from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
+
+# Tags at a page's end that must all be known, in case the list is not quite in order.
+_OLD_NEWS = 20
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,16 @@ class _Listing:
     complete: bool = False
 
 
-async def discover(look: Look) -> Discovery:
+async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
     """Look at the source, and for a comparison at the target.
 
-    Raises RegistryError when the source's list cannot be had; a tag whose digest cannot be had is
-    a failure of that tag alone.
+    `ahead` has begun to ask for the source's list. Raises RegistryError when the source's list
+    cannot be had; a tag whose digest cannot be had is a failure of that tag alone.
     """
-    listing = await _list(look)
+    if ahead is None:
+        async with Ahead(look.source, look.hub) as ahead:
+            return await discover(look, ahead)
+    listing = await _list(look, ahead)
     images = _admitted(look, listing)
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
@@ -99,32 +106,32 @@ async def _resolve(
             listing.names.discard(name)
 
 
-async def _list(look: Look) -> _Listing:
+async def _list(look: Look, ahead: Ahead) -> _Listing:
     listing = _Listing()
     if look.hub is None:
-        listing.names.update(await look.source.tags())
+        listing.names.update(await ahead.names())
         listing.complete = True
-        return listing
-    if look.compares:
-        names, _ = await asyncio.gather(look.source.tags(), _pages(look, listing))
+    elif look.compares:
+        names, _ = await asyncio.gather(ahead.names(), _pages(look, ahead, listing))
         listing.names.update(names)  # the web API may miss tags
         listing.complete = True
-        return listing
-    await _pages(look, listing)
+    else:
+        await _pages(look, ahead, listing)
     return listing
 
 
-async def _pages(look: Look, listing: _Listing) -> None:
-    if look.hub is None:
-        return
-    async for page in look.hub.pages(look.source.name):
+async def _pages(look: Look, ahead: Ahead, listing: _Listing) -> None:
+    async for page in ahead.pages():
         for tag in page.tags:
             listing.names.add(tag.name)
             listing.hints[tag.name] = tag
-        if look.watching:
+        if look.watching or (not look.compares and _ends_the_news(look, page)):
             return
-        if not look.compares and not any(_is_news(look.known.get(t.name), t) for t in page.tags):
-            return
+
+
+def _ends_the_news(look: Look, page: HubPage) -> bool:
+    """True if what the page ends with is all known: the pages after it are older still."""
+    return not any(_is_news(look.known.get(tag.name), tag) for tag in page.tags[-_OLD_NEWS:])
 
 
 def _is_news(known: KnownTag | None, hint: HubTag) -> bool:
