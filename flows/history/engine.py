@@ -6,13 +6,24 @@ PostgreSQL (flows.history.embedded), which is then started.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
+import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from flows.history.embedded import SUPERUSER, Cluster
 from flows.history.errors import BadDatabaseUrl, DatabaseAway
@@ -20,6 +31,7 @@ from flows.history.errors import BadDatabaseUrl, DatabaseAway
 DATABASE = "mirror"
 DRIVER = "postgresql+psycopg"
 _SCHEMES = {"postgres", "postgresql", DRIVER}
+_RESTED = 5.0  # seconds unused after which a connection may have died unseen
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
 _OPTIONS = "-c timezone=UTC -c jit=off"
@@ -106,15 +118,36 @@ def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
 
 def create_recorder_engine(url: str) -> AsyncEngine:
     """The recorder's engine: every statement is a transaction of its own, one round trip."""
-    return create_async_engine(
+    engine = create_async_engine(
         parse_url(url),
         connect_args={"options": _OPTIONS, "connect_timeout": 10, "application_name": "mirror"},
         isolation_level="AUTOCOMMIT",
         pool_size=4,
         max_overflow=4,
-        pool_pre_ping=True,
         pool_recycle=1800,
+        use_native_hstore=False,  # there is none, and looking for it is a query a connection
     )
+    sa.event.listen(engine.sync_engine, "checkout", _revive)
+    sa.event.listen(engine.sync_engine, "checkin", _rests)
+    return engine
+
+
+def _rests(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _revive(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """See whether a connection that has rested still stands; the pool replaces it if not.
+
+    pool_pre_ping asks before every statement, which doubles the round trips of a busy run.
+    """
+    if time.monotonic() - record.info.get("rests_since", math.inf) < _RESTED:
+        return
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
 
 
 @contextmanager

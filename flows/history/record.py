@@ -44,6 +44,16 @@ _MIRROR = sa.text("""
                = (excluded.source_id, excluded.target_id, excluded.policy)
             THEN mirror.followed_since ELSE excluded.followed_since END
 """)
+_AS_CONFIGURED = sa.text("""
+    SELECT 1 FROM mirror
+    JOIN repository source ON source.id = source_id
+    JOIN repository target ON target.id = target_id
+    WHERE mirror.name = :name
+      AND (source.registry, source.name) = (:source_registry, :source_name)
+      AND (target.registry, target.name) = (:target_registry, :target_name)
+      AND policy = :policy
+      AND (every, watch_every, delay_goal) = (:every, :watch_every, :delay_goal)
+""")
 _WHO = sa.text("""
     SELECT run.id, run.started_at
     FROM sync_run run
@@ -73,8 +83,10 @@ class Record(RunRecord, TagRecord, MeasureRecord):
             await record.engine.dispose()
 
     async def ensure_mirror(self, mirror: MirrorRow) -> None:
-        """Write a mirror as it is configured now. Changing its source or target forgets its tags;
-        its past stays."""
+        """Write a mirror as it is configured now, where the record has it otherwise.
+
+        Changing its source or target forgets its tags; its past stays.
+        """
         source, target = split_repository(mirror.source), split_repository(mirror.target)
         values = {
             "name": mirror.name,
@@ -88,6 +100,8 @@ class Record(RunRecord, TagRecord, MeasureRecord):
             "delay_goal": mirror.delay_goal,
             "now": utcnow(),
         }
+        if await self.rows(_AS_CONFIGURED, values):
+            return  # as at nearly every run: nothing to write, nothing to wait for the disk for
         await self.run(_MIRROR, values)
         self.mirrors.pop(mirror.name, None)
         self.known.pop(mirror.name, None)

@@ -7,7 +7,8 @@ so that it takes as long on years of history as on a week.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,12 +21,12 @@ from flows.history.engine import reachable
 from flows.history.errors import UnknownMirror
 from flows.outcome import utcnow
 
-EXACT_UP_TO = 20_000  # delays sorted one by one; more come from the daily figures
+EXACT_UP_TO = 2_000  # delays sorted one by one; more come from the daily figures
 RECENT_RUNS = 20
 TOP_FAILURES = 20
-# A window this long begins at midnight: half a day more or less says nothing over months, and the
-# raw rows of its first day may be gone.
-LONG_WINDOW = timedelta(days=60)
+# A window this long begins at midnight: its first day is then read from the daily figures, which
+# takes half as long as from the rows, and outlive them.
+LONG_WINDOW = timedelta(days=3)
 FAILURES_OF = timedelta(days=30)  # single failures of longer ago are for SQL
 
 _STATUS = sa.text("""
@@ -71,6 +72,24 @@ _LEFT_OUT = sa.text("""
 """)
 _DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 _DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
+_ALL_RUNS = sa.text("""
+    SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(partial)::bigint AS partial,
+           sum(failed)::bigint AS failed, sum(abandoned)::bigint AS abandoned,
+           sum(bytes_copied)::bigint AS bytes_copied,
+           sum(requests_source)::bigint AS requests_source,
+           sum(requests_target)::bigint AS requests_target,
+           sum(blobs_copied)::bigint AS blobs_copied, sum(blobs_mounted)::bigint AS blobs_mounted,
+           sum(blobs_reused)::bigint AS blobs_reused, sum(seconds) AS seconds
+    FROM runs_since('-infinity') GROUP BY mirror_id
+""")
+_ALL_TAGS = sa.text("""
+    SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,
+           sum(abandoned)::bigint AS abandoned, sum(retried)::bigint AS retried,
+           sum(delays)::bigint AS delays, sum(delays_in_goal)::bigint AS delays_in_goal,
+           sum(delays_detected)::bigint AS delays_detected,
+           sum(delays_followed)::bigint AS delays_followed, max(delay_max) AS delay_max
+    FROM tags_since('-infinity') GROUP BY mirror_id
+""")
 _DELAYS = sa.text("""
     SELECT mirror_id, count(*) AS samples,
            percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY delay_seconds) AS points
@@ -115,6 +134,8 @@ _QUOTAS = sa.text("""
     FROM quotas_since(:since) GROUP BY registry, account ORDER BY registry, account
 """)
 
+Rows = Sequence[Row[Any]]
+
 
 def status(engine: sa.Engine, mirror: str | None = None) -> tuple[f.MirrorStatus, ...]:
     """Each mirror now, or the one of that name, by name.
@@ -133,45 +154,85 @@ def report(
 ) -> f.Report:
     """How each mirror, or the one of that name, did from a moment, or for a time until now.
 
-    since None is as far as the record goes. A window of more than 60 days begins at a UTC midnight,
+    since None is as far as the record goes. A window of 3 days or more begins at a UTC midnight,
     and any report lists failures of the last 30 days at most.
     Raises UnknownMirror, DatabaseAway.
     """
     until = now or utcnow()
     begin = until - since if isinstance(since, timedelta) else since
-    if begin is not None and until - begin > LONG_WINDOW:
+    if begin is not None and until - begin >= LONG_WINDOW:
         begin = begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with reachable(_url(engine)), engine.connect() as connection:
-        statuses = dict(_statuses(connection, mirror))
+    with reachable(_url(engine)), ThreadPoolExecutor(1) as beside:
+        with engine.connect() as connection:
+            statuses = dict(_statuses(connection, mirror))
         values = {"since": begin or "-infinity", "ids": list(statuses)}
-        reports = {key: f.MirrorReport(now) for key, now in statuses.items()}
-        runs = _by_mirror(connection.execute(_DAILY_RUNS, values))
-        tags = _by_mirror(connection.execute(_DAILY_TAGS, values))
-        delays = _percentiles(connection, values, tags)
         lately = max(begin, until - FAILURES_OF) if begin else until - FAILURES_OF
         top = {**values, "since": lately, "limit": TOP_FAILURES}
-        failures = _by_mirror(connection.execute(_FAILURES, top))
-        recent = _by_mirror(connection.execute(_RUNS, {**values, "limit": RECENT_RUNS}))
-        pulls = {row[0]: f.Pulls(*row[1:]) for row in connection.execute(_PULLS, values)}
-        adoption = {row[0]: f.Adoption(*row[1:]) for row in connection.execute(_ADOPTION, values)}
-        quotas = tuple(f.Quota(*row) for row in connection.execute(_QUOTAS, values))
-        for key, empty in reports.items():
-            reports[key] = replace(
-                empty,
-                runs=_runs(runs[key]),
-                tags=_tags(tags[key]),
-                delay=delays.get(key, f.Delay()),
-                traffic=_traffic(runs[key]),
-                pulls=pulls.get(key, f.Pulls()),
-                adoption=adoption.get(empty.mirror, f.Adoption()),
-                failures=tuple(map(_failure, failures[key])),
-                days=_days(runs[key], tags[key]),
-                recent_runs=tuple(f.Run(*row[1:]) for row in recent[key]),
+        # Two halves of about the same length, each on a connection of its own.
+        rest = beside.submit(
+            _results,
+            engine,
+            (_FAILURES, top),
+            (_RUNS, {**values, "limit": RECENT_RUNS}),
+            (_PULLS, values),
+            (_ADOPTION, values),
+            (_QUOTAS, values),
+        )
+        with engine.connect() as connection:
+            runs = _by_mirror(connection.execute(_DAILY_RUNS, values).all())
+            tags = _by_mirror(connection.execute(_DAILY_TAGS, values).all())
+            delays = _percentiles(connection, values, tags)
+        failed, ran, pulled, adopted, quotas = rest.result()
+    failures, recent = _by_mirror(failed), _by_mirror(ran)
+    pulls = {row[0]: f.Pulls(*row[1:]) for row in pulled}
+    adoption = {row[0]: f.Adoption(*row[1:]) for row in adopted}
+    reports = [
+        f.MirrorReport(
+            now,
+            runs=_runs(_columns(runs[key])),
+            tags=_tags(_columns(tags[key])),
+            delay=delays.get(key, f.Delay()),
+            traffic=_traffic(_columns(runs[key])),
+            pulls=pulls.get(key, f.Pulls()),
+            adoption=adoption.get(now.mirror, f.Adoption()),
+            failures=tuple(map(_failure, failures[key])),
+            days=_days(runs[key], tags[key]),
+            recent_runs=tuple(f.Run(*row[1:]) for row in recent[key]),
+        )
+        for key, now in statuses.items()
+    ]
+    return f.Report(begin, until, tuple(reports), tuple(f.Quota(*row) for row in quotas))
+
+
+def totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
+    """Runs, tags, delays and traffic of each mirror since the record began, and nothing else.
+
+    Raises DatabaseAway.
+    """
+    with reachable(_url(engine)), engine.connect() as connection:
+        statuses = _statuses(connection, None)
+        runs = _by_mirror(connection.execute(_ALL_RUNS).all())
+        tags = _by_mirror(connection.execute(_ALL_TAGS).all())
+    return f.Report(
+        None,
+        now or utcnow(),
+        tuple(
+            f.MirrorReport(
+                status,
+                runs=_runs(_columns(runs[key])),
+                tags=_tags(_columns(tags[key])),
+                delay=_delay(_columns(tags[key])),
+                traffic=_traffic(_columns(runs[key])),
             )
-    return f.Report(begin, until, tuple(reports.values()), quotas)
+            for key, status in statuses
+        ),
+    )
 
 
-Rows = Sequence[Row[Any]]
+def _results(engine: sa.Engine, *queries: tuple[sa.TextClause, dict[str, Any]]) -> list[Rows]:
+    """The rows of several queries, over one connection."""
+    with engine.connect() as connection:
+        return [connection.execute(text, values).all() for text, values in queries]
 
 
 def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, f.MirrorStatus]]:
@@ -213,7 +274,7 @@ def _percentiles(
     connection: sa.Connection, values: dict[str, Any], tags: dict[int, Rows]
 ) -> dict[int, f.Delay]:
     """Delays by mirror: from each single one if all are there and few, else from daily figures."""
-    totals = {key: total for key, rows in tags.items() if (total := _delay(rows)).samples}
+    totals = {key: total for key, rows in tags.items() if (total := _delay(_columns(rows))).samples}
     samples = sum(total.samples for total in totals.values())
     if samples <= EXACT_UP_TO:
         found = {row.mirror_id: row for row in connection.execute(_DELAYS, values)}
@@ -223,7 +284,7 @@ def _percentiles(
                 for key, total in totals.items()
                 for points in [found[key].points]
             }
-    buckets = _by_mirror(connection.execute(_BUCKETS, values))
+    buckets = _by_mirror(connection.execute(_BUCKETS, values).all())
     return {
         key: replace(
             total,
@@ -254,43 +315,40 @@ def _by_mirror(rows: Iterable[Row[Any]]) -> dict[int, Rows]:
     return defaultdict(list, found)
 
 
-def _runs(rows: Rows) -> f.Runs:
-    return f.Runs(
-        sum(row.succeeded for row in rows),
-        sum(row.partial for row in rows),
-        sum(row.failed for row in rows),
-        sum(row.abandoned for row in rows),
-    )
+def _columns(rows: Rows) -> Mapping[str, Sequence[Any]]:
+    """Rows by column: years of days are many rows, and a column is summed at once."""
+    if not rows:
+        return defaultdict(tuple)
+    return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
 
 
-def _traffic(rows: Rows) -> f.Traffic:
+def _runs(days: Mapping[str, Sequence[Any]]) -> f.Runs:
+    return f.Runs(*(sum(days[name]) for name in ("succeeded", "partial", "failed", "abandoned")))
+
+
+def _traffic(days: Mapping[str, Sequence[Any]]) -> f.Traffic:
     return f.Traffic(
-        sum(row.bytes_copied for row in rows),
-        sum(row.requests_source for row in rows),
-        sum(row.requests_target for row in rows),
-        sum(row.blobs_copied for row in rows),
-        sum(row.blobs_mounted for row in rows),
-        sum(row.blobs_reused for row in rows),
-        sum(row.seconds for row in rows),
+        *(
+            sum(days[name])
+            for name in (
+                *("bytes_copied", "requests_source", "requests_target"),
+                *("blobs_copied", "blobs_mounted", "blobs_reused", "seconds"),
+            )
+        )
     )
 
 
-def _tags(rows: Rows) -> f.Tags:
-    return f.Tags(
-        sum(row.succeeded for row in rows),
-        sum(row.failed for row in rows),
-        sum(row.abandoned for row in rows),
-        sum(row.retried for row in rows),
-    )
+def _tags(days: Mapping[str, Sequence[Any]]) -> f.Tags:
+    return f.Tags(*(sum(days[name]) for name in ("succeeded", "failed", "abandoned", "retried")))
 
 
-def _delay(rows: Rows) -> f.Delay:
+def _delay(days: Mapping[str, Sequence[Any]]) -> f.Delay:
     return f.Delay(
-        sum(row.delays for row in rows),
-        sum(row.delays_in_goal for row in rows),
-        sum(row.delays_detected for row in rows),
-        sum(row.delays_followed for row in rows),
-        max=max((row.delay_max for row in rows if row.delay_max is not None), default=None),
+        sum(days["delays"]),
+        sum(days["delays_in_goal"]),
+        sum(days["delays_detected"]),
+        sum(days["delays_followed"]),
+        max=max((most for most in days["delay_max"] if most is not None), default=None),
     )
 
 

@@ -215,7 +215,7 @@ class RunRecord(Session):
         for tag in discovery.tags:
             old = known.get(tag.name)
             fresh = old is None or old.source_digest != tag.digest or old.gone_at is not None
-            told = old is not None and old.pushed_at is None and tag.pushed_at is not None
+            told = tag.pushed_at is not None and old is not None and old.pushed_at is None
             if fresh or told or tag.name in adopted:
                 change = planned.get(tag.name)
                 taken = adopted.get(tag.name)

@@ -54,9 +54,13 @@ async def copy_blob(
         return
     async with target.registry.uploads.slot(), source.registry.downloads.slot():
         feed = Feed(source, descriptor, progress, pace)
+        # The source's first round trips pass while the target opens its session.
+        begins = asyncio.create_task(feed.begin())
         try:
             await StreamedUpload(target, descriptor, feed).run()
         finally:
+            begins.cancel()
+            await asyncio.gather(begins, return_exceptions=True)
             await feed.aclose()
 
 

@@ -143,29 +143,29 @@ class Pace:
     """How fast a stream comes, and how much of its time its reader spends waiting for it."""
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
-        self._asked = self._begun
-        self._first: float | None = None
+        self._asked = time.monotonic()
+        self._came = False
+        self._since: float | None = None  # the reader's return for the second piece
         self._waited = 0.0
         self.bytes = 0
 
     def asks(self) -> None:
         """The reader wants the next piece."""
         self._asked = time.monotonic()
+        if self._came and self._since is None:
+            self._since = self._asked
 
     def comes(self, size: int) -> None:
         """A piece came."""
-        now = time.monotonic()
-        if self._first is None:
-            self._first = now
-        else:
-            self._waited += now - self._asked
+        if self._since is not None:
+            self._waited += time.monotonic() - self._asked
             self.bytes += size
+        self._came = True
 
     @property
     def seconds(self) -> float:
-        """Since the first piece came."""
-        return time.monotonic() - self._first if self._first is not None else 0.0
+        """Since the reader took the first piece: it may come long before it is wanted."""
+        return time.monotonic() - self._since if self._since is not None else 0.0
 
     @property
     def rate(self) -> float:

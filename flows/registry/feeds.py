@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from flows.registry.descriptors import Descriptor
@@ -51,6 +52,13 @@ class Feed:
         self._reading = asyncio.Lock()
         self.position = 0
         self.failed: RegistryError | None = None
+
+    async def begin(self) -> None:
+        """Have the first bytes ready. What goes wrong is raised where they are taken."""
+        async with self._reading:
+            if self._read_to == 0 and not self._ahead:
+                with suppress(RegistryError):  # kept in `failed`
+                    await self._read()
 
     async def take(self, length: int) -> AsyncIterator[bytes]:
         """The next `length` bytes, in pieces of any size.
@@ -113,6 +121,8 @@ class Feed:
 
     async def _read(self) -> None:
         """One more piece of the source, to `_ahead`."""
+        if self.failed is not None:
+            raise self.failed
         if self._pieces is None:
             start, end = self._read_to, self._descriptor.size
             self._pieces = read_fast(BlobSource(self._source, self._descriptor), start, end)

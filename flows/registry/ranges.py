@@ -14,33 +14,34 @@ from typing import Final
 
 from flows.registry.downloads import BlobSource, Pace, Pieces
 from flows.registry.errors import RegistryError
-from flows.registry.intake import Trial
+from flows.registry.intake import Span, Trial
 
 _WORTH: Final = 4 << 20  # bytes left, under which more connections do not pay
-_LOOK: Final = 0.2  # seconds of streaming before its pace says something
+_LOOK: Final = 0.12  # seconds of streaming before its pace says something
 _HUNGRY: Final = 0.8  # share of the time that the reader must have waited
 _SLOW: Final = 0.5  # seconds that the rest would take at least, else it is as good as here
 _LEAST_RANGE: Final = 256 << 10
-_MOST_RANGE: Final = 1 << 20
-_CONNECTIONS: Final = 20
+_MOST_RANGE: Final = 640 << 10
+_CONNECTIONS: Final = 24
 
 
 async def read_fast(source: BlobSource, start: int, end: int) -> Pieces:
     """The bytes [start, end): by one connection, and by more once that proves too slow."""
     position, pace, intake = start, Pace(), source.repository.registry.intake
-    before = intake.since_now()
+    before: Span | None = None
     async with aclosing(source.read(start, end)) as pieces:
         pace.asks()
         async for piece in pieces:
             pace.comes(len(piece))
             position += len(piece)
             yield piece
+            before = before or intake.since_now()
             if _too_slow(source, pace, end - position):
                 break
             pace.asks()
     if position < end:
         size = int(min(max(pace.rate / 4, _LEAST_RANGE), _MOST_RANGE))
-        ranges = _Ranges(source, position, end, size, Trial(intake, before.rate))
+        ranges = _Ranges(source, position, end, size, Trial(intake, before.rate if before else 0.0))
         async with aclosing(ranges.read()) as pieces:
             async for piece in pieces:
                 position += len(piece)

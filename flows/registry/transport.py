@@ -46,7 +46,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.sent = 0
         self._inner = inner
         self._ca_file = ca_file
-        self._pools: dict[tuple[bool, str | None], AiohttpTransport] = {}
+        self._pools: dict[tuple[bool, bool, str | None], AiohttpTransport] = {}
         self._proxies: dict[tuple[str, bytes], str | None] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -79,13 +79,15 @@ class Wire(httpx.AsyncBaseTransport):
         target = (request.url.scheme, request.url.netloc)
         if target not in self._proxies:
             self._proxies[target] = _proxy_for(request.url)
-        key = (FRESH in request.extensions, self._proxies[target])
+        key = (request.url.scheme == "https", FRESH in request.extensions, self._proxies[target])
         pool = self._pools.get(key)
         if pool is None:
-            fresh, proxy = key
+            tls, fresh, proxy = key
+            # Reading the authorities takes longer than many a request: not where there is no TLS.
+            trust = _trust(self._ca_file) if tls or (proxy or "").startswith("https") else False
             pool = self._pools[key] = AiohttpTransport(
-                verify=_trust(self._ca_file),
-                client=functools.partial(_session, fresh, self._ca_file),
+                verify=trust,
+                client=functools.partial(_session, fresh, trust),
                 proxy=_proxy(proxy) if proxy else None,
             )
         return pool
@@ -120,11 +122,11 @@ class _Body(httpx.AsyncByteStream):
             self._response.close()
 
 
-def _session(fresh: bool, ca_file: Path | None) -> aiohttp.ClientSession:
+def _session(fresh: bool, trust: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=0,  # how many at once is the client's business (limits.py)
         force_close=fresh,
-        ssl=_trust(ca_file),
+        ssl=trust,
         socket_factory=_socket,
         keepalive_timeout=None if fresh else _KEEP_ALIVE,
     )

@@ -58,16 +58,20 @@ async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
     if ahead is None:
         async with Ahead(look.source, look.hub) as ahead:
             return await discover(look, ahead)
-    listing = await _list(look, ahead)
+    # An empty target is found empty while the source's list is on its way.
+    first = look.compares and not look.known
+    listing, empty = await asyncio.gather(
+        _list(look, ahead), _is_empty(look.target) if first else _no()
+    )
     images = _admitted(look, listing)
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
     target, _ = await asyncio.gather(
-        _target(look, images), _resolve(look, listing, images, found, failed)
+        _target(look, images, empty), _resolve(look, listing, images, found, failed)
     )
     if companions := await _companions_of(look, listing, images, found):
         await _resolve(look, listing, companions, found, failed)
-        target |= await _target(look, companions)
+        target |= await _target(look, companions, empty)
     seen: dict[str, str | None] | None = None
     if look.compares:
         seen = _seen(target)
@@ -224,16 +228,22 @@ async def _heads(
     return heads
 
 
-async def _target(look: Look, admitted: set[str]) -> dict[str, str | RegistryError | None]:
+async def _target(
+    look: Look, admitted: set[str], empty: bool
+) -> dict[str, str | RegistryError | None]:
     """The target's digest by name there, None where absent; nothing where it is not compared."""
     if not look.compares:
         return {}
     names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
-    if not look.known and await _is_empty(look.target):
+    if empty:
         return dict.fromkeys(names)
     heads = await _heads(look.target, [name for name in names if is_tag(name)])
     # A name that rename made too long cannot be there; the copy says what is wrong with it.
     return dict.fromkeys(names) | heads
+
+
+async def _no() -> bool:
+    return False
 
 
 async def _is_empty(repository: Repository) -> bool:

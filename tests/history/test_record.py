@@ -274,6 +274,32 @@ async def test_another_target_forgets_the_tags_and_keeps_the_past(
     assert row(engine, "SELECT count(*) AS rows FROM tag_sync").rows == 1
 
 
+async def test_a_connection_that_died_while_it_rested_is_replaced(
+    record: Record, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.history.engine._RESTED", 0)
+    assert await record.known_tags(NAME) == {}
+    ended = row(
+        engine,
+        "SELECT count(pg_terminate_backend(pid)) AS backends FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    assert ended.backends == 1
+    assert await record.known_tags(NAME) == {}
+
+
+async def test_a_mirror_as_it_is_recorded_is_not_written_again(
+    record: Record, engine: sa.Engine
+) -> None:
+    written = "SELECT xmin::text AS by FROM mirror"
+    before = row(engine, written).by
+    await record.ensure_mirror(MIRROR)
+    assert row(engine, written).by == before
+    await record.ensure_mirror(replace(MIRROR, delay_goal=timedelta(hours=1)))
+    assert row(engine, written).by != before
+    assert row(engine, "SELECT delay_goal FROM mirror").delay_goal == timedelta(hours=1)
+
+
 async def test_abilities_and_quota_are_remembered(record: Record, engine: sa.Engine) -> None:
     assert await record.abilities("r.example.com", "a/b") == {}
     await record.save_abilities("r.example.com", "a/b", {"mount": True, "chunk": 4_000_000})
