@@ -13,13 +13,13 @@ import argparse
 import asyncio
 import os
 import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,12 +27,16 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.record_fill import Size, fill
+from bench.record_site import settings_of, time_site
+from bench.stopwatch import Stopwatch, Timing
+from flows.alerting.rules import find
 from flows.history import MirrorRow, Record, create_engine, migrate, reports
 from flows.history.embedded import Cluster
 from flows.history.engine import embedded_url
 from flows.history.maintain import close_days, maintain
 from flows.history.openmetrics import openmetrics
 from flows.history.queries import QUERIES
+from flows.notify.policy import Rule
 from flows.outcome import (
     Change,
     ChangeKind,
@@ -50,52 +54,11 @@ from flows.outcome import (
 
 REPORT_MS = 200
 WRITES_MS = 20
+SITE_MS = 10_000
 VIEWS = (
     *("success_rate", "delay", "freshness", "recent_runs", "quota", "traffic"),
     *("pull_speed", "pull_failures", "adoption"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long something took, in milliseconds, over several rounds."""
-
-    what: str
-    milliseconds: tuple[float, ...]
-    rows: int | None = None
-    cpu: float | None = None  # milliseconds a round, of the server's processes and this one
-
-    @property
-    def median(self) -> float:
-        """The middle one."""
-        return statistics.median(self.milliseconds)
-
-    @property
-    def slowest(self) -> float:
-        """The worst one, the first with cold caches among them."""
-        return max(self.milliseconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Stopwatch:
-    """Times work by the clock and by the processors' time, which other load does not stretch."""
-
-    server: psutil.Process
-    rounds: int
-
-    def __call__(self, what: str, work: Callable[[], int | None]) -> Timing:
-        """Run work several times; it may return how many rows it gave."""
-        took, rows = [], None
-        cpu = self._cpu()
-        for _ in range(self.rounds):
-            begin = time.perf_counter()
-            rows = work()
-            took.append(1000 * (time.perf_counter() - begin))
-        return Timing(what, tuple(took), rows, 1000 * (self._cpu() - cpu) / self.rounds)
-
-    def _cpu(self) -> float:
-        times = [process.cpu_times() for process in self.server.children()]
-        return time.process_time() + sum(one.user + one.system for one in times)
 
 
 def time_views(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
@@ -134,6 +97,18 @@ def time_reports(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
     yield timed("mirror report, one mirror, all", lambda: bool(reports.report(engine, None, one)))
     yield timed("mirror report, all", lambda: len(reports.report(engine, None).mirrors))
     yield timed("OpenMetrics", lambda: len(openmetrics(engine).splitlines()))
+
+
+def time_rules(engine: sa.Engine, timed: Stopwatch, mirrors: int) -> Iterator[Timing]:
+    """Every rule of the alerts, for all mirrors."""
+    settings = settings_of(mirrors)
+    with engine.connect() as connection:
+
+        def findings(rule: Rule) -> int:
+            return len(find(connection, settings, utcnow(), [rule]))
+
+        for rule in Rule:
+            yield timed(f"rule {rule.value}", partial(findings, rule))
 
 
 async def time_writes(url: str, rounds: int, size: Size) -> list[Timing]:
@@ -262,6 +237,8 @@ def run(size: Size, folder: Path, rounds: int) -> str:
         stopwatch = Stopwatch(server_process(cluster), rounds)
         views = list(time_views(engine, stopwatch))
         asked = list(time_reports(engine, stopwatch))
+        rules = list(time_rules(engine, stopwatch, size.mirrors))
+        site = list(time_site(engine, replace(stopwatch, rounds=min(rounds, 3))))
         writes = asyncio.run(time_writes(url, 10 * rounds, size))
         begin = time.perf_counter()
         maintain(engine, utcnow())
@@ -273,6 +250,9 @@ def run(size: Size, folder: Path, rounds: int) -> str:
                 table(views, REPORT_MS),
                 f"## Reports, each a dozen queries (goal: under {REPORT_MS} ms)",
                 table(asked, REPORT_MS),
+                f"## Rules of the alerts (goal: under {REPORT_MS} ms)\n\n{table(rules, REPORT_MS)}",
+                "## The public site, a mirror of it (goal: under 10 s for 2,000 tags)",
+                table(site, SITE_MS),
                 f"## What a run writes (goal: under {WRITES_MS} ms)\n\n{table(writes, WRITES_MS)}",
                 f"The daily maintenance of a day: {maintained:.1f} s.",
             ]

@@ -15,3 +15,5 @@ def test_a_small_record_is_filled_and_timed(tmp_path: Path) -> None:
     assert "| report_delay, whole |" in text
     assert "| mirror report, all | 2 |" in text
     assert "| a tag: tag_ended, 20 blobs |" in text
+    assert "| rule run_failed |" in text
+    assert "| publish, 50 tags (pages) |" in text
