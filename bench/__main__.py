@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from bench import trivial
 from bench.calibrate import calibrate
 from bench.figures import RESULTS, Results, machine, now
 from bench.ours import PrefectServer
@@ -57,6 +59,7 @@ def main(
     scratch = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         with PrefectServer(scratch) as prefect:
+            speed = {} if smoke else {"speed": trivial.told({**os.environ, **prefect.env})}
             for letter in chosen:
                 work = WORKLOADS[letter]
                 links = work.links
@@ -66,7 +69,12 @@ def main(
                 told = calibrated(links, scratch)
                 work.run(session, SMOKE if smoke else FULL, links)
                 found = Results(
-                    letter, work.title, now(), machine(tools), told, tuple(session.figures)
+                    letter,
+                    work.title,
+                    now(),
+                    {**machine(tools), **speed},
+                    told,
+                    tuple(session.figures),
                 )
                 if folder is not None:
                     found.write(folder)

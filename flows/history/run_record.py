@@ -211,26 +211,30 @@ class RunRecord(Session):
         planned = {change.tag: change for change in (*plan.changes, *plan.held, *plan.adopted)}
         adopted = {change.tag: change for change in plan.adopted}
         target = discovery.target or {}
+        news = [
+            tag
+            for tag in discovery.tags
+            if (old := known.get(tag.name)) is None
+            or old.source_digest != tag.digest
+            or old.gone_at is not None
+            or (old.pushed_at is None and tag.pushed_at is not None)
+            or tag.name in adopted
+        ]
         seen = []
-        for tag in discovery.tags:
-            old = known.get(tag.name)
-            fresh = old is None or old.source_digest != tag.digest or old.gone_at is not None
-            told = tag.pushed_at is not None and old is not None and old.pushed_at is None
-            if fresh or told or tag.name in adopted:
-                change = planned.get(tag.name)
-                taken = adopted.get(tag.name)
-                seen.append(
-                    (
-                        tag.name,
-                        tag.digest,
-                        tag.pushed_at,
-                        change.detected_at if change else now,
-                        taken.digest if taken else None,
-                        (target.get(taken.target_tag) or taken.digest) if taken else None,
-                        tag.size,
-                        " ".join(tag.platforms) or None,
-                    )
+        for tag in news:
+            change, taken = planned.get(tag.name), adopted.get(tag.name)
+            seen.append(
+                (
+                    tag.name,
+                    tag.digest,
+                    tag.pushed_at,
+                    change.detected_at if change else now,
+                    taken.digest if taken else None,
+                    (target.get(taken.target_tag) or taken.digest) if taken else None,
+                    tag.size,
+                    " ".join(tag.platforms) or None,
                 )
+            )
         if seen:
             names = (
                 *("tags", "digests", "pushed", "detected", "copied", "target", "sizes"),
