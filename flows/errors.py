@@ -4,7 +4,7 @@ MirrorError            exit 1: a mirror fell short, or something it needs is awa
 ├── UsageError         exit 2: wrong command line
 │   └── ConfigError    exit 2: mirrors.yaml or the environment is wrong; names file, key, remedy
 ├── DatabaseError      the record cannot be reached or is behind
-└── PrefectError       Prefect's server cannot be reached
+└── PrefectError       Prefect's server cannot be reached, or fails
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ class DatabaseError(MirrorError):
 
 
 class PrefectError(MirrorError):
-    """Prefect's server cannot be reached."""
+    """Prefect's server cannot be reached, or fails."""

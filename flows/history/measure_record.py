@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -64,12 +65,20 @@ _AUDIT = sa.text("""
       AND (available_at IS NULL OR available_at < :started_at)
     RETURNING tag_state.tag
 """)
-_ABILITIES = sa.text("SELECT abilities FROM registry_ability WHERE repository_id = :repository")
+# A registry may learn: what it refused is tried again once that is so long ago. Until then nothing
+# is written unless something new was seen.
+_REFUSALS_HOLD = timedelta(days=30)
+_ABILITIES = sa.text(
+    "SELECT abilities, learnt_at FROM registry_ability WHERE repository_id = :repository"
+)
 _SAVE_ABILITIES = sa.text("""
-    INSERT INTO registry_ability (repository_id, abilities, learnt_at)
+    INSERT INTO registry_ability AS known (repository_id, abilities, learnt_at)
     VALUES (:repository, CAST(:abilities AS jsonb), :now)
     ON CONFLICT (repository_id) DO UPDATE
-    SET abilities = excluded.abilities, learnt_at = excluded.learnt_at
+    SET learnt_at = excluded.learnt_at,
+        abilities = CASE WHEN known.learnt_at < :stale THEN excluded.abilities
+                         ELSE known.abilities || excluded.abilities END
+    WHERE known.learnt_at < :stale OR NOT known.abilities @> excluded.abilities
 """)
 
 
@@ -172,19 +181,34 @@ class MeasureRecord(Session):
         rows = await self.rows(_AUDIT, values)
         return AuditWritten(str(audit), tuple(sorted(row.tag for row in rows)))
 
-    async def abilities(self, registry: str, repository: str) -> dict[str, Any]:
-        """What the registry was seen to do for this repository; empty when nothing is known."""
+    async def abilities(
+        self, registry: str, repository: str, at: datetime | None = None
+    ) -> dict[str, Any]:
+        """What the registry was seen to do for this repository; empty when nothing is known.
+
+        Without what it refused (false) more than 30 days ago.
+        """
         values = {"repository": await self.repository(registry, repository)}
         rows = await self.rows(_ABILITIES, values)
-        return dict(rows[0].abilities) if rows else {}
+        if not rows:
+            return {}
+        fresh = rows[0].learnt_at >= (at or utcnow()) - _REFUSALS_HOLD
+        seen: dict[str, Any] = rows[0].abilities
+        return {name: value for name, value in seen.items() if fresh or value is not False}
 
     async def save_abilities(
-        self, registry: str, repository: str, abilities: Mapping[str, str | int | bool]
+        self,
+        registry: str,
+        repository: str,
+        abilities: Mapping[str, str | int | bool],
+        at: datetime | None = None,
     ) -> None:
         """Remember what the registry was seen to do for this repository."""
+        now = at or utcnow()
         values = {
             "repository": await self.repository(registry, repository),
             "abilities": json.dumps(dict(abilities)),
-            "now": utcnow(),
+            "now": now,
+            "stale": now - _REFUSALS_HOLD,
         }
         await self.run(_SAVE_ABILITIES, values)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
 
 from flows.demo.faults import Rule, disk_full
 from flows.demo.images import single
@@ -107,6 +108,31 @@ async def test_postgres_away(mirrors: Mirrors, pair: Pair, command: Command) -> 
 async def test_prefects_server_away(mirrors: Mirrors, pair: Pair, command: Command) -> None:
     ended = await command.run("sync", "m", PREFECT_API_URL="http://127.0.0.1:1/api")
     one_line(ended, 1, "Prefect", "http://127.0.0.1:1/api")
+
+
+async def test_prefects_server_overloaded(mirrors: Mirrors, pair: Pair, command: Command) -> None:
+    """As on SQLite with many runs at once: it is healthy, and answers 503 to what it must write."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=200 if request.path.endswith("/health") else 503)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        ended = await command.run(
+            "sync",
+            "m",
+            PREFECT_API_URL=f"http://{host}:{port}/api",
+            PREFECT_CLIENT_MAX_RETRIES="0",
+        )
+    finally:
+        await runner.cleanup()
+    one_line(ended, 1, "Prefect's server answered 503", "PREFECT_API_DATABASE_CONNECTION_URL")
 
 
 async def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None:

@@ -313,6 +313,25 @@ async def test_abilities_and_quota_are_remembered(record: Record, engine: sa.Eng
     )
 
 
+async def test_a_refusal_is_forgotten_after_a_month_and_learnt_anew(record: Record) -> None:
+    where = ("r.example.com", "a/b")
+    day = timedelta(days=1)
+    await record.save_abilities(*where, {"mount": True, "artifacts": False}, NOON)
+    # Seen again without news: the month goes on from when it was learnt.
+    await record.save_abilities(*where, {"artifacts": False}, NOON + 20 * day)
+    assert await record.abilities(*where, NOON + 30 * day) == {"mount": True, "artifacts": False}
+    assert await record.abilities(*where, NOON + 31 * day) == {"mount": True}
+    await record.save_abilities(*where, {"mount": True}, NOON + 31 * day)
+    assert await record.abilities(*where, NOON + 32 * day) == {"mount": True}
+
+
+async def test_what_two_mirrors_learn_of_a_repository_is_put_together(record: Record) -> None:
+    where = ("r.example.com", "a/b")
+    await record.save_abilities(*where, {"mount": True}, NOON)
+    await record.save_abilities(*where, {"referrers": False}, NOON)
+    assert await record.abilities(*where, NOON) == {"mount": True, "referrers": False}
+
+
 async def test_an_unknown_mirror_is_named(record: Record) -> None:
     with pytest.raises(UnknownMirror, match="nobody"):
         await record.begin_run("nobody", Trigger.MANUAL, full=True)

@@ -84,4 +84,5 @@ def test_the_image_is_pinned_and_does_not_run_as_root() -> None:
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base)
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE)[-1] != "root"
     assert "uv sync --locked" in text
-    assert re.search(r"uv==(\S+)", text).group(1) in (ROOT / "scripts" / "uv").read_text()  # type: ignore[union-attr]
+    (uv,) = re.findall(r"uv==(\S+)", text)
+    assert uv in (ROOT / "scripts" / "uv").read_text()

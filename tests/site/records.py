@@ -45,7 +45,7 @@ def run(minutes_ago: float, status: RunStatus = RunStatus.SUCCEEDED, **more: obj
     started = NOW - timedelta(minutes=minutes_ago)
     ended = None if status is RunStatus.RUNNING else started + timedelta(seconds=40)
     values = {"trigger": Trigger.SCHEDULE, "copied": 0, "failed": 0, "bytes_copied": 0, **more}
-    return Run(started_at=started, ended_at=ended, status=status, **values)  # type: ignore[arg-type]
+    return Run(started_at=started, ended_at=ended, status=status, **values)  # type: ignore[arg-type]  # figures of a test
 
 
 def empty() -> SiteRecord:
