@@ -22,25 +22,20 @@ class BreakingLine:
     host: str = ""
     breaks_after: int | None = None
     rate: float | None = None  # bytes a second to the client, per connection
-    shared: float | None = None  # the same, of all connections together
     connections: int = 0
     up: int = 0  # bytes from clients
     down: int = 0  # bytes to clients
     broken: int = 0  # connections
     _running: set[asyncio.Task[None]] = field(default_factory=set)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @asynccontextmanager
 async def breaking_line(
-    to: str,
-    breaks_after: int | None = None,
-    rate: float | None = None,
-    shared: float | None = None,
+    to: str, breaks_after: int | None = None, rate: float | None = None
 ) -> AsyncIterator[BreakingLine]:
     """A proxy to `host:port` that resets a connection after `breaks_after` bytes in a direction
-    and gives each at most `rate` bytes a second to the client, and all together `shared`."""
-    line = BreakingLine(breaks_after=breaks_after, rate=rate, shared=shared)
+    and gives each at most `rate` bytes a second to the client."""
+    line = BreakingLine(breaks_after=breaks_after, rate=rate)
     host, _, port = to.rpartition(":")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,8 +96,5 @@ async def _pump(
         await writer.drain()
         if line.rate is not None and way == "down":
             await asyncio.sleep(len(piece) / line.rate)
-        if line.shared is not None and way == "down":
-            async with line._turn:
-                await asyncio.sleep(len(piece) / line.shared)
     if writer.can_write_eof():
         writer.write_eof()

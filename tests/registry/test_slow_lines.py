@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from flows.registry import Concurrency, Endpoint, Registry, copy_blob
+from flows.registry.intake import Intake, Trial
+from flows.registry.retries import Clockwork
 from tests.registry.breaking_line import breaking_line
 from tests.registry.conftest import content, put_blob
 from tests.support.registry_process import DockerRegistry
@@ -48,20 +52,54 @@ async def test_a_source_at_full_speed_is_read_over_one_connection(
     assert line.connections == 1
 
 
-async def test_more_connections_that_bring_no_more_are_given_up_for_a_while(
-    shared_docker_registry: DockerRegistry, registry: Registry, fresh_name: Callable[[], str]
+def verdicts(intake: Intake, passed: list[float], before: float, after: float) -> list[bool]:
+    """What a trial says every tenth of a second for two seconds, while `after` bytes/s come."""
+    trial, told = Trial(intake, before), []
+    for _ in range(20):
+        passed[0] += 0.1
+        intake.bytes += int(after / 10)
+        told.append(trial.ends_in_failure())
+        assert trial.failed is any(told)
+    return told
+
+
+def test_more_connections_pay_where_they_bring_a_fifth_more() -> None:
+    passed = [0.0]
+    intake = Intake(Clockwork(monotonic=lambda: passed[0]))
+    assert not any(verdicts(intake, passed, before=1e6, after=1.25e6))
+    assert intake.more_may_pay
+
+
+def test_more_connections_that_bring_no_more_are_left_for_a_minute() -> None:
+    passed = [0.0]
+    intake = Intake(Clockwork(monotonic=lambda: passed[0]))
+    assert verdicts(intake, passed, before=1e6, after=1.1e6).count(True) == 1
+    assert not intake.more_may_pay
+    passed[0] += 61
+    assert intake.more_may_pay
+
+
+async def test_a_blob_whose_ranges_are_given_up_goes_on_over_one_connection(
+    shared_docker_registry: DockerRegistry,
+    registry: Registry,
+    fresh_name: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data, descriptor = content(24 << 20)
+    monkeypatch.setattr("flows.registry.intake._WARM_UP", 0)
+    monkeypatch.setattr("flows.registry.intake._TRIAL", 0)
+    monkeypatch.setattr("flows.registry.intake._PAYS", 1e9)  # whatever comes is not enough
+    monkeypatch.setattr("flows.registry.ranges._CONNECTIONS", 4)
+    data, descriptor = content(8 << 20)
     name, copy, again = fresh_name(), fresh_name(), fresh_name()
     await put_blob(registry.repository(name), data)
     async with (
-        breaking_line(shared_docker_registry.host, shared=4 * RATE) as line,
+        breaking_line(shared_docker_registry.host, rate=RATE) as line,
         Registry(Endpoint(line.host, insecure=True)) as source,
     ):
         await copy_blob(source.repository(name), registry.repository(copy), descriptor)
-        tried, sent = line.connections, source.requests
-        assert tried > 1, "one connection seemed slow, so more were tried"
-        assert sent < len(data) >> 20, "and given up before the blob was through, in ranges of 1 MB"
+        assert 2 < source.requests <= 6, "the stream, four ranges at most, and the stream again"
+        assert source.downloads.free == Concurrency().transfers, "every slot was given back"
+        sent = source.requests
         await copy_blob(source.repository(name), registry.repository(again), descriptor)
         assert source.requests == sent + 1, "the next blob is left to one connection"
     assert await registry.repository(copy).head_blob(descriptor.digest) == len(data)
