@@ -63,9 +63,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=make_loop) as runner:
         try:
             return runner.run(main)
-        except httpx.HTTPError as error:
-            # Registries, channels and probes tell theirs in errors of our own: this is Prefect's.
-            raise PrefectError(_of_the_server(error)) from error
+        except (httpx.HTTPError, RuntimeError) as error:
+            # Registries, channels and probes tell theirs in errors of our own: this is Prefect's,
+            # which wraps the one of its first request.
+            failed = error if isinstance(error, httpx.HTTPError) else error.__cause__
+            if not isinstance(failed, httpx.HTTPError):
+                raise
+            raise PrefectError(_of_the_server(failed)) from error
 
 
 def _of_the_server(error: httpx.HTTPError) -> str:
