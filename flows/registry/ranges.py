@@ -19,7 +19,7 @@ from flows.registry.intake import Span, Trial
 _WORTH: Final = 4 << 20  # bytes left, under which more connections do not pay
 _LOOK: Final = 0.12  # seconds of streaming before its pace says something
 _HUNGRY: Final = 0.8  # share of the time that the reader must have waited
-_SLOW: Final = 0.5  # seconds that the rest would take at least, else it is as good as here
+_SLOW: Final = 2.0  # seconds that the rest would take at least: finding out takes nearly one
 _LEAST_RANGE: Final = 256 << 10
 _MOST_RANGE: Final = 640 << 10
 _CONNECTIONS: Final = 24
