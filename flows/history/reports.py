@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from flows.history import figures as f
+from flows.history import report_queries as sql
 from flows.history.engine import reachable
 from flows.history.errors import UnknownMirror
 from flows.outcome import utcnow
@@ -28,111 +29,6 @@ TOP_FAILURES = 20
 # takes half as long as from the rows, and outlive them.
 LONG_WINDOW = timedelta(days=3)
 FAILURES_OF = timedelta(days=30)  # single failures of longer ago are for SQL
-
-_STATUS = sa.text("""
-    SELECT mirror.id, fresh.mirror,
-           source.registry || '/' || source.name AS source,
-           target.registry || '/' || target.name AS target,
-           mirror.every, mirror.delay_goal, tags, tags_in_sync, tags_behind, tags_failing,
-           tags_held, tags_gone, oldest_lag_seconds, last_arrival_at, last_success_at
-    FROM report_freshness fresh
-    JOIN mirror ON mirror.name = fresh.mirror
-    JOIN repository source ON source.id = source_id
-    JOIN repository target ON target.id = target_id
-    WHERE CAST(:mirror AS text) IS NULL OR fresh.mirror = :mirror
-    ORDER BY fresh.mirror
-""")
-_RUNS = sa.text("""
-    SELECT ids.mirror_id, recent.*
-    FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)
-    CROSS JOIN LATERAL (
-        SELECT id::text, started_at, ended_at, status, trigger, complete, dry_run, tags_discovered,
-               tags_changed, tags_copied, tags_failed, bytes_copied, requests_source,
-               requests_target, seconds_total, reason, message, flow_run_id
-        FROM sync_run WHERE sync_run.mirror_id = ids.mirror_id
-        ORDER BY started_at DESC LIMIT :limit
-    ) recent
-""")
-_FAILING = sa.text("""
-    SELECT ids.mirror_id, failing.*
-    FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)
-    CROSS JOIN LATERAL (
-        SELECT tag, attempts, failed_since, next_attempt_at, reason, message
-        FROM tag_state
-        WHERE tag_state.mirror_id = ids.mirror_id AND attempts > 0 AND gone_at IS NULL
-        ORDER BY failed_since, tag LIMIT :limit
-    ) failing
-""")
-_LEFT_OUT = sa.text("""
-    SELECT mirror_id, part ->> 'reason', count(DISTINCT tag)
-    FROM tag_state CROSS JOIN jsonb_array_elements(dropped) AS part
-    WHERE mirror_id = ANY(:ids) AND dropped IS NOT NULL AND gone_at IS NULL
-    GROUP BY mirror_id, part ->> 'reason'
-    ORDER BY mirror_id, part ->> 'reason'
-""")
-_DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
-_DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
-_ALL_RUNS = sa.text("""
-    SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(partial)::bigint AS partial,
-           sum(failed)::bigint AS failed, sum(abandoned)::bigint AS abandoned,
-           sum(bytes_copied)::bigint AS bytes_copied,
-           sum(requests_source)::bigint AS requests_source,
-           sum(requests_target)::bigint AS requests_target,
-           sum(blobs_copied)::bigint AS blobs_copied, sum(blobs_mounted)::bigint AS blobs_mounted,
-           sum(blobs_reused)::bigint AS blobs_reused, sum(seconds) AS seconds
-    FROM runs_since('-infinity') GROUP BY mirror_id
-""")
-_ALL_TAGS = sa.text("""
-    SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,
-           sum(abandoned)::bigint AS abandoned, sum(retried)::bigint AS retried,
-           sum(delays)::bigint AS delays, sum(delays_in_goal)::bigint AS delays_in_goal,
-           sum(delays_detected)::bigint AS delays_detected,
-           sum(delays_followed)::bigint AS delays_followed, max(delay_max) AS delay_max
-    FROM tags_since('-infinity') GROUP BY mirror_id
-""")
-_DELAYS = sa.text("""
-    SELECT mirror_id, count(*) AS samples,
-           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY delay_seconds) AS points
-    FROM tag_sync
-    WHERE ended_at >= :since AND run_started_at >= CAST(:since AS timestamptz) - interval '7 days'
-      AND delay_seconds IS NOT NULL AND mirror_id = ANY(:ids)
-    GROUP BY mirror_id
-""")
-_BUCKETS = sa.text("""
-    SELECT mirror_id, bucket, sum(tags)::bigint AS tags
-    FROM delays_since(:since) WHERE mirror_id = ANY(:ids)
-    GROUP BY mirror_id, bucket ORDER BY bucket
-""")
-_FAILURES = sa.text("""
-    WITH failure AS MATERIALIZED (
-        SELECT * FROM failures_since(:since) WHERE mirror_id = ANY(:ids)
-    ), counted AS (
-        SELECT mirror_id, scope, tag, reason, sum(failures)::bigint AS failures,
-               max(last_at) AS last_at,
-               row_number() OVER (PARTITION BY mirror_id
-                                  ORDER BY sum(failures) DESC, max(last_at) DESC, tag) AS place
-        FROM failure GROUP BY mirror_id, scope, tag, reason
-    )
-    SELECT mirror_id, tag, reason, counted.failures, last_at, last_run::text, last_message
-    FROM counted JOIN failure USING (mirror_id, scope, tag, reason, last_at)
-    WHERE place <= :limit ORDER BY mirror_id, place
-""")
-_PULLS = sa.text("""
-    SELECT mirror_id, sum(target_pulls)::bigint, sum(target_failed)::bigint,
-           sum(source_pulls)::bigint, sum(source_failed)::bigint, sum(pairs)::bigint,
-           sum(target_bytes)::bigint, sum(target_seconds), sum(source_bytes)::bigint,
-           sum(source_seconds)
-    FROM probes_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
-""")
-_ADOPTION = sa.text("""
-    SELECT mirror, count(*), sum(target_pulls)::bigint, sum(source_pulls)::bigint
-    FROM report_adoption
-    WHERE share IS NOT NULL AND day >= CAST(:since AS timestamptz)::date GROUP BY mirror
-""")
-_QUOTAS = sa.text("""
-    SELECT registry, nullif(account, ''), sum(readings)::bigint, max(quota), min(least_remaining)
-    FROM quotas_since(:since) GROUP BY registry, account ORDER BY registry, account
-""")
 
 Rows = Sequence[Row[Any]]
 
@@ -172,15 +68,15 @@ def report(
         rest = beside.submit(
             _results,
             engine,
-            (_FAILURES, top),
-            (_RUNS, {**values, "limit": RECENT_RUNS}),
-            (_PULLS, values),
-            (_ADOPTION, values),
-            (_QUOTAS, values),
+            (sql.FAILURES, top),
+            (sql.RUNS, {**values, "limit": RECENT_RUNS}),
+            (sql.PULLS, values),
+            (sql.ADOPTION, values),
+            (sql.QUOTAS, values),
         )
         with engine.connect() as connection:
-            runs = _by_mirror(connection.execute(_DAILY_RUNS, values).all())
-            tags = _by_mirror(connection.execute(_DAILY_TAGS, values).all())
+            runs = _by_mirror(connection.execute(sql.DAILY_RUNS, values).all())
+            tags = _by_mirror(connection.execute(sql.DAILY_TAGS, values).all())
             delays = _percentiles(connection, values, tags)
         failed, ran, pulled, adopted, quotas = rest.result()
     failures, recent = _by_mirror(failed), _by_mirror(ran)
@@ -211,8 +107,8 @@ def totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
     """
     with reachable(_url(engine)), engine.connect() as connection:
         statuses = _statuses(connection, None)
-        runs = _by_mirror(connection.execute(_ALL_RUNS).all())
-        tags = _by_mirror(connection.execute(_ALL_TAGS).all())
+        runs = _by_mirror(connection.execute(sql.ALL_RUNS).all())
+        tags = _by_mirror(connection.execute(sql.ALL_TAGS).all())
     return f.Report(
         None,
         now or utcnow(),
@@ -236,13 +132,13 @@ def _results(engine: sa.Engine, *queries: tuple[sa.TextClause, dict[str, Any]]) 
 
 
 def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, f.MirrorStatus]]:
-    rows = connection.execute(_STATUS, {"mirror": mirror}).all()
+    rows = connection.execute(sql.STATUS, {"mirror": mirror}).all()
     if mirror is not None and not rows:
         raise UnknownMirror(mirror)
     ids = [row.id for row in rows]
-    last = _by_mirror(connection.execute(_RUNS, {"ids": ids, "limit": 1}))
-    failing = _by_mirror(connection.execute(_FAILING, {"ids": ids, "limit": TOP_FAILURES}))
-    left_out = _by_mirror(connection.execute(_LEFT_OUT, {"ids": ids}))
+    last = _by_mirror(connection.execute(sql.RUNS, {"ids": ids, "limit": 1}))
+    failing = _by_mirror(connection.execute(sql.FAILING, {"ids": ids, "limit": TOP_FAILURES}))
+    left_out = _by_mirror(connection.execute(sql.LEFT_OUT, {"ids": ids}))
     return [
         (
             row.id,
@@ -277,14 +173,14 @@ def _percentiles(
     totals = {key: total for key, rows in tags.items() if (total := _delay(_columns(rows))).samples}
     samples = sum(total.samples for total in totals.values())
     if samples <= EXACT_UP_TO:
-        found = {row.mirror_id: row for row in connection.execute(_DELAYS, values)}
+        found = {row.mirror_id: row for row in connection.execute(sql.DELAYS, values)}
         if sum(row.samples for row in found.values()) == samples:
             return {
                 key: replace(total, p50=points[0], p95=points[1], p99=points[2])
                 for key, total in totals.items()
                 for points in [found[key].points]
             }
-    buckets = _by_mirror(connection.execute(_BUCKETS, values).all())
+    buckets = _by_mirror(connection.execute(sql.BUCKETS, values).all())
     return {
         key: replace(
             total,

@@ -1,0 +1,114 @@
+"""The queries behind reports.py: each bounded by mirrors, days or a limit.
+
+They read daily figures for whole days and raw rows for the rest (migrations/sql/since.sql), so that
+they take as long on years of history as on a week.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+STATUS = sa.text("""
+    SELECT mirror.id, fresh.mirror,
+           source.registry || '/' || source.name AS source,
+           target.registry || '/' || target.name AS target,
+           mirror.every, mirror.delay_goal, tags, tags_in_sync, tags_behind, tags_failing,
+           tags_held, tags_gone, oldest_lag_seconds, last_arrival_at, last_success_at
+    FROM report_freshness fresh
+    JOIN mirror ON mirror.name = fresh.mirror
+    JOIN repository source ON source.id = source_id
+    JOIN repository target ON target.id = target_id
+    WHERE CAST(:mirror AS text) IS NULL OR fresh.mirror = :mirror
+    ORDER BY fresh.mirror
+""")
+RUNS = sa.text("""
+    SELECT ids.mirror_id, recent.*
+    FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)
+    CROSS JOIN LATERAL (
+        SELECT id::text, started_at, ended_at, status, trigger, complete, dry_run, tags_discovered,
+               tags_changed, tags_copied, tags_failed, bytes_copied, requests_source,
+               requests_target, seconds_total, reason, message, flow_run_id
+        FROM sync_run WHERE sync_run.mirror_id = ids.mirror_id
+        ORDER BY started_at DESC LIMIT :limit
+    ) recent
+""")
+FAILING = sa.text("""
+    SELECT ids.mirror_id, failing.*
+    FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)
+    CROSS JOIN LATERAL (
+        SELECT tag, attempts, failed_since, next_attempt_at, reason, message
+        FROM tag_state
+        WHERE tag_state.mirror_id = ids.mirror_id AND attempts > 0 AND gone_at IS NULL
+        ORDER BY failed_since, tag LIMIT :limit
+    ) failing
+""")
+LEFT_OUT = sa.text("""
+    SELECT mirror_id, part ->> 'reason', count(DISTINCT tag)
+    FROM tag_state CROSS JOIN jsonb_array_elements(dropped) AS part
+    WHERE mirror_id = ANY(:ids) AND dropped IS NOT NULL AND gone_at IS NULL
+    GROUP BY mirror_id, part ->> 'reason'
+    ORDER BY mirror_id, part ->> 'reason'
+""")
+DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
+DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
+ALL_RUNS = sa.text("""
+    SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(partial)::bigint AS partial,
+           sum(failed)::bigint AS failed, sum(abandoned)::bigint AS abandoned,
+           sum(bytes_copied)::bigint AS bytes_copied,
+           sum(requests_source)::bigint AS requests_source,
+           sum(requests_target)::bigint AS requests_target,
+           sum(blobs_copied)::bigint AS blobs_copied, sum(blobs_mounted)::bigint AS blobs_mounted,
+           sum(blobs_reused)::bigint AS blobs_reused, sum(seconds) AS seconds
+    FROM runs_since('-infinity') GROUP BY mirror_id
+""")
+ALL_TAGS = sa.text("""
+    SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,
+           sum(abandoned)::bigint AS abandoned, sum(retried)::bigint AS retried,
+           sum(delays)::bigint AS delays, sum(delays_in_goal)::bigint AS delays_in_goal,
+           sum(delays_detected)::bigint AS delays_detected,
+           sum(delays_followed)::bigint AS delays_followed, max(delay_max) AS delay_max
+    FROM tags_since('-infinity') GROUP BY mirror_id
+""")
+DELAYS = sa.text("""
+    SELECT mirror_id, count(*) AS samples,
+           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY delay_seconds) AS points
+    FROM tag_sync
+    WHERE ended_at >= :since AND run_started_at >= CAST(:since AS timestamptz) - interval '7 days'
+      AND delay_seconds IS NOT NULL AND mirror_id = ANY(:ids)
+    GROUP BY mirror_id
+""")
+BUCKETS = sa.text("""
+    SELECT mirror_id, bucket, sum(tags)::bigint AS tags
+    FROM delays_since(:since) WHERE mirror_id = ANY(:ids)
+    GROUP BY mirror_id, bucket ORDER BY bucket
+""")
+FAILURES = sa.text("""
+    WITH failure AS MATERIALIZED (
+        SELECT * FROM failures_since(:since) WHERE mirror_id = ANY(:ids)
+    ), counted AS (
+        SELECT mirror_id, scope, tag, reason, sum(failures)::bigint AS failures,
+               max(last_at) AS last_at,
+               row_number() OVER (PARTITION BY mirror_id
+                                  ORDER BY sum(failures) DESC, max(last_at) DESC, tag) AS place
+        FROM failure GROUP BY mirror_id, scope, tag, reason
+    )
+    SELECT mirror_id, tag, reason, counted.failures, last_at, last_run::text, last_message
+    FROM counted JOIN failure USING (mirror_id, scope, tag, reason, last_at)
+    WHERE place <= :limit ORDER BY mirror_id, place
+""")
+PULLS = sa.text("""
+    SELECT mirror_id, sum(target_pulls)::bigint, sum(target_failed)::bigint,
+           sum(source_pulls)::bigint, sum(source_failed)::bigint, sum(pairs)::bigint,
+           sum(target_bytes)::bigint, sum(target_seconds), sum(source_bytes)::bigint,
+           sum(source_seconds)
+    FROM probes_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
+""")
+ADOPTION = sa.text("""
+    SELECT mirror, count(*), sum(target_pulls)::bigint, sum(source_pulls)::bigint
+    FROM report_adoption
+    WHERE share IS NOT NULL AND day >= CAST(:since AS timestamptz)::date GROUP BY mirror
+""")
+QUOTAS = sa.text("""
+    SELECT registry, nullif(account, ''), sum(readings)::bigint, max(quota), min(least_remaining)
+    FROM quotas_since(:since) GROUP BY registry, account ORDER BY registry, account
+""")
