@@ -136,8 +136,7 @@ class _Ranges:
         """More workers, as long as there are slots, work, and a registry that knows ranges."""
         lane = self._source.repository.registry.downloads
         if self._trial.ends_in_failure():
-            self._room.set()
-            self._claimed.set()
+            self._room.set()  # the first worker may wait there: it has nothing more to claim
         while (
             not self._trial.failed
             and self._source.repository.registry.abilities.ranges

@@ -142,7 +142,7 @@ class Copier:
         if self._referrers:
             count = await self._referrers.copy(change.digest, ledger)
             ledger.referrers += count  # not in one line: the ledger may grow while that waits
-            manifest = await self._referrers.joined(change.target_tag, manifest)
+            manifest = await self._referrers.joined(change.target_tag, manifest, ledger)
         await self._back_up(change)
         await self._target.put_manifest(change.target_tag, manifest)
         self.put[manifest.digest] = manifest

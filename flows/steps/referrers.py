@@ -83,7 +83,7 @@ class ReferrerCopier:
             ledger.dropped.update({drop.digest: drop for drop in arrived.dropped})
         return arrived.count
 
-    async def joined(self, tag: str, manifest: Manifest) -> Manifest:
+    async def joined(self, tag: str, manifest: Manifest, ledger: Ledger) -> Manifest:
         """A fallback index of the source, as it has to be at the target.
 
         Where the source has the referrers API too, the list that it gives may be longer than its
@@ -93,7 +93,7 @@ class ReferrerCopier:
         subject = subject_of(tag)
         if subject is None or companion_prefix(subject) != tag or not manifest.is_index:
             return manifest
-        await self.copy(subject, Ledger())
+        await self.copy(subject, ledger)
         return _with_entries(manifest, self._listed.get(tag, ()))
 
     async def _copy(self, digest: str, ledger: Ledger) -> _Arrived:

@@ -111,6 +111,22 @@ async def test_what_the_source_lists_by_api_and_by_fallback_tag_is_joined_under_
         assert not (await mirroring.sync()).plan.changes
 
 
+async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() -> None:
+    async with DemoRegistry() as source, DemoRegistry(WITHOUT_API) as target:
+        image = single("referrers/counted")
+        listed = artifact("referrers/counted/listed", image.root)
+        tagged = artifact("referrers/counted/tagged", image.root)
+        seed(source.store, SOURCE, "zeta", replace(image, referrers=(listed,)))
+        seed(source.store, SOURCE, (), tagged)
+        seed(source.store, SOURCE, fallback_tag(image), fallback_index((tagged,)))
+        synced = await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+        assert synced.arrived == (fallback_tag(image), "zeta")
+        blobs = {**image.blobs, **listed.blobs, **tagged.blobs}
+        outcomes = synced.outcomes.values()
+        assert sum(outcome.bytes_copied for outcome in outcomes) == sum(map(len, blobs.values()))
+        assert {blob.digest for outcome in outcomes for blob in outcome.placed} == set(blobs)
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["tags: *", "tags: 1.*"])
 async def test_cosign_s_tags_travel_with_their_image_and_verify_at_the_mirror(whole: bool) -> None:
     async with DemoRegistry(WITHOUT_API) as source, DemoRegistry() as target:
