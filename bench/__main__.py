@@ -16,7 +16,7 @@ from bench.calibrate import calibrate
 from bench.figures import RESULTS, Results, machine, now
 from bench.ours import PrefectServer
 from bench.peers import present
-from bench.process import BenchError
+from bench.process import BenchError, roomy_memory
 from bench.shape import UNSHAPED, Shape
 from bench.sizes import FULL, SMOKE
 from bench.stage import Links, Session
@@ -57,6 +57,7 @@ def main(
     tools = present() if peers else {}
     folder = results or (None if smoke else RESULTS)
     scratch = Path(tempfile.mkdtemp(prefix="bench-"))
+    stores = Path(tempfile.mkdtemp(prefix="bench-", dir=roomy_memory()))
     try:
         with PrefectServer(scratch) as prefect:
             speed = {} if smoke else {"speed": trivial.told({**os.environ, **prefect.env})}
@@ -65,7 +66,7 @@ def main(
                 links = work.links
                 if smoke and not links.direct:
                     links = Links(Shape.of(5, 400), Shape.of(5, 400), Shape.of(5))
-                session = Session(scratch, prefect, tools, rounds, peer_rounds)
+                session = Session(scratch, stores, prefect, tools, rounds, peer_rounds)
                 told = calibrated(links, scratch)
                 work.run(session, SMOKE if smoke else FULL, links)
                 found = Results(
@@ -81,7 +82,8 @@ def main(
     except BenchError as error:
         sys.exit(f"bench: {error}")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for folder_of_ours in (scratch, stores):
+            shutil.rmtree(folder_of_ours, ignore_errors=True)
     if folder is not None:
         write_results(folder, folder.parent / "RESULTS.md")
 

@@ -42,6 +42,7 @@ class Session:
     """One run of the bench: its scratch folder, its servers, its figures."""
 
     scratch: Path
+    stores: Path  # the registries' storage
     prefect: PrefectServer
     peers: Mapping[str, Recipe]
     rounds: int
@@ -51,7 +52,7 @@ class Session:
     @contextmanager
     def source(self, contents: Sequence[Content]) -> Iterator[Source]:
         """A registry that holds the contents."""
-        root = Path(tempfile.mkdtemp(prefix="source-", dir=self.scratch))
+        root = Path(tempfile.mkdtemp(prefix="source-", dir=self.stores))
         server = RegistryServer(root / "store")
         try:
             source = Source(server, root / "listing.json")
@@ -68,7 +69,9 @@ class Session:
         root = Path(tempfile.mkdtemp(prefix="round-", dir=self.scratch))
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, root, ignore_errors=True)
-            target = RegistryServer(root / "store")
+            store = Path(tempfile.mkdtemp(prefix="target-", dir=self.stores))
+            stack.callback(shutil.rmtree, store, ignore_errors=True)
+            target = RegistryServer(store / "store")
             stack.callback(target.discard)
             near, far = source.server.host, target.host
             lines: tuple[LinkProcess, ...] = ()
