@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from flows.outcome import Change, Quota, Reason, TagFailure, TagStatus
 from flows.registry import Reference
@@ -10,11 +11,25 @@ from flows.run import SHARED_UPLOADS, SyncRun
 from flows.session import image_rules, pace, tag_rules
 from flows.steps.blobs import BlobPlacer, Shared
 from flows.steps.copy import Copier
-from flows.steps.quota import spend
+from flows.steps.headstart import MOST, HeadStart
+from flows.steps.quota import Budget, spend
 from flows.steps.strangers import anonymous_trouble
 
+# Connections opened ahead: the first blobs of the first tags, and one tag's verification.
+_TO_COPY = 16
+_TO_VERIFY = 8
 
-async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
+
+def begin(run: SyncRun, changes: Sequence[Change], start: HeadStart) -> None:
+    """Begin what the first copies need and the record has no say in."""
+    if not changes:
+        return
+    start.read(change.digest for change in changes[:MOST])
+    start.connect(run.sides.target, min(4 * len(changes), _TO_COPY))
+    start.connect(run.sides.check, min(4 * len(changes), _TO_VERIFY))
+
+
+async def make_copier(run: SyncRun, start: HeadStart, *, look_first: bool) -> Copier:
     target = Reference.parse(run.mirror.target)
     where = (target.registry, target.repository)
     record = run.record
@@ -43,6 +58,7 @@ async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
         tags=tag_rules(run.mirror),
         referrers=run.mirror.referrers,
         companions=() if tag_rules(run.mirror).admits_all else run.discovery.companions,
+        start=start,
     )
 
 
@@ -71,22 +87,27 @@ def _shared(registry: str) -> Shared | None:
     return uploads[registry] if uploads is not None else None
 
 
-async def within_quota(run: SyncRun) -> tuple[Change, ...]:
-    """The changes that the source's pull quota allows now; the others are put off and told."""
+def budget_of(run: SyncRun) -> Budget:
+    """The changes that the source's pull quota allows now, and the others."""
+    tags = {tag.name: tag for tag in run.discovery.tags}
+    return spend(run.plan.changes, tags, quota_of(run))
+
+
+async def put_off(run: SyncRun, budget: Budget) -> None:
+    """Record and tell the changes that the quota does not allow now."""
     quota = quota_of(run)
-    budget = spend(run.plan.changes, {tag.name: tag for tag in run.discovery.tags}, quota)
-    if quota is not None and budget.goes_on_at is not None:
-        message = (
-            f"the pull quota of {quota.registry} ({quota.remaining} of {quota.limit} left) does not"
-            f" reach for it: it goes on by {budget.goes_on_at:%Y-%m-%d %H:%M} UTC;"
-            " a credential for the source raises the quota"
+    if quota is None or budget.goes_on_at is None:
+        return
+    message = (
+        f"the pull quota of {quota.registry} ({quota.remaining} of {quota.limit} left) does not"
+        f" reach for it: it goes on by {budget.goes_on_at:%Y-%m-%d %H:%M} UTC;"
+        " a credential for the source raises the quota"
+    )
+    for change in budget.put_off:
+        run.failures.append(TagFailure(change.tag, Reason.QUOTA, message))
+        await run.record.tag_skipped(
+            run.run_id, run.mirror.name, change, TagStatus.WAITING, message
         )
-        for change in budget.put_off:
-            run.failures.append(TagFailure(change.tag, Reason.QUOTA, message))
-            await run.record.tag_skipped(
-                run.run_id, run.mirror.name, change, TagStatus.WAITING, message
-            )
-    return budget.affordable
 
 
 def quota_of(run: SyncRun) -> Quota | None:

@@ -20,12 +20,21 @@ from prefect.states import Cancelled, Completed
 from flows.artifacts import publish_run, report_progress
 from flows.bring import adopt, bring, verify_task
 from flows.credentials import require
-from flows.equip import make_copier, quota_of, remember, warn_if_closed, within_quota
+from flows.equip import (
+    begin,
+    budget_of,
+    make_copier,
+    put_off,
+    quota_of,
+    remember,
+    warn_if_closed,
+)
 from flows.errors import ConfigError
 from flows.history import Record, RetryRule, TargetLocked, database_url, prepare
 from flows.hooks import alert
 from flows.mirror_rows import mirror_row
 from flows.outcome import (
+    Change,
     CopyOutcome,
     Reason,
     RunOutcome,
@@ -40,13 +49,14 @@ from flows.referring import learn_source, mark_late_referrers
 from flows.registry import RegistryError
 from flows.run import SyncRun
 from flows.secrets import load_secret
-from flows.session import Sides, open_sides, tag_rules
+from flows.session import Sides, image_rules, open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort
 from flows.steps.ahead import Ahead
 from flows.steps.deletion import TagRemover
 from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
+from flows.steps.headstart import HeadStart
 from flows.steps.landings import Landings
 
 
@@ -190,13 +200,24 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
     await diff_task(run)
     if run.dry_run:
         return
-    await run.record.discovered(run.run_id, run.mirror.name, run.discovery, run.plan)
-    await _record_held(run)
-    if not (run.plan.changes or run.plan.adopted or run.plan.deletions):
-        return
-    changes = await within_quota(run)
+    budget = budget_of(run)
+    async with HeadStart(run.sides.source, image_rules(run.mirror)) as start:
+        begin(run, budget.affordable, start)
+        await run.record.discovered(run.run_id, run.mirror.name, run.discovery, run.plan)
+        await _record_held(run)
+        if not (run.plan.changes or run.plan.adopted or run.plan.deletions):
+            return
+        await put_off(run, budget)
+        run.copier = await make_copier(run, start, look_first=look_first)
+        await _bring_all(run, settings, budget.affordable)
+    await _delete_gone(run)
+    await remember(run)
+    await learn_source(run)
+    await warn_if_closed(run)
+
+
+async def _bring_all(run: SyncRun, settings: Settings, changes: tuple[Change, ...]) -> None:
     retry = RetryRule(settings.retry.times, settings.retry.wait, settings.retry.then_every)
-    run.copier = await make_copier(run, look_first=look_first)
     run.meter.tags += len(changes)
     progress = asyncio.create_task(report_progress(run.mirror.name, run.meter))
     verifying = asyncio.create_task(verify_task(run))
@@ -212,10 +233,6 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
         progress.cancel()
         with suppress(asyncio.CancelledError):
             await progress
-    await _delete_gone(run)
-    await remember(run)
-    await learn_source(run)
-    await warn_if_closed(run)
 
 
 @task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, persist_result=False)

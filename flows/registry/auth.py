@@ -56,12 +56,18 @@ def repository_scope(repository: str, *actions: str) -> str:
 
 
 class Authenticator:
-    """Answers a registry's challenges."""
+    """Answers a registry's challenges.
+
+    `scouted`: whether a request has come back already, so that what the registry wants is known;
+    `scouting` is held by the first one.
+    """
 
     def __init__(self, endpoint: Endpoint, fetch: TokenFetcher, clock: Callable[[], float]) -> None:
         self._endpoint = endpoint
         self._fetch = fetch
         self._clock = clock  # seconds, monotonic
+        self.scouting = asyncio.Lock()
+        self.scouted = False
         self._challenge: Challenge | None = None
         self._wider: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens: dict[tuple[str, ...], _Token] = {}

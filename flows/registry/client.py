@@ -10,7 +10,7 @@ import httpx
 
 from flows.registry.abilities import Abilities
 from flows.registry.answers import Where
-from flows.registry.auth import TokenRequest
+from flows.registry.auth import Authenticator, TokenRequest
 from flows.registry.credentials import Endpoint
 from flows.registry.errors import RegistryError, ServerError, Throttled, TimedOut
 from flows.registry.exchange import Answer, Ask, Exchange, Timeouts
@@ -27,7 +27,8 @@ T = TypeVar("T")
 class Client:
     """The connection to one registry. An async context manager; `aclose` ends it.
 
-    transport: httpx transport to send with, for tests; None for real connections.
+    beside: another client of the same registry, whose tokens this one uses on connections of its
+    own. transport: httpx transport to send with, for tests; None for real connections.
     concurrency, retry, timeouts: bounds; the defaults are measured. clock: time and chance.
     """
 
@@ -35,6 +36,7 @@ class Client:
         self,
         endpoint: Endpoint,
         *,
+        beside: Client | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         concurrency: Concurrency | None = None,
         retry: RetryPolicy | None = None,
@@ -55,7 +57,13 @@ class Client:
         self.window = Window(bounds.window)
         self.line = Line()
         self.intake = Intake(self.clock)
-        self._exchange = Exchange(endpoint, self._fetch_token, self.timeouts, self.clock, transport)
+        self._own_auth = beside is None
+        self._auth: Authenticator = (
+            beside._auth
+            if beside
+            else Authenticator(endpoint, self._fetch_token, self.clock.monotonic)
+        )
+        self._exchange = Exchange(endpoint, self._auth, self.timeouts, self.clock, transport)
         self._tries: set[str] = set()
 
     async def __aenter__(self) -> Self:
@@ -66,6 +74,8 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._own_auth:
+            await self._auth.aclose()
         await self._exchange.aclose()
 
     @property
@@ -86,6 +96,14 @@ class Client:
     def credential_origin(self, repository: str) -> str | None:
         """Where the credential that was used for a repository comes from; None: none was used."""
         return self._exchange.credential_origin(repository)
+
+    async def connect(self, count: int) -> None:
+        """Have `count` connections open, for requests that will follow soon.
+
+        Each saves one of them the round trips of a connection's beginning. What goes wrong is
+        left to the requests, which meet it too and tell.
+        """
+        await self._exchange.connect(min(count, self.calls.width))
 
     def authorizes(self, url: str) -> bool:
         """Whether `url` is the registry's own, so that it may see our Authorization."""

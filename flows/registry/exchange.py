@@ -15,7 +15,7 @@ import httpx
 
 from flows.registry import headers
 from flows.registry.answers import Where, failure
-from flows.registry.auth import Authenticator, TokenFetcher, repository_scope
+from flows.registry.auth import Authenticator, repository_scope
 from flows.registry.credentials import Endpoint
 from flows.registry.errors import ConnectionFailed, ProtocolError, RegistryError, TimedOut
 from flows.registry.retries import Clockwork
@@ -72,13 +72,14 @@ class Answer:
 class Exchange:
     """Sends requests to one registry and to the services beside it.
 
+    `auth` may be shared with another exchange of the same registry; who made it closes it.
     `quota` is what the pull quota's headers last said, `sent` how many requests went out.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        fetch_token: TokenFetcher,
+        auth: Authenticator,
         timeouts: Timeouts,
         clock: Clockwork,
         transport: httpx.AsyncBaseTransport | None,
@@ -92,19 +93,20 @@ class Exchange:
         ).as_dict()
         self._own = f"{endpoint.base}/"
         self._origin = origin(httpx.URL(endpoint.base))
-        self._auth = Authenticator(endpoint, fetch_token, clock.monotonic)
-        self._scouting = asyncio.Lock()
-        self._scouted = False
+        self._auth = auth
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._auth.aclose()
         await self._wire.aclose()
 
     @property
     def sent(self) -> int:
         """HTTP requests sent so far."""
         return self._wire.sent
+
+    async def connect(self, count: int) -> None:
+        """Have `count` connections to the registry open: see Wire.connect."""
+        await self._wire.connect(self._own, count, self._timeouts.connect)
 
     async def answer(self, ask: Ask, expected: Collection[int], most: int) -> Answer:
         """One try of a request with its whole answer, of `most` bytes at most."""
@@ -165,15 +167,15 @@ class Exchange:
         return url.startswith(self._own) or origin(httpx.URL(url)) == self._origin
 
     async def _authorized(self, ask: Ask) -> httpx.Response:
-        if not self._scouted:
+        if not self._auth.scouted:
             # The first request finds out how the registry wants to be spoken to; the others
             # wait for it, so that 200 at once do not collect 200 refusals.
-            async with self._scouting:
-                if not self._scouted:
+            async with self._auth.scouting:
+                if not self._auth.scouted:
                     try:
                         return await self._tried(ask)
                     finally:
-                        self._scouted = True
+                        self._auth.scouted = True
         return await self._tried(ask)
 
     async def _tried(self, ask: Ask) -> httpx.Response:

@@ -7,6 +7,7 @@ that broke is no timeout.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import socket
@@ -14,12 +15,14 @@ import ssl
 import urllib.request
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 import aiohttp
 import httpx
+import yarl
 from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream
@@ -46,7 +49,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.sent = 0
         self._inner = inner
         self._ca_file = ca_file
-        self._pools: dict[tuple[bool, bool, str | None], AiohttpTransport] = {}
+        self._pools: dict[tuple[bool, bool, str | None], _Pool] = {}
         self._proxies: dict[tuple[str, bytes], str | None] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -69,13 +72,23 @@ class Wire(httpx.AsyncBaseTransport):
             )
         return response
 
+    async def connect(self, address: str, count: int, seconds: float) -> None:
+        """Open connections to where `address` leads until `count` are there and idle.
+
+        Nothing is sent on them, and nothing is raised where they cannot be had: requests will tell.
+        """
+        if self._inner is None:
+            pool = self._pool(httpx.Request("GET", address))
+            with suppress(*_BROKEN):
+                await pool.connect(address, count, seconds)
+
     async def aclose(self) -> None:
         if self._inner is not None:
             await self._inner.aclose()
         for pool in self._pools.values():
             await pool.aclose()
 
-    def _pool(self, request: httpx.Request) -> AiohttpTransport:
+    def _pool(self, request: httpx.Request) -> _Pool:
         target = (request.url.scheme, request.url.netloc)
         if target not in self._proxies:
             self._proxies[target] = _proxy_for(request.url)
@@ -85,12 +98,36 @@ class Wire(httpx.AsyncBaseTransport):
             tls, fresh, proxy = key
             # Reading the authorities takes longer than many a request: not where there is no TLS.
             trust = _trust(self._ca_file) if tls or (proxy or "").startswith("https") else False
-            pool = self._pools[key] = AiohttpTransport(
+            pool = self._pools[key] = _Pool(
                 verify=trust,
                 client=functools.partial(_session, fresh, trust),
                 proxy=_proxy(proxy) if proxy else None,
             )
         return pool
+
+
+class _Pool(AiohttpTransport):
+    """Connections that are made alike, and may be made before they are needed."""
+
+    async def connect(self, address: str, count: int, seconds: float) -> None:
+        if self.proxy is not None:
+            return  # what a proxy is asked for belongs to a request
+        session = self.client = self.get_client()
+        connector = session.connector
+        if connector is None:
+            return
+        loop = asyncio.get_running_loop()
+        request = aiohttp.ClientRequest("GET", yarl.URL(address), loop=loop, session=session)
+        limits = aiohttp.ClientTimeout(connect=seconds)
+        opened = await asyncio.gather(
+            *(connector.connect(request, [], limits) for _ in range(count)), return_exceptions=True
+        )
+        for connection in opened:
+            if not isinstance(connection, BaseException):
+                connection.release()
+        for connection in opened:
+            if isinstance(connection, BaseException):
+                raise connection
 
 
 class _Body(httpx.AsyncByteStream):

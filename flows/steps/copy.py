@@ -6,8 +6,7 @@ tag last of all (distribution-spec 1.1, "Pushing manifests").
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,6 +27,7 @@ from flows.registry import (
     Manifest,
     ManifestBlobUnknown,
     NotFound,
+    PutResult,
     RefusedMediaType,
     RegistryError,
     Repository,
@@ -46,11 +46,15 @@ from flows.steps.filtering import (
     unwanted,
 )
 from flows.steps.flight import CircularWork, SingleFlight
+from flows.steps.headstart import HeadStart
 from flows.steps.ledger import Ledger
 from flows.steps.referrers import Placed, ReferrerCopier
 from flows.steps.tags import TagRules
+from flows.steps.together import all_of, both
 
 T = TypeVar("T")
+_REMEMBERED = 1000
+"""Manifests that were put and are kept for their verification, which soon follows."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,14 @@ class Copier:
         tags: TagRules,
         referrers: bool = True,
         companions: Collection[str] = (),
+        start: HeadStart | None = None,
     ) -> None:
-        """`companions`: sha256-… tags at the source that do not come over by themselves."""
+        """`companions`: sha256-… tags at the source that do not come over by themselves. `start`
+        has begun to read manifests of the source."""
         self._source = source
         self._target = target
         self._placer = placer
+        self._start = start or HeadStart(source, images)
         self._images = images
         self._tags = tags
         self._manifests: SingleFlight[str, Manifest] = SingleFlight()
@@ -88,7 +95,7 @@ class Copier:
         # Attestations may be listed as referrers of what they attest: left out is left out.
         self._left_out: set[str] = set()
         self.put: dict[str, Manifest] = {}
-        """What this run put at the target, by digest."""
+        """What this run put at the target last, by digest."""
         self._referrers = (
             ReferrerCopier(
                 source,
@@ -138,19 +145,32 @@ class Copier:
 
     async def _copy(self, change: Change, ledger: Ledger) -> str:
         manifest = await self._manifest(change.digest)
-        manifest = await self._place_below(manifest, ledger)
+        manifest = await self._place_all(manifest, ledger)
         if self._referrers:
             count = await self._referrers.copy(change.digest, ledger)
             ledger.referrers += count  # not in one line: the ledger may grow while that waits
             manifest = await self._referrers.joined(change.target_tag, manifest, ledger)
         await self._back_up(change)
-        await self._target.put_manifest(change.target_tag, manifest)
-        self.put[manifest.digest] = manifest
+        await self._put(change.target_tag, manifest)
         return manifest.digest
 
+    async def _put(self, reference: str, manifest: Manifest) -> PutResult:
+        result = await self._target.put_manifest(reference, manifest)
+        self.put[manifest.digest] = manifest
+        if len(self.put) > _REMEMBERED:
+            del self.put[next(iter(self.put))]
+        return result
+
     async def _manifest(self, digest: str) -> Manifest:
-        manifest, _ = await self._manifests.do(digest, lambda: self._source.get_manifest(digest))
+        manifest, _ = await self._manifests.do(digest, lambda: self._start.take(digest))
         return manifest
+
+    async def _place_all(self, manifest: Manifest, ledger: Ledger) -> Manifest:
+        """As _place_below; meanwhile the source is asked what refers to the manifest."""
+        below = self._place_below(manifest, ledger)
+        if self._referrers is None:
+            return await below
+        return await both(below, self._referrers.look(manifest.digest))
 
     async def _place_below(self, manifest: Manifest, ledger: Ledger) -> Manifest:
         """Bring all that the manifest names to the target; the manifest as it may be put there."""
@@ -172,7 +192,7 @@ class Copier:
                 blobs.append(blob)
         await self._placer.prepare(blobs)
         blobs.sort(key=lambda blob: blob.size, reverse=True)  # the largest first: a short tail
-        await _all(self._place_blob(blob, ledger) for blob in blobs)
+        await all_of(self._place_blob(blob, ledger) for blob in blobs)
 
     async def _place_blob(self, blob: Descriptor, ledger: Ledger) -> None:
         placement = await self._placer.place(blob)
@@ -185,7 +205,7 @@ class Copier:
         dropped = {drop.digest: drop for drop in unwanted(index, self._images)}
         self._left_out.update(dropped)
         children = kept(index.children, tuple(dropped.values()))
-        results = await _all(self._place_child(child, ledger) for child in children)
+        results = await all_of(self._place_child(child, ledger) for child in children)
         replaced = {}
         for child, result in zip(children, results, strict=True):
             for drop in result.dropped:
@@ -214,7 +234,7 @@ class Copier:
         return result
 
     async def _child(self, child: Descriptor, ledger: Ledger) -> _Child:
-        source = await self._source.get_manifest(child.digest)
+        source = await self._start.take(child.digest)
         may_go = is_attestation(child) or source.subject is not None
         if may_go and self._known_refused(child, source):
             return _Child(len(source.raw), None, 0, (refused(child),))
@@ -254,8 +274,8 @@ class Copier:
 
     async def _put_tree(self, manifest: Manifest, ledger: Ledger) -> Placed:
         """Put a manifest by digest, all that it names before it and its referrers with it."""
-        below = await self._place_below(manifest, ledger)
-        put = await self._target.put_manifest(below.digest, below)
+        below = await self._place_all(manifest, ledger)
+        put = await self._put(below.digest, below)
         if self._referrers:
             count = await self._referrers.copy(manifest.digest, ledger)
             ledger.referrers += count
@@ -286,17 +306,3 @@ def _is_artifact(manifest: Manifest) -> bool:
     """True for a manifest whose config is no image's."""
     config = manifest.config
     return not manifest.is_index and not (config and is_image_config(config.media_type))
-
-
-async def _all(work: Iterable[Awaitable[T]]) -> list[T]:
-    """All values in order; if any failed, its error, but only when the others have ended too.
-
-    What the others brought over is then in the ledger, and a later run need not do it again.
-    """
-    results = await asyncio.gather(*work, return_exceptions=True)
-    values: list[T] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        values.append(result)
-    return values

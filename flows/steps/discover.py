@@ -9,13 +9,14 @@ by HEAD at the source, and looks at the target too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
 from flows.registry import HubApi, HubPage, HubTag, NotFound, RegistryError, Repository, is_tag
 from flows.steps.ahead import Ahead
+from flows.steps.heads import Head, Heads
 from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
 
 # Tags at a page's end that must all be known, in case the list is not quite in order.
@@ -58,20 +59,24 @@ async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
     if ahead is None:
         async with Ahead(look.source, look.hub) as ahead:
             return await discover(look, ahead)
-    # An empty target is found empty while the source's list is on its way.
-    first = look.compares and not look.known
-    listing, empty = await asyncio.gather(
-        _list(look, ahead), _is_empty(look.target) if first else _no()
-    )
-    images = _admitted(look, listing)
+    # An empty target is found empty while the source is looked at.
+    empty = asyncio.create_task(_is_empty(look))
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
-    target, _ = await asyncio.gather(
-        _target(look, images, empty), _resolve(look, listing, images, found, failed)
-    )
-    if companions := await _companions_of(look, listing, images, found):
-        await _resolve(look, listing, companions, found, failed)
-        target |= await _target(look, companions, empty)
+    async with Heads(look.source) as heads, Heads(look.target) as held:
+        try:
+            listing = await _list(look, ahead, heads)
+            images = _admitted(look, listing)
+            target, _ = await asyncio.gather(
+                _target(look, images, empty, held),
+                _resolve(look, listing, images, heads, found, failed),
+            )
+            if companions := await _companions_of(look, listing, images, held, found):
+                await _resolve(look, listing, companions, heads, found, failed)
+                target |= await _target(look, companions, empty, held)
+        finally:
+            empty.cancel()
+            await asyncio.gather(empty, return_exceptions=True)
     seen: dict[str, str | None] | None = None
     if look.compares:
         seen = _seen(target)
@@ -91,6 +96,7 @@ async def _resolve(
     look: Look,
     listing: _Listing,
     names: set[str],
+    heads: Heads,
     found: list[SourceTag],
     failed: list[TagFailure],
 ) -> None:
@@ -101,7 +107,7 @@ async def _resolve(
             found.append(tag)
         else:
             asked.append(name)
-    for name, digest in (await _heads(look.source, asked)).items():
+    for name, digest in (await heads.of(asked)).items():
         if isinstance(digest, RegistryError):
             failed.append(TagFailure(name, Reason(digest.reason), str(digest)))
         elif digest is not None:
@@ -110,25 +116,28 @@ async def _resolve(
             listing.names.discard(name)
 
 
-async def _list(look: Look, ahead: Ahead) -> _Listing:
+async def _list(look: Look, ahead: Ahead, heads: Heads) -> _Listing:
     listing = _Listing()
     if look.hub is None:
         listing.names.update(await ahead.names())
         listing.complete = True
     elif look.compares:
-        names, _ = await asyncio.gather(ahead.names(), _pages(look, ahead, listing))
+        names, _ = await asyncio.gather(ahead.names(), _pages(look, ahead, listing, heads))
         listing.names.update(names)  # the web API may miss tags
         listing.complete = True
     else:
-        await _pages(look, ahead, listing)
+        await _pages(look, ahead, listing, heads)
     return listing
 
 
-async def _pages(look: Look, ahead: Ahead, listing: _Listing) -> None:
+async def _pages(look: Look, ahead: Ahead, listing: _Listing, heads: Heads) -> None:
     async for page in ahead.pages():
         for tag in page.tags:
             listing.names.add(tag.name)
             listing.hints[tag.name] = tag
+        if look.rules.newest is None:  # else it takes the whole list to know which are wanted
+            shown = (tag.name for tag in page.tags if _admits(look, tag.name))
+            heads.ask(name for name in shown if not _unchanged(look, listing, name))
         if look.watching or (not look.compares and _ends_the_news(look, page)):
             return
 
@@ -152,11 +161,7 @@ def _is_news(known: KnownTag | None, hint: HubTag) -> bool:
 
 def _admitted(look: Look, listing: _Listing) -> set[str]:
     """The names that the policy lets through; companions by themselves only where it is `*`."""
-    admitted = {
-        name
-        for name in listing.names
-        if look.rules.admits(name) and (look.rules.admits_all or not subject_of(name))
-    }
+    admitted = {name for name in listing.names if _admits(look, name)}
     if look.rules.newest is None:
         return admitted
     times = {name: known.pushed_at or known.detected_at for name, known in look.known.items()}
@@ -166,8 +171,12 @@ def _admitted(look: Look, listing: _Listing) -> set[str]:
     return admitted & (look.rules.newest_of((n, times.get(n)) for n in pool) | companions)
 
 
+def _admits(look: Look, name: str) -> bool:
+    return look.rules.admits(name) and (look.rules.admits_all or not subject_of(name))
+
+
 async def _companions_of(
-    look: Look, listing: _Listing, images: set[str], found: list[SourceTag]
+    look: Look, listing: _Listing, images: set[str], held: Heads, found: list[SourceTag]
 ) -> set[str]:
     """Companion tags that the policy does not name, of images that it does."""
     if not look.rules.companions:
@@ -184,8 +193,8 @@ async def _companions_of(
         # What signs a single platform of an image names a digest that only its index knows; the
         # target holds that manifest if the image is mirrored.
         asked = sorted({others[name] for name in others.keys() - own})
-        held = await _heads(look.target, asked)
-        own |= {name for name, subject in others.items() if isinstance(held.get(subject), str)}
+        there = await held.of(asked)
+        own |= {name for name, subject in others.items() if isinstance(there.get(subject), str)}
     return own
 
 
@@ -209,57 +218,37 @@ def _source_tag(name: str, digest: str, hint: HubTag | None) -> SourceTag:
     return SourceTag(name, digest, pushed_at, hint.size, hint.platforms)
 
 
-async def _heads(
-    repository: Repository, names: Iterable[str]
-) -> dict[str, str | RegistryError | None]:
-    """The digest of each tag, None where it is absent, the error where it could not be had."""
-    names = list(names)
-    answers = await asyncio.gather(
-        *(repository.head_manifest(name) for name in names), return_exceptions=True
-    )
-    heads: dict[str, str | RegistryError | None] = {}
-    for name, answer in zip(names, answers, strict=True):
-        if isinstance(answer, RegistryError):
-            heads[name] = answer
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            heads[name] = answer.digest if answer else None
-    return heads
-
-
 async def _target(
-    look: Look, admitted: set[str], empty: bool
-) -> dict[str, str | RegistryError | None]:
+    look: Look, admitted: set[str], empty: asyncio.Task[bool], held: Heads
+) -> dict[str, Head]:
     """The target's digest by name there, None where absent; nothing where it is not compared."""
     if not look.compares:
         return {}
     names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
-    if empty:
+    if await empty:
         return dict.fromkeys(names)
-    heads = await _heads(look.target, [name for name in names if is_tag(name)])
+    heads = await held.of(name for name in names if is_tag(name))
     # A name that rename made too long cannot be there; the copy says what is wrong with it.
     return dict.fromkeys(names) | heads
 
 
-async def _no() -> bool:
-    return False
-
-
-async def _is_empty(repository: Repository) -> bool:
-    """True if it has no tag at all: one request instead of a HEAD for each that is not there.
+async def _is_empty(look: Look) -> bool:
+    """True if the target has no tag at all: one request instead of a HEAD for each that is not
+    there. Asked only where the record knows none.
 
     A list that names some is not relied upon, since there are registries that cut it short.
     """
+    if look.known or not look.compares:
+        return False
     try:
-        return not await repository.tags()
+        return not await look.target.tags()
     except NotFound:
         return True
     except RegistryError:
         return False
 
 
-def _seen(heads: Mapping[str, str | RegistryError | None]) -> dict[str, str | None]:
+def _seen(heads: Mapping[str, Head]) -> dict[str, str | None]:
     """What the target was seen to hold.
 
     Raises the first error where not one tag could be had: the target as a whole is at fault.
@@ -273,7 +262,7 @@ def _seen(heads: Mapping[str, str | RegistryError | None]) -> dict[str, str | No
 def _comparable(
     look: Look,
     found: list[SourceTag],
-    heads: Mapping[str, str | RegistryError | None],
+    heads: Mapping[str, Head],
     failed: list[TagFailure],
 ) -> list[SourceTag]:
     """The tags of which the target told something; the others are failures of their own."""

@@ -67,7 +67,22 @@ class ReferrerCopier:
         for name in sorted(companions):
             self._companions.setdefault(name.partition(".")[0], []).append(name)
         self._flight: SingleFlight[str, _Arrived] = SingleFlight()
+        self._lists: SingleFlight[str, list[Descriptor]] = SingleFlight()
+        self._first = asyncio.Lock()
         self._listed: dict[str, tuple[Descriptor, ...]] = {}  # by fallback tag, in this run
+
+    async def look(self, digest: str) -> list[Descriptor]:
+        """What refers to a manifest by the source's API, asked once a run. Raises RegistryError."""
+        listed, _ = await self._lists.do(digest, lambda: self._look(digest))
+        return listed
+
+    async def _look(self, digest: str) -> list[Descriptor]:
+        abilities = self._source.registry.abilities
+        if abilities.referrers is None:
+            async with self._first:  # one request finds out for all whether there is such an API
+                if abilities.referrers is None:
+                    return await self._source.referrers(digest, fallback=False)
+        return await self._source.referrers(digest, fallback=False)
 
     async def copy(self, digest: str, ledger: Ledger) -> int:
         """Bring what refers to the source's manifest `digest` to the target; how many there are.
@@ -109,11 +124,7 @@ class ReferrerCopier:
                 index = placed
             else:
                 await self._target.put_manifest(tag, placed)
-        listed = [
-            one
-            for one in await self._source.referrers(digest, fallback=False)
-            if one.digest not in self._left_out
-        ]
+        listed = [one for one in await self.look(digest) if one.digest not in self._left_out]
         # Each in a task of its own: a long chain of signatures does not pile up on one stack.
         brought = await asyncio.gather(
             *(self._copy_one(digest, descriptor, ledger) for descriptor in listed),

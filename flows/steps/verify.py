@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Callable
 
 from flows.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
 from flows.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
 from flows.steps.flight import SingleFlight
+from flows.steps.together import all_of, both
 
 
 class Verifier:
@@ -45,7 +44,7 @@ class Verifier:
         return Verification(change, utcnow(), failure)
 
     async def _tag(self, change: Change, digest: str) -> TagFailure | None:
-        manifest = await _both(self._target.get_manifest(change.target_tag), self._foreseen(digest))
+        manifest = await both(self._target.get_manifest(change.target_tag), self._foreseen(digest))
         if manifest.digest != digest:
             return TagFailure(
                 change.tag,
@@ -58,7 +57,7 @@ class Verifier:
 
     async def _manifest(self, child: Descriptor) -> None:
         async def fetch() -> None:
-            manifest = await _both(
+            manifest = await both(
                 self._target.get_manifest(child.digest), self._foreseen(child.digest)
             )
             if len(manifest.raw) != child.size:
@@ -84,9 +83,7 @@ class Verifier:
         work += [
             self._blob(blob) for blob in manifest.blobs if not is_foreign_layer(blob.media_type)
         ]
-        for error in await asyncio.gather(*work, return_exceptions=True):
-            if isinstance(error, BaseException):
-                raise error
+        await all_of(work)
 
     async def _blob(self, blob: Descriptor) -> None:
         async def look() -> None:
@@ -108,15 +105,6 @@ class Verifier:
     def _where(self, reference: str) -> str:
         separator = "@" if ":" in reference else ":"
         return f"{self._target.registry.host}/{self._target.name}{separator}{reference}"
-
-
-async def _both(manifest: Awaitable[Manifest], contents: Awaitable[None]) -> Manifest:
-    """The manifest, once both have ended; its own error before that of what it names."""
-    found, below = await asyncio.gather(manifest, contents, return_exceptions=True)
-    for error in (found, below):
-        if isinstance(error, BaseException):
-            raise error
-    return cast(Manifest, found)
 
 
 class _Incomplete(Exception):

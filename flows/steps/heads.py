@@ -1,0 +1,59 @@
+"""What tags of a repository point at, each asked for once, by HEAD."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from flows.registry import Descriptor, RegistryError, Repository
+
+Head = str | RegistryError | None
+
+
+class Heads:
+    """An async context manager: the requests are on their way within it, given up at its end.
+
+    A name may be asked for before its answer is wanted: the round trip then passes beside others.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._asked: dict[str, asyncio.Task[Descriptor | None]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._asked.values():
+            task.cancel()
+        await asyncio.gather(*self._asked.values(), return_exceptions=True)
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Ask for each name that was not asked for yet."""
+        for name in names:
+            if name not in self._asked:
+                self._asked[name] = asyncio.create_task(self._repository.head_manifest(name))
+
+    async def of(self, names: Iterable[str]) -> dict[str, Head]:
+        """The digest of each name, None where it is absent, the error where it cannot be had."""
+        names = list(names)
+        self.ask(names)
+        answers = await asyncio.gather(
+            *(self._asked[name] for name in names), return_exceptions=True
+        )
+        heads: dict[str, Head] = {}
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, RegistryError):
+                heads[name] = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                heads[name] = answer.digest if answer else None
+        return heads

@@ -1,0 +1,72 @@
+"""What copies begin with, begun while the record is still being written and asked.
+
+A change that is known has its manifest to be read whatever the record says of its blobs, and needs
+connections to the target. For the first ones nothing need wait for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from flows.registry import Manifest, Repository
+from flows.steps.filtering import ImageRules, kept, unwanted
+
+MOST = 64
+"""Manifests of tags that are read ahead: as many as are copied at once."""
+
+
+class HeadStart:
+    """An async context manager: the requests are on their way within it, and given up at its end.
+
+    What goes wrong with a manifest is raised where it is taken.
+    """
+
+    def __init__(self, source: Repository, rules: ImageRules) -> None:
+        self._source = source
+        self._rules = rules
+        self._manifests: dict[str, asyncio.Task[Manifest]] = {}
+        self._all: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._all:
+            task.cancel()
+        await asyncio.gather(*self._all, return_exceptions=True)
+
+    def read(self, digests: Iterable[str]) -> None:
+        """Read manifests of the source, and those of their children that are wanted."""
+        for digest in digests:
+            if digest not in self._manifests:
+                self._manifests[digest] = self._begin(self._read(digest))
+
+    def connect(self, repository: Repository, count: int) -> None:
+        """Have connections to a repository's registry open."""
+        self._begin(repository.registry.connect(count))
+
+    async def take(self, digest: str) -> Manifest:
+        """A manifest of the source, read ahead or now. Raises RegistryError."""
+        task = self._manifests.pop(digest, None)
+        return await (task or self._source.get_manifest(digest))
+
+    async def _read(self, digest: str) -> Manifest:
+        manifest = await self._source.get_manifest(digest)
+        if manifest.is_index:
+            wanted = kept(manifest.children, unwanted(manifest, self._rules))
+            self.read(child.digest for child in wanted)
+        return manifest
+
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._all.add(task)
+        task.add_done_callback(self._all.discard)
+        return task
