@@ -11,7 +11,7 @@ from flows.run import SHARED_UPLOADS, SyncRun
 from flows.session import image_rules, pace, tag_rules
 from flows.steps.blobs import BlobPlacer, Shared
 from flows.steps.copy import Copier
-from flows.steps.headstart import MOST, HeadStart
+from flows.steps.headstart import MOST
 from flows.steps.quota import Budget, spend
 from flows.steps.strangers import anonymous_trouble
 
@@ -20,16 +20,16 @@ _TO_COPY = 16
 _TO_VERIFY = 8
 
 
-def begin(run: SyncRun, changes: Sequence[Change], start: HeadStart) -> None:
+def begin(run: SyncRun, changes: Sequence[Change]) -> None:
     """Begin what the first copies need and the record has no say in."""
     if not changes:
         return
-    start.read(change.digest for change in changes[:MOST])
-    start.connect(run.sides.target, min(4 * len(changes), _TO_COPY))
-    start.connect(run.sides.check, min(4 * len(changes), _TO_VERIFY))
+    run.start.read(change.digest for change in changes[:MOST])
+    run.start.connect(run.sides.target, min(4 * len(changes), _TO_COPY))
+    run.start.connect(run.sides.check, min(4 * len(changes), _TO_VERIFY))
 
 
-async def make_copier(run: SyncRun, start: HeadStart, *, look_first: bool) -> Copier:
+async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
     target = Reference.parse(run.mirror.target)
     where = (target.registry, target.repository)
     record = run.record
@@ -58,7 +58,7 @@ async def make_copier(run: SyncRun, start: HeadStart, *, look_first: bool) -> Co
         tags=tag_rules(run.mirror),
         referrers=run.mirror.referrers,
         companions=() if tag_rules(run.mirror).admits_all else run.discovery.companions,
-        start=start,
+        start=run.start,
     )
 
 

@@ -30,12 +30,13 @@ from flows.outcome import (
 )
 from flows.progress import Meter
 from flows.registry import Manifest
-from flows.session import Sides
+from flows.session import Sides, image_rules
 from flows.settings import MirrorSettings
 from flows.steps.ahead import Ahead
 from flows.steps.blobs import Shared
 from flows.steps.copy import Copier
 from flows.steps.desk import VerificationDesk
+from flows.steps.headstart import HeadStart
 from flows.steps.verify import Verifier
 
 SHARED_UPLOADS: ContextVar[defaultdict[str, Shared] | None] = ContextVar(
@@ -78,6 +79,7 @@ class SyncRun:
         self.known: dict[str, KnownTag] = {}
         self.discovery = Discovery((), False, "")
         self.plan = Plan((), 0)
+        self.start = HeadStart(sides.source, image_rules(mirror))
         self.copier: Copier | None = None
         self.slots = asyncio.Semaphore(TAGS_AT_ONCE)
         self.verification = VerificationDesk(Verifier(sides.check, self._put))

@@ -49,14 +49,13 @@ from flows.referring import learn_source, mark_late_referrers
 from flows.registry import RegistryError
 from flows.run import SyncRun
 from flows.secrets import load_secret
-from flows.session import Sides, image_rules, open_sides, tag_rules
+from flows.session import Sides, open_sides, tag_rules
 from flows.settings import MirrorSettings, Settings, load_settings
 from flows.states import FellShort
 from flows.steps.ahead import Ahead
 from flows.steps.deletion import TagRemover
 from flows.steps.diff import diff
 from flows.steps.discover import Look, discover
-from flows.steps.headstart import HeadStart
 from flows.steps.landings import Landings
 
 
@@ -195,25 +194,23 @@ async def _run_locked(settings: Settings, run: SyncRun) -> tuple[RunOutcome, lis
 
 async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
     run.known = await run.record.known_tags(run.mirror.name)
-    await discover_task(run)
-    await mark_late_referrers(run)
-    await diff_task(run)
-    if run.dry_run:
-        return
-    budget = budget_of(run)
-    async with HeadStart(run.sides.source, image_rules(run.mirror)) as start:
-        begin(run, budget.affordable, start)
+    async with run.start:
+        await discover_task(run)
+        await mark_late_referrers(run)
+        await diff_task(run)
+        if run.dry_run:
+            return
+        budget = budget_of(run)
+        begin(run, budget.affordable)
         await run.record.discovered(run.run_id, run.mirror.name, run.discovery, run.plan)
         await _record_held(run)
         if not (run.plan.changes or run.plan.adopted or run.plan.deletions):
             return
         await put_off(run, budget)
-        run.copier = await make_copier(run, start, look_first=look_first)
+        run.copier = await make_copier(run, look_first=look_first)
         await _bring_all(run, settings, budget.affordable)
     await _delete_gone(run)
-    await remember(run)
-    await learn_source(run)
-    await warn_if_closed(run)
+    await asyncio.gather(remember(run), learn_source(run), warn_if_closed(run))
 
 
 async def _bring_all(run: SyncRun, settings: Settings, changes: tuple[Change, ...]) -> None:
@@ -247,6 +244,7 @@ async def discover_task(run: SyncRun) -> int:
                 known=run.known,
                 full=run.full,
                 hub=run.sides.hub,
+                start=None if run.dry_run else run.start,
             ),
             run.ahead,
         )

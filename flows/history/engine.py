@@ -31,6 +31,7 @@ from flows.history.errors import BadDatabaseUrl, DatabaseAway
 DATABASE = "mirror"
 DRIVER = "postgresql+psycopg"
 _SCHEMES = {"postgres", "postgresql", DRIVER}
+_seen: set[tuple[str, int]] = set()  # embedded databases that this process knows to be there
 _RESTED = 5.0  # seconds unused after which a connection may have died unseen
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
@@ -54,8 +55,13 @@ def database_url() -> str:
 def ensure_database(name: str) -> str:
     """A database of the embedded PostgreSQL, created unless it is there, as a psycopg URL."""
     cluster = Cluster.default()
-    cluster.ensure_database(name)
-    return embedded_url(name, cluster)
+    url = embedded_url(name, cluster)
+    # A cluster that was made anew in the same place is another one.
+    key = (url, (cluster.folder / "PG_VERSION").stat().st_ctime_ns)
+    if key not in _seen:
+        cluster.ensure_database(name)
+        _seen.add(key)
+    return url
 
 
 def embedded_url(name: str, cluster: Cluster | None = None, user: str = SUPERUSER) -> str:
@@ -156,16 +162,17 @@ def reachable(url: str) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise DatabaseAway(_away(url, error)) from error
+        raise away(url, error.orig) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise DatabaseAway(_away(url, error)) from error
+            raise away(url, error.orig) from error
         raise
 
 
-def _away(url: str, error: DBAPIError) -> str:
-    detail = " ".join(str(error.orig).split())
-    return (
+def away(url: str, error: BaseException | None) -> DatabaseAway:
+    """The error of a database that does not answer, from the driver's own."""
+    detail = " ".join(str(error).split())
+    return DatabaseAway(
         f"the database {describe(url)} does not answer: {detail};"
         " check MIRROR_DATABASE_URL and that the server runs"
     )

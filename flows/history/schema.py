@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy.exc import ProgrammingError
+import psycopg
+from psycopg.errors import UndefinedTable
 
-from flows.history.engine import create_engine, describe, is_embedded, reachable
+from flows.history.engine import away, describe, is_embedded, parse_url
 from flows.history.errors import SchemaBehind
 
 HEAD = "0006"  # the newest migration; a test holds the two together
@@ -13,17 +13,15 @@ HEAD = "0006"  # the newest migration; a test holds the two together
 
 def current(url: str) -> str | None:
     """The revision that the database is at; None when it is empty. Raises DatabaseAway."""
-    engine = create_engine(url)
+    address = parse_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        with reachable(url), engine.connect() as connection:
-            row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
-        return str(row[0]) if row else None
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) == "42P01":  # undefined_table
-            return None
-        raise
-    finally:
-        engine.dispose()
+        with psycopg.connect(address, connect_timeout=10, application_name="mirror") as connection:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except UndefinedTable:
+        return None
+    except psycopg.OperationalError as error:
+        raise away(url, error) from error
+    return str(row[0]) if row else None
 
 
 def prepare(url: str) -> None:

@@ -9,7 +9,7 @@ by HEAD at the source, and looks at the target too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,10 +17,13 @@ from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
 from flows.registry import HubApi, HubPage, HubTag, NotFound, RegistryError, Repository, is_tag
 from flows.steps.ahead import Ahead
 from flows.steps.heads import Head, Heads
+from flows.steps.headstart import HeadStart
 from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
 
 # Tags at a page's end that must all be known, in case the list is not quite in order.
 _OLD_NEWS = 20
+# Opened to the source at a first look, which will find something to read.
+_CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Look:
     full: bool
     hub: HubApi | None = None
     watching: bool = False  # only whether anything moved: the newest page is enough
+    start: HeadStart | None = None  # where something is going to be copied
 
     @property
     def compares(self) -> bool:
@@ -61,9 +65,11 @@ async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
             return await discover(look, ahead)
     # An empty target is found empty while the source is looked at.
     empty = asyncio.create_task(_is_empty(look))
+    if look.compares and not look.known and look.start:
+        look.start.connect(look.source, _CONNECTIONS)
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
-    async with Heads(look.source) as heads, Heads(look.target) as held:
+    async with Heads(look.source, look.start) as heads, Heads(look.target) as held:
         try:
             listing = await _list(look, ahead, heads)
             images = _admitted(look, listing)
@@ -107,6 +113,7 @@ async def _resolve(
             found.append(tag)
         else:
             asked.append(name)
+    _ask(look, heads, asked)
     for name, digest in (await heads.of(asked)).items():
         if isinstance(digest, RegistryError):
             failed.append(TagFailure(name, Reason(digest.reason), str(digest)))
@@ -137,9 +144,14 @@ async def _pages(look: Look, ahead: Ahead, listing: _Listing, heads: Heads) -> N
             listing.hints[tag.name] = tag
         if look.rules.newest is None:  # else it takes the whole list to know which are wanted
             shown = (tag.name for tag in page.tags if _admits(look, tag.name))
-            heads.ask(name for name in shown if not _unchanged(look, listing, name))
+            _ask(look, heads, (name for name in shown if not _unchanged(look, listing, name)))
         if look.watching or (not look.compares and _ends_the_news(look, page)):
             return
+
+
+def _ask(look: Look, heads: Heads, names: Iterable[str]) -> None:
+    for name in names:
+        heads.ask([name], new=name not in look.known)
 
 
 def _ends_the_news(look: Look, page: HubPage) -> bool:

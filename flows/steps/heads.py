@@ -1,13 +1,15 @@
-"""What tags of a repository point at, each asked for once, by HEAD."""
+"""What tags of a repository point at, each asked for once: by HEAD, or by reading what is new."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from flows.registry import Descriptor, RegistryError, Repository
+from flows.steps.headstart import HeadStart
 
 Head = str | RegistryError | None
 
@@ -18,8 +20,10 @@ class Heads:
     A name may be asked for before its answer is wanted: the round trip then passes beside others.
     """
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, start: HeadStart | None = None) -> None:
+        """With `start`, names that are new are read whole, as far as it takes them."""
         self._repository = repository
+        self._start = start
         self._asked: dict[str, asyncio.Task[Descriptor | None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -35,11 +39,20 @@ class Heads:
             task.cancel()
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
 
-    def ask(self, names: Iterable[str]) -> None:
-        """Ask for each name that was not asked for yet."""
+    def ask(self, names: Iterable[str], *, new: bool = False) -> None:
+        """Ask for each name that was not asked for yet. new: they are going to be copied."""
         for name in names:
             if name not in self._asked:
-                self._asked[name] = asyncio.create_task(self._repository.head_manifest(name))
+                whole = new and self._start is not None and self._start.has_room()
+                self._asked[name] = asyncio.create_task(
+                    self._whole(name) if whole else self._repository.head_manifest(name)
+                )
+
+    async def _whole(self, name: str) -> Descriptor | None:
+        if self._start is not None:
+            with suppress(RegistryError):  # a HEAD tells what is wrong, or that it is not there
+                return await self._start.read_tag(name)
+        return await self._repository.head_manifest(name)
 
     async def of(self, names: Iterable[str]) -> dict[str, Head]:
         """The digest of each name, None where it is absent, the error where it cannot be had."""
