@@ -45,9 +45,7 @@ async def patch_upload(call: Call) -> Answer:
         raise RefusalError(
             400, "BLOB_UPLOAD_INVALID", "only the last chunk may be below OCI-Chunk-Min-Length"
         )
-    if not call.behaviour.resume:
-        # distribution 2.8: the state of a broken PATCH no longer fits what was written.
-        upload.state = ""
+    _begin_body(call, upload)
     await _receive(call, upload)
     if call.behaviour.min_chunk is not None:
         upload.short_chunk = upload.size - before < call.behaviour.min_chunk
@@ -63,6 +61,7 @@ async def put_upload(call: Call) -> Answer:
         raise RefusalError(413, "SIZE_INVALID", f"request body exceeds {limit} bytes")
     if call.headers.get("Content-Range"):
         _check_order(call, upload)
+    _begin_body(call, upload)
     await _receive(call, upload)
     return _commit(call, upload, digest)
 
@@ -91,6 +90,12 @@ def _mountable(call: Call, digest: str) -> bool:
         and call.store.blob(source, digest) is not None
         and call.may_pull(source)
     )
+
+
+def _begin_body(call: Call, upload: Upload) -> None:
+    if not call.behaviour.resume:
+        # distribution 2.8: the state of a broken request no longer fits what was written.
+        upload.state = ""
 
 
 async def _receive(call: Call, upload: Upload) -> None:

@@ -13,6 +13,7 @@ class Abilities:
     """What a registry can do. None: not seen yet.
 
     mount: it mounts blobs across its repositories. single_post: it takes a blob with one POST.
+    whole_put: a session may be closed with all of a large blob; False once that failed.
     chunk_bytes: uploads come in chunks of this many bytes. resumable: a broken upload goes on.
     ranges: blobs by Range. referrers: the referrers API. artifacts: manifests with a config that
     is no image's. attestations: BuildKit's attestations with an image config. delete: manifests
@@ -21,6 +22,7 @@ class Abilities:
 
     mount: bool | None = None
     single_post: bool | None = None
+    whole_put: bool | None = None
     chunk_bytes: int | None = None
     resumable: bool | None = None
     ranges: bool | None = None
@@ -51,6 +53,7 @@ class Abilities:
         for name in (
             "mount",
             "single_post",
+            "whole_put",
             "resumable",
             "ranges",
             "referrers",

@@ -2,7 +2,8 @@
 
     inline or empty   no download
     small             read whole, then POST and PUT, or one POST where the registry takes it
-    large             streamed: POST, PATCH, PUT; in chunks where the registry wants them
+    large             streamed: POST and PUT; with PATCH between, where all in the PUT does not go
+                      or broke; in chunks where the registry wants them
 
 The digest is checked before the upload is committed. What is held of a large blob is bounded by
 the buffers of its two connections and feeds.py, whatever its size.

@@ -142,6 +142,13 @@ class Feed:
             self._hasher.update(memoryview(piece)[max(0, self._hashed - self._read_to) :])
             self._hashed = self._read_to + len(piece)
         self._read_to += len(piece)
+        if self._read_to == self._descriptor.size:
+            # Without its last piece a wrong blob cannot be complete anywhere.
+            try:
+                self.check()
+            except RegistryError as error:
+                self.failed = error
+                raise
         self._ahead.append(piece)
 
     def _given(self, piece: bytes) -> None:

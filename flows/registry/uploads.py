@@ -70,8 +70,36 @@ class Upload:
         sent = _octets(length)
         if ranged:
             sent["Content-Range"] = f"{self.offset}-{self.offset + length - 1}"
+        seconds = self._repository.registry.timeouts.answer
+        found, at = await self._stream("PATCH", self.url, sent, body, seconds, fresh=fresh)
+        held = headers.uploaded_bytes(found.get("range"))
+        self.url = self._moved(found, at, self.url)
+        self.offset = held if held else self.offset + length
+
+    async def send_whole(self, body: AsyncIterator[bytes], length: int) -> None:
+        """Close a session that holds nothing yet with the whole blob (PUT ?digest=).
+
+        One try, as `send`, which it saves with its round trip. Raises as that does.
+        """
+        seconds = _COMMIT_SECONDS
+        await self._stream("PUT", self._closing(), _octets(length), body, seconds, fresh=False)
+
+    async def _stream(
+        self,
+        method: str,
+        url: str,
+        sent: dict[str, str],
+        body: AsyncIterator[bytes],
+        answer_in: float,
+        *,
+        fresh: bool,
+    ) -> tuple[httpx.Headers, str]:
+        """The answer's headers and address. Raises TimedOut when the line or the registry stalls.
+
+        answer_in: seconds within which the answer must come after the last byte.
+        """
         registry = self._repository.registry
-        stall, answer_in = registry.timeouts.stall, registry.timeouts.answer
+        stall = registry.timeouts.stall
         extensions: dict[str, object] = {
             "timeout": httpx.Timeout(answer_in, connect=registry.timeouts.connect).as_dict()
         }
@@ -89,10 +117,9 @@ class Upload:
                     guard.reschedule(loop.time() + answer_in)
 
                 where, push = self._where, self._repository.push
-                ask = Ask("PATCH", self.url, where, push, sent, watched(), extensions)
+                ask = Ask(method, url, where, push, sent, watched(), extensions)
                 async with registry.open(ask, _DONE) as response:
-                    held = headers.uploaded_bytes(response.headers.get("range"))
-                    self.url = self._moved(response.headers, str(response.url), self.url)
+                    return response.headers, str(response.url)
         except TimeoutError as error:
             raise TimedOut(
                 f"{self._where}: the registry took no byte for {stall:.0f} s while uploading the"
@@ -102,7 +129,6 @@ class Upload:
                 reference=self._digest,
                 transient=True,
             ) from error
-        self.offset = held if held else self.offset + length
 
     async def resume(self) -> bool:
         """Ask how much the session holds (GET) and set `offset`; False when it is lost."""
@@ -123,12 +149,11 @@ class Upload:
 
         One try: after a failure the session's state is not known.
         """
-        joint = "&" if "?" in self.url else "?"
         registry = self._repository.registry
         seconds = httpx.Timeout(_COMMIT_SECONDS, connect=registry.timeouts.connect)
         ask = Ask(
             "PUT",
-            f"{self.url}{joint}digest={quote(self._digest)}",
+            self._closing(),
             self._where,
             self._repository.push,
             _octets(len(body)),
@@ -137,6 +162,10 @@ class Upload:
         )
         async with registry.calls.slot(), registry.open(ask, _DONE):
             return
+
+    def _closing(self) -> str:
+        joint = "&" if "?" in self.url else "?"
+        return f"{self.url}{joint}digest={quote(self._digest)}"
 
     async def cancel(self) -> None:
         """Give the session up (DELETE); registries that cannot will drop it by themselves."""
