@@ -18,6 +18,7 @@ from flows.registry.descriptors import Descriptor
 from flows.registry.digests import parse_digest
 from flows.registry.errors import ConnectionFailed, DigestMismatch, ProtocolError, RegistryError
 from flows.registry.exchange import Ask
+from flows.registry.sending import address_of
 from flows.registry.transport import FRESH
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class BlobSource:
         )
         try:
             async with registry.open(ask, (200, 206)) as response:
-                if not registry.authorizes(str(response.url)):
-                    self.place = str(response.url)
+                if not registry.authorizes(address_of(response)):
+                    self.place = address_of(response)
                 skip, left = self._skipped(response, start, end), end - start
                 async for piece in response.aiter_raw():
                     if skip:

@@ -19,7 +19,7 @@ from flows.registry.auth import Authenticator, repository_scope
 from flows.registry.credentials import Endpoint
 from flows.registry.errors import ConnectionFailed, ProtocolError, RegistryError, TimedOut
 from flows.registry.retries import Clockwork
-from flows.registry.sending import origin, send
+from flows.registry.sending import address_of, origin, send
 from flows.registry.transport import Wire
 
 _ERROR_BYTES: Final = 64 << 10  # of an error body that is read; the rest says no more
@@ -92,7 +92,7 @@ class Exchange:
             timeouts.stall, connect=timeouts.connect, pool=timeouts.connect
         ).as_dict()
         self._own = f"{endpoint.base}/"
-        self._origin = origin(httpx.URL(endpoint.base))
+        self._origin = origin(endpoint.base)
         self._auth = auth
 
     async def aclose(self) -> None:
@@ -113,7 +113,7 @@ class Exchange:
         try:
             async with asyncio.timeout(self._timeouts.answer), self.open(ask, expected) as response:
                 body = b"" if ask.method == "HEAD" else await _read(response, most, ask.where)
-                return Answer(response.status_code, response.headers, body, str(response.url))
+                return Answer(response.status_code, response.headers, body, address_of(response))
         except TimeoutError as error:
             raise self._untold(TimedOut, "no whole answer in time while", error, ask) from error
 
@@ -150,7 +150,7 @@ class Exchange:
                     if response.status_code != 200:
                         raise await self._failure(response, ask)
                     body = await _read(response, most, ask.where)
-                    return Answer(200, response.headers, body, str(response.url))
+                    return Answer(200, response.headers, body, address_of(response))
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException) as error:
@@ -164,7 +164,7 @@ class Exchange:
 
     def authorizes(self, url: str) -> bool:
         """Whether `url` is the registry's own, so that it may see our Authorization."""
-        return url.startswith(self._own) or origin(httpx.URL(url)) == self._origin
+        return url.startswith(self._own) or origin(url) == self._origin
 
     async def _authorized(self, ask: Ask) -> httpx.Response:
         if not self._auth.scouted:
@@ -184,7 +184,7 @@ class Exchange:
         response = await self._followed(ask, authorization)
         if response.status_code != 401 or not own or not ask.replayable:
             return response
-        if origin(response.url) != self._origin:
+        if not self.authorizes(address_of(response)):
             return response  # another host's refusal is none of our registry's challenges
         try:
             challenges = response.headers.get_list("www-authenticate")
@@ -206,7 +206,7 @@ class Exchange:
             sent["Content-Length"] = str(len(content))
             content = _in_pieces(content)
         response = await send(
-            self._wire, ask.method, httpx.URL(ask.url), sent, content, self._timed(ask.extensions)
+            self._wire, ask.method, ask.url, sent, content, self._timed(ask.extensions)
         )
         self._note_quota(response)
         return response

@@ -12,14 +12,17 @@ from typing import Final
 
 import httpx
 
+from flows.registry.transport import Wire
+
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
+_ADDRESS: Final = "address"  # response extension
 
 
 async def send(
-    transport: httpx.AsyncBaseTransport,
+    wire: Wire,
     method: str,
-    url: httpx.URL,
+    address: str,
     headers: Mapping[str, str],
     content: bytes | AsyncIterator[bytes] | None,
     extensions: Mapping[str, object],
@@ -31,36 +34,37 @@ async def send(
     """
     headers = dict(headers)
     for left in range(_MOST_REDIRECTS, -1, -1):
-        request = httpx.Request(
-            method, url, headers=headers, content=content, extensions=dict(extensions)
-        )
-        response = await transport.handle_async_request(request)
-        response.request = request
+        response = await wire.send(method, address, headers, content, extensions)
+        response.extensions[_ADDRESS] = address
         leads_on = response.status_code in _REDIRECTS and "location" in response.headers
         if not leads_on or method not in ("GET", "HEAD") or not left:
             break
         await response.aclose()
         following = _target(response)
-        if origin(following) != origin(url):
+        if origin(following) != origin(address):
             headers.pop("Authorization", None)
-        url = following
+        address = following
     return response
 
 
-def _target(response: httpx.Response) -> httpx.URL:
+def address_of(response: httpx.Response) -> str:
+    """The address that gave the answer, after redirects."""
+    return str(response.extensions[_ADDRESS])
+
+
+def _target(response: httpx.Response) -> str:
     location = response.headers["location"]
     try:
-        target = response.url.join(location)
+        target = httpx.URL(address_of(response)).join(location)
     except (httpx.InvalidURL, ValueError):
         target = httpx.URL()
     if not target.host:
-        raise httpx.RemoteProtocolError(
-            f"a redirect to no address ({location[:200]!r})", request=response.request
-        )
-    return target
+        raise httpx.RemoteProtocolError(f"a redirect to no address ({location[:200]!r})")
+    return str(target)
 
 
-def origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what Authorization belongs to."""
+def origin(address: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what Authorization belongs to. Raises httpx.InvalidURL."""
+    url = httpx.URL(address)
     port = url.port or {"http": 80, "https": 443}.get(url.scheme)
     return url.scheme, url.host, port

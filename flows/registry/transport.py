@@ -7,29 +7,22 @@ that broke is no timeout.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
-import socket
 import ssl
 import urllib.request
-from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote
+from typing import Final, cast
 
 import aiohttp
 import httpx
 import yarl
 from aiohttp.http_exceptions import HttpProcessingError
-from httpx_aiohttp import AiohttpTransport
-from httpx_aiohttp.transport import AiohttpResponseStream
 
-READ_BYTES: Final = 512 << 10  # a connection buffers twice this before the sender is slowed down
-_UNSENT_BYTES: Final = 256 << 10  # what the kernel holds of a body beyond what is on the line
-_KEEP_ALIVE: Final = 45.0  # seconds, under the 60 of most load balancers
+from flows.registry.connections import Pool
+
 FRESH: Final = "fresh_connection"  # request extension: a new connection, closed afterwards
 
 # ValueError and RuntimeError: what aiohttp and yarl raise for addresses and header values that
@@ -49,28 +42,71 @@ class Wire(httpx.AsyncBaseTransport):
         self.sent = 0
         self._inner = inner
         self._ca_file = ca_file
-        self._pools: dict[tuple[bool, bool, str | None], _Pool] = {}
-        self._proxies: dict[tuple[str, bytes], str | None] = {}
+        self._pools: dict[tuple[bool, bool, str | None], Pool] = {}
+        self._proxies: dict[str, str | None] = {}
+
+    async def send(
+        self,
+        method: str,
+        address: str,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterator[bytes] | None,
+        extensions: Mapping[str, object],
+    ) -> httpx.Response:
+        """As `handle_async_request`, of a request that need not be made an httpx.Request first.
+
+        Taking its address apart and putting it together again costs as much of the processor as
+        sending it. The answer knows no request; `extensions` may hold httpx's timeout, and FRESH.
+        """
+        if self._inner is None:
+            return await self._sent(method, address, headers, content, extensions)
+        request = httpx.Request(
+            method, address, headers=headers, content=content, extensions=dict(extensions)
+        )
+        return await self.handle_async_request(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.sent += 1
-        transport = self._inner or self._pool(request)
-        try:
-            response = await transport.handle_async_request(request)
-        except httpx.HTTPError as error:
-            if self._inner is not None:
-                raise  # an inner transport's errors are httpx's own already
-            raise _told(error, request) from error
-        except _BROKEN as error:
-            raise _told(error, request) from error
-        if isinstance(response.stream, AiohttpResponseStream):
-            response.stream = _Body(response.stream, request)
-        elif response.is_closed:  # httpx.MockTransport gives answers that were read already
-            content = httpx.ByteStream(response.content)
-            response = httpx.Response(
-                response.status_code, headers=response.headers, stream=content
+        if self._inner is None:
+            headers = dict(request.headers)
+            content: bytes | AsyncIterator[bytes]
+            try:
+                content = request.content
+            except httpx.RequestNotRead:
+                content = aiter(cast(httpx.AsyncByteStream, request.stream))
+                headers.pop("transfer-encoding", None)  # aiohttp's business
+            return await self._sent(
+                request.method, str(request.url), headers, content, request.extensions
             )
+        self.sent += 1
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx.HTTPError:
+            raise  # an inner transport's errors are httpx's own already
+        except _BROKEN as error:
+            raise _told(error) from error
+        if response.is_closed:  # httpx.MockTransport gives answers that were read already
+            stream = httpx.ByteStream(response.content)
+            response = httpx.Response(response.status_code, headers=response.headers, stream=stream)
         return response
+
+    async def _sent(
+        self,
+        method: str,
+        address: str,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterator[bytes] | None,
+        extensions: Mapping[str, object],
+    ) -> httpx.Response:
+        self.sent += 1
+        limits = cast(Mapping[str, float | None], extensions.get("timeout") or {})
+        try:
+            url = yarl.URL(address)
+            response = await self._pool(url, FRESH in extensions).request(
+                method, url, headers, content, limits
+            )
+        except _BROKEN as error:
+            raise _told(error) from error
+        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
 
     async def connect(self, address: str, count: int, seconds: float) -> None:
         """Open connections to where `address` leads until `count` are there and idle.
@@ -78,9 +114,9 @@ class Wire(httpx.AsyncBaseTransport):
         Nothing is sent on them, and nothing is raised where they cannot be had: requests will tell.
         """
         if self._inner is None:
-            pool = self._pool(httpx.Request("GET", address))
             with suppress(*_BROKEN):
-                await pool.connect(address, count, seconds)
+                url = yarl.URL(address)
+                await self._pool(url, fresh=False).connect(url, count, seconds)
 
     async def aclose(self) -> None:
         if self._inner is not None:
@@ -88,55 +124,25 @@ class Wire(httpx.AsyncBaseTransport):
         for pool in self._pools.values():
             await pool.aclose()
 
-    def _pool(self, request: httpx.Request) -> _Pool:
-        target = (request.url.scheme, request.url.netloc)
-        if target not in self._proxies:
-            self._proxies[target] = _proxy_for(request.url)
-        key = (request.url.scheme == "https", FRESH in request.extensions, self._proxies[target])
+    def _pool(self, url: yarl.URL, fresh: bool) -> Pool:
+        place = f"{url.scheme}://{url.raw_authority}"
+        if place not in self._proxies:
+            self._proxies[place] = _proxy_for(url)
+        key = (url.scheme == "https", fresh, self._proxies[place])
         pool = self._pools.get(key)
         if pool is None:
-            tls, fresh, proxy = key
+            tls, _, proxy = key
             # Reading the authorities takes longer than many a request: not where there is no TLS.
             trust = _trust(self._ca_file) if tls or (proxy or "").startswith("https") else False
-            pool = self._pools[key] = _Pool(
-                verify=trust,
-                client=functools.partial(_session, fresh, trust),
-                proxy=_proxy(proxy) if proxy else None,
-            )
+            pool = self._pools[key] = Pool(fresh, trust, proxy)
         return pool
-
-
-class _Pool(AiohttpTransport):
-    """Connections that are made alike, and may be made before they are needed."""
-
-    async def connect(self, address: str, count: int, seconds: float) -> None:
-        if self.proxy is not None:
-            return  # what a proxy is asked for belongs to a request
-        session = self.client = self.get_client()
-        connector = session.connector
-        if connector is None:
-            return
-        loop = asyncio.get_running_loop()
-        request = aiohttp.ClientRequest("GET", yarl.URL(address), loop=loop, session=session)
-        limits = aiohttp.ClientTimeout(connect=seconds)
-        opened = await asyncio.gather(
-            *(connector.connect(request, [], limits) for _ in range(count)), return_exceptions=True
-        )
-        for connection in opened:
-            if not isinstance(connection, BaseException):
-                connection.release()
-        for connection in opened:
-            if isinstance(connection, BaseException):
-                raise connection
 
 
 class _Body(httpx.AsyncByteStream):
     """A response's bytes as they come, in pieces as large as they came."""
 
-    def __init__(self, stream: AiohttpResponseStream, request: httpx.Request) -> None:
-        self._stream = stream
-        self._request = request
-        self._response: aiohttp.ClientResponse = stream._aiohttp_response
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -149,7 +155,7 @@ class _Body(httpx.AsyncByteStream):
                 elif content.at_eof():
                     return
         except _BROKEN as error:
-            raise _told(error, self._request) from error
+            raise _told(error) from error
 
     async def aclose(self) -> None:
         # A body that was not read to its end cannot be followed by another answer.
@@ -157,35 +163,6 @@ class _Body(httpx.AsyncByteStream):
             self._response.release()
         else:
             self._response.close()
-
-
-def _session(fresh: bool, trust: ssl.SSLContext | bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=0,  # how many at once is the client's business (limits.py)
-        force_close=fresh,
-        ssl=trust,
-        socket_factory=_socket,
-        keepalive_timeout=None if fresh else _KEEP_ALIVE,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=READ_BYTES,
-        max_field_size=64 << 10,  # signed CDN addresses and tokens are long
-        max_line_size=64 << 10,
-    )
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket whose buffer does not hide how far a body has come.
-
-    Megabytes that wait in the kernel are lost with the connection and have to be sent again.
-    """
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
-    return made
 
 
 @functools.lru_cache(maxsize=16)
@@ -196,23 +173,13 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
+def _proxy_for(url: yarl.URL) -> str | None:
     """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY and so on)."""
     proxies = urllib.request.getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
+    if not found or urllib.request.proxy_bypass(url.raw_authority):
         return None
     return found if "://" in found else f"http://{found}"
-
-
-def _proxy(address: str) -> httpx.Proxy:
-    url = httpx.URL(address)
-    if not url.userinfo:
-        return httpx.Proxy(url)
-    pair = unquote(url.userinfo.decode("ascii")).encode()
-    bare = url.copy_with(userinfo=b"")
-    basic = f"Basic {b64encode(pair).decode()}"
-    return httpx.Proxy(bare, headers={"Proxy-Authorization": basic})
 
 
 def _words(error: BaseException) -> str:
@@ -236,18 +203,15 @@ def _system_words(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _told(error: Exception, request: httpx.Request) -> httpx.TransportError:
-    """What happened, as httpx names it; httpx-aiohttp takes a broken connection for a timeout."""
-    root = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
-    text = _words(root)
-    if isinstance(root, aiohttp.ConnectionTimeoutError):
-        return httpx.ConnectTimeout(text, request=request)
-    if isinstance(root, TimeoutError | httpx.TimeoutException):
-        return httpx.ReadTimeout(text, request=request)
-    if isinstance(root, aiohttp.ClientConnectorError | httpx.ConnectError | ssl.SSLError):
-        return httpx.ConnectError(text, request=request)
-    if isinstance(root, aiohttp.ClientResponseError | HttpProcessingError | ValueError):
-        return httpx.RemoteProtocolError(text, request=request)
-    if isinstance(root, httpx.TransportError):
-        return type(root)(text, request=request)
-    return httpx.ReadError(text, request=request)
+def _told(error: Exception) -> httpx.TransportError:
+    """What happened, as httpx names it."""
+    text = _words(error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return httpx.ConnectTimeout(text)
+    if isinstance(error, TimeoutError):
+        return httpx.ReadTimeout(text)
+    if isinstance(error, aiohttp.ClientConnectorError | ssl.SSLError):
+        return httpx.ConnectError(text)
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError | ValueError):
+        return httpx.RemoteProtocolError(text)
+    return httpx.ReadError(text)

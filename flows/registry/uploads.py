@@ -16,6 +16,7 @@ import httpx
 from flows.registry import headers, mediatypes
 from flows.registry.errors import NotFound, ProtocolError, RegistryError, RequestRefused, TimedOut
 from flows.registry.exchange import Answer, Ask
+from flows.registry.sending import address_of
 from flows.registry.transport import FRESH
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Upload:
                 where, push = self._where, self._repository.push
                 ask = Ask(method, url, where, push, sent, watched(), extensions)
                 async with registry.open(ask, _DONE) as response:
-                    return response.headers, str(response.url)
+                    return response.headers, address_of(response)
         except TimeoutError as error:
             raise TimedOut(
                 f"{self._where}: the registry took no byte for {stall:.0f} s while uploading the"
