@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy.dialects import registry
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
     ArgumentError,
@@ -33,6 +34,7 @@ DRIVER = "postgresql+psycopg"
 _SCHEMES = {"postgres", "postgresql", DRIVER}
 _seen: set[tuple[str, int]] = set()  # embedded databases that this process knows to be there
 _RESTED = 5.0  # seconds unused after which a connection may have died unseen
+registry.load("postgresql.psycopg")  # now, not in the middle of the first run
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
 _OPTIONS = "-c timezone=UTC -c jit=off"
