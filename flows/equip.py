@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from flows.outcome import Change, Quota, Reason, TagFailure, TagStatus
@@ -33,9 +32,10 @@ async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
     target = Reference.parse(run.mirror.target)
     where = (target.registry, target.repository)
     record = run.record
-    holdings, abilities, elsewhere = await asyncio.gather(
-        record.holdings(*where), record.abilities(*where), record.holds_elsewhere(*where)
-    )
+    # One after the other: side by side each opens a connection, which takes longer.
+    holdings = await record.holdings(*where)
+    abilities = await record.abilities(*where)
+    elsewhere = await record.holds_elsewhere(*where)
     run.sides.target.registry.abilities.absorb(abilities)
     seen = run.discovery.target or {}
     placer = BlobPlacer(

@@ -118,11 +118,16 @@ async def run_sync(
     started = time.perf_counter()
     settings = load_settings()
     mirror = settings.mirror(name)
-    async with open_sides(settings, mirror) as sides, _ahead(settings, mirror, sides) as ahead:
+    async with (
+        open_sides(settings, mirror) as sides,
+        _ahead(settings, mirror, sides, full) as ahead,
+    ):
         url = await asyncio.to_thread(database_url)
         await asyncio.to_thread(prepare, url)
         async with Record.open(url) as record:
-            await record.ensure_mirror(mirror_row(mirror))
+            known = await record.ensure_mirror(mirror_row(mirror))
+            if ahead and not known:
+                ahead.look_at_all(sides.target)
             try:
                 async with record.target_lock(mirror.target) as lock:
                     run = SyncRun(
@@ -153,7 +158,7 @@ async def run_sync(
 
 @asynccontextmanager
 async def _ahead(
-    settings: Settings, mirror: MirrorSettings, sides: Sides
+    settings: Settings, mirror: MirrorSettings, sides: Sides, full: bool
 ) -> AsyncIterator[Ahead | None]:
     """The source's list on its way; None where its credential is missing, which the run tells."""
     try:
@@ -161,7 +166,7 @@ async def _ahead(
     except ConfigError:
         yield None
         return
-    async with Ahead(sides.source, sides.hub) as ahead:
+    async with Ahead(sides.source, sides.hub, full=full) as ahead:
         yield ahead
 
 

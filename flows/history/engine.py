@@ -130,8 +130,10 @@ def create_recorder_engine(url: str) -> AsyncEngine:
         parse_url(url),
         connect_args={"options": _OPTIONS, "connect_timeout": 10, "application_name": "mirror"},
         isolation_level="AUTOCOMMIT",
-        pool_size=4,
-        max_overflow=4,
+        # Statements take milliseconds: waiting for one of these is sooner done than opening more.
+        pool_size=3,
+        max_overflow=0,
+        pool_timeout=600,
         pool_recycle=1800,
         use_native_hstore=False,  # there is none, and looking for it is a query a connection
     )

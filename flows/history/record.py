@@ -45,7 +45,7 @@ _MIRROR = sa.text("""
             THEN mirror.followed_since ELSE excluded.followed_since END
 """)
 _AS_CONFIGURED = sa.text("""
-    SELECT 1 FROM mirror
+    SELECT EXISTS (SELECT FROM tag_state WHERE mirror_id = mirror.id) FROM mirror
     JOIN repository source ON source.id = source_id
     JOIN repository target ON target.id = target_id
     WHERE mirror.name = :name
@@ -82,10 +82,11 @@ class Record(RunRecord, TagRecord, MeasureRecord):
         finally:
             await record.engine.dispose()
 
-    async def ensure_mirror(self, mirror: MirrorRow) -> None:
+    async def ensure_mirror(self, mirror: MirrorRow) -> bool:
         """Write a mirror as it is configured now, where the record has it otherwise.
 
-        Changing its source or target forgets its tags; its past stays.
+        Changing its source or target forgets its tags; its past stays. False where the record
+        knows no tag of it, or may have forgotten them just now.
         """
         source, target = split_repository(mirror.source), split_repository(mirror.target)
         values = {
@@ -100,11 +101,13 @@ class Record(RunRecord, TagRecord, MeasureRecord):
             "delay_goal": mirror.delay_goal,
             "now": utcnow(),
         }
-        if await self.rows(_AS_CONFIGURED, values):
-            return  # as at nearly every run: nothing to write, nothing to wait for the disk for
+        if found := await self.rows(_AS_CONFIGURED, values):
+            # As at nearly every run: nothing to write, nothing to wait for the disk for.
+            return bool(found[0][0])
         await self.run(_MIRROR, values)
         self.mirrors.pop(mirror.name, None)
         self.known.pop(mirror.name, None)
+        return False
 
     @asynccontextmanager
     async def target_lock(self, target: str) -> AsyncIterator[TargetLock]:

@@ -1,7 +1,8 @@
 """The beginning of a source's list of tags, asked for while the record is still being read.
 
 Whatever the record says, a look at a source begins with its list: the round trips that this takes
-need not wait for the database.
+need not wait for the database. Where the record turns out to know nothing, the first look at both
+sides begins before the rest of it is written.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from flows.registry import HubApi, HubPage, Repository
+from flows.registry import HubApi, HubPage, NotFound, RegistryError, Repository
+
+# Opened to the source at a first look, which will find something to read.
+_CONNECTIONS = 16
 
 
 class Ahead:
@@ -22,17 +26,21 @@ class Ahead:
     What goes wrong with the request is raised where its answer is asked for.
     """
 
-    def __init__(self, source: Repository, hub: HubApi | None) -> None:
+    def __init__(self, source: Repository, hub: HubApi | None, *, full: bool = False) -> None:
+        """full: the source's own list is wanted beside the web API's."""
         self.began = time.perf_counter()
         self._source = source
+        self._full = full
         self._pages = hub.pages(source.name) if hub else None
         self._first: asyncio.Task[HubPage | None] | None = None
         self._names: asyncio.Task[list[str]] | None = None
+        self._empty: asyncio.Task[bool] | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._pages is not None:
             self._first = asyncio.create_task(_next(self._pages))
-        else:
+        if self._pages is None or self._full:
             self._names = asyncio.create_task(self._source.tags())
         return self
 
@@ -42,10 +50,22 @@ class Ahead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        under_way = [task for task in (self._first, self._names) if task is not None]
+        tasks = (self._first, self._names, self._empty, self._opening)
+        under_way = [task for task in tasks if task is not None]
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+
+    def look_at_all(self, target: Repository) -> None:
+        """Begin what a look takes that knows nothing yet; a second call does nothing."""
+        if self._empty is None:
+            self._names = self._names or asyncio.create_task(self._source.tags())
+            self._empty = asyncio.create_task(_is_empty(target))
+            self._opening = asyncio.create_task(self._source.registry.connect(_CONNECTIONS))
+
+    async def empty(self) -> bool:
+        """True if `look_at_all` was called and the target has no tag at all."""
+        return await self._empty if self._empty else False
 
     async def names(self) -> list[str]:
         """Every tag by tags/list. Raises RegistryError."""
@@ -68,3 +88,16 @@ class Ahead:
 
 async def _next(pages: AsyncGenerator[HubPage, None]) -> HubPage | None:
     return await anext(pages, None)
+
+
+async def _is_empty(repository: Repository) -> bool:
+    """True if it has no tag at all: one request instead of a HEAD for each that is not there.
+
+    A list that names some is not relied upon, since there are registries that cut it short.
+    """
+    try:
+        return not await repository.tags()
+    except NotFound:
+        return True
+    except RegistryError:
+        return False

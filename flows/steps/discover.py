@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
-from flows.registry import HubApi, HubPage, HubTag, NotFound, RegistryError, Repository, is_tag
+from flows.registry import HubApi, HubPage, HubTag, RegistryError, Repository, is_tag
 from flows.steps.ahead import Ahead
 from flows.steps.heads import Head, Heads
 from flows.steps.headstart import HeadStart
@@ -22,8 +22,6 @@ from flows.steps.tags import TagRules, companion_prefix, matches, subject_of
 
 # Tags at a page's end that must all be known, in case the list is not quite in order.
 _OLD_NEWS = 20
-# Opened to the source at a first look, which will find something to read.
-_CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -63,26 +61,20 @@ async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
     if ahead is None:
         async with Ahead(look.source, look.hub) as ahead:
             return await discover(look, ahead)
-    # An empty target is found empty while the source is looked at.
-    empty = asyncio.create_task(_is_empty(look))
-    if look.compares and not look.known and look.start:
-        look.start.connect(look.source, _CONNECTIONS)
+    if look.compares and not look.known:
+        ahead.look_at_all(look.target)
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
     async with Heads(look.source, look.start) as heads, Heads(look.target) as held:
-        try:
-            listing = await _list(look, ahead, heads)
-            images = _admitted(look, listing)
-            target, _ = await asyncio.gather(
-                _target(look, images, empty, held),
-                _resolve(look, listing, images, heads, found, failed),
-            )
-            if companions := await _companions_of(look, listing, images, held, found):
-                await _resolve(look, listing, companions, heads, found, failed)
-                target |= await _target(look, companions, empty, held)
-        finally:
-            empty.cancel()
-            await asyncio.gather(empty, return_exceptions=True)
+        listing = await _list(look, ahead, heads)
+        images = _admitted(look, listing)
+        target, _ = await asyncio.gather(
+            _target(look, images, ahead, held),
+            _resolve(look, listing, images, heads, found, failed),
+        )
+        if companions := await _companions_of(look, listing, images, held, found):
+            await _resolve(look, listing, companions, heads, found, failed)
+            target |= await _target(look, companions, ahead, held)
     seen: dict[str, str | None] | None = None
     if look.compares:
         seen = _seen(target)
@@ -230,34 +222,16 @@ def _source_tag(name: str, digest: str, hint: HubTag | None) -> SourceTag:
     return SourceTag(name, digest, pushed_at, hint.size, hint.platforms)
 
 
-async def _target(
-    look: Look, admitted: set[str], empty: asyncio.Task[bool], held: Heads
-) -> dict[str, Head]:
+async def _target(look: Look, admitted: set[str], ahead: Ahead, held: Heads) -> dict[str, Head]:
     """The target's digest by name there, None where absent; nothing where it is not compared."""
     if not look.compares:
         return {}
     names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
-    if await empty:
+    if not look.known and await ahead.empty():
         return dict.fromkeys(names)
     heads = await held.of(name for name in names if is_tag(name))
     # A name that rename made too long cannot be there; the copy says what is wrong with it.
     return dict.fromkeys(names) | heads
-
-
-async def _is_empty(look: Look) -> bool:
-    """True if the target has no tag at all: one request instead of a HEAD for each that is not
-    there. Asked only where the record knows none.
-
-    A list that names some is not relied upon, since there are registries that cut it short.
-    """
-    if look.known or not look.compares:
-        return False
-    try:
-        return not await look.target.tags()
-    except NotFound:
-        return True
-    except RegistryError:
-        return False
 
 
 def _seen(heads: Mapping[str, Head]) -> dict[str, str | None]:
