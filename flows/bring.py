@@ -41,6 +41,7 @@ class TagCopy:
 @task(name="copy", task_run_name="copy {given.tag}", cache_policy=NO_CACHE, persist_result=False)
 async def copy_task(given: TagCopy) -> State[CopyOutcome]:
     """Copy one tag."""
+    given.run.begun.set()
     copier = given.run.copier
     if copier is None:
         raise RuntimeError("the copier is made before the first copy")
@@ -68,12 +69,14 @@ async def bring(run: SyncRun, change: Change, retry: RetryRule, landings: Landin
             )
             run.warnings.append(f"{change.tag} {message}")
             return
+        await run.turn()
         async with run.slots:
             await run.record.tag_started(run.run_id, run.mirror.name, change, utcnow())
             outcome, verification = await _copy_and_verify(run, change)
             await _record_tag(run, outcome, verification, retry)
         arrived = verification is not None and verification.failure is None
     finally:
+        run.begun.set()
         run.meter.tags_done += 1
         landings.ended(change.tag, arrived=arrived)
 

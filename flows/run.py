@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from flows.history import Record
@@ -82,10 +82,14 @@ class SyncRun:
         self.start = HeadStart(sides.source, image_rules(mirror))
         self.copier: Copier | None = None
         self.slots = asyncio.Semaphore(TAGS_AT_ONCE)
+        self.begun = asyncio.Event()
+        """The copy of the first tag has."""
         self.verification = VerificationDesk(Verifier(sides.check, self._put))
         self.copied: list[CopyOutcome] = []
         self.failures: list[TagFailure] = []
         self.warnings: list[str] = []
+        self.progress: asyncio.Task[None] | None = None
+        self._first = True
         self._started = started
         self._seconds: dict[str, float] = {}
         self._since: dict[str, float] = {}
@@ -107,6 +111,21 @@ class SyncRun:
             if not self._busy[step]:
                 spent = time.perf_counter() - self._since[step]
                 self._seconds[step] = self._seconds.get(step, 0.0) + spent
+
+    async def turn(self) -> None:
+        """Let the first tag go ahead until its copy begins: its bytes flow while the others, each
+        with a task run, begin."""
+        if self._first:
+            self._first = False
+        else:
+            await self.begun.wait()
+
+    async def stop_progress(self) -> None:
+        """End the progress artifact, which nothing of the run has to wait for."""
+        if self.progress is not None:
+            self.progress.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.progress
 
     def _put(self, digest: str) -> Manifest | None:
         return self.copier.put.get(digest) if self.copier else None

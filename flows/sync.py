@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -142,7 +142,10 @@ async def run_sync(
                         started=started,
                         ahead=ahead,
                     )
-                    return await lock.hold(_run_locked(settings, run))
+                    try:
+                        return await lock.hold(_run_locked(settings, run))
+                    finally:
+                        await run.stop_progress()
             except TargetLocked as locked:
                 run_id = await record.begin_run(name, trigger, full, dry_run, _flow_run_id())
                 outcome = RunOutcome(
@@ -215,26 +218,25 @@ async def _work(run: SyncRun, settings: Settings, *, look_first: bool) -> None:
         run.copier = await make_copier(run, look_first=look_first)
         await _bring_all(run, settings, budget.affordable)
     await _delete_gone(run)
-    await asyncio.gather(remember(run), learn_source(run), warn_if_closed(run))
+    await remember(run)
+    await learn_source(run)
+    await warn_if_closed(run)
 
 
 async def _bring_all(run: SyncRun, settings: Settings, changes: tuple[Change, ...]) -> None:
     retry = RetryRule(settings.retry.times, settings.retry.wait, settings.retry.then_every)
     run.meter.tags += len(changes)
-    progress = asyncio.create_task(report_progress(run.mirror.name, run.meter))
+    run.progress = asyncio.create_task(report_progress(run.mirror.name, run.meter))
     verifying = asyncio.create_task(verify_task(run))
     landings = Landings(changes)
+    work = [adopt(run, change, retry) for change in run.plan.adopted]
+    work += [bring(run, change, retry, landings) for change in changes]
     try:
-        work = [adopt(run, change, retry) for change in run.plan.adopted]
-        work += [bring(run, change, retry, landings) for change in changes]
         with run.timed("copy"):
             await asyncio.gather(*work)
     finally:
         run.verification.close()
         await verifying
-        progress.cancel()
-        with suppress(asyncio.CancelledError):
-            await progress
 
 
 @task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, persist_result=False)
