@@ -361,3 +361,29 @@ async def test_what_the_quota_headers_say_is_kept() -> None:
         assert (registry.quota.limit, registry.quota.remaining) == (100, 76)
         assert registry.quota.window_seconds == 21600
     assert script.seen[0].url.host == "registry-1.docker.io"
+
+
+async def test_the_last_piece_of_a_wrong_blob_is_never_sent(pair: Pair) -> None:
+    pair.origin.faults.add(Rule("GET .*/blobs/", Corrupt(offset=3 * MIB), times=None))
+    with pytest.raises(DigestMismatch):
+        await pair.copy()
+    assert 0 < pair.bytes_up() < SIZE
+    assert not pair.arrived
+
+
+async def test_a_registry_that_takes_no_whole_body_is_sent_it_once() -> None:
+    async with (
+        DemoRegistry() as origin,
+        DemoRegistry() as demo,
+        _hasty(origin.host) as source,
+        _hasty(demo.host) as target,
+    ):
+        demo.faults.add(Rule("PUT .*/uploads/", Drop(after=5 * MIB, side=Side.REQUEST), times=1))
+        for number in range(2):
+            data = os.urandom(SIZE)
+            blob = Descriptor("x", origin.store.add_blob("a/b", data), SIZE)
+            await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
+            held = demo.store.blob(NAME, blob.digest)
+            assert held is not None and held.read() == data, number
+        assert target.abilities.whole_put is False
+        assert sum(one.method == "PATCH" for one in demo.exchanges) == 2
