@@ -30,9 +30,10 @@ from bench.record_site import settings_of, time_site
 from bench.record_writes import time_writes
 from bench.stopwatch import Stopwatch, Timing
 from flows.alerting.rules import find
-from flows.history import create_engine, migrate, reports
+from flows.history import migrate, reports
+from flows.history.address import embedded_url
 from flows.history.embedded import Cluster
-from flows.history.engine import embedded_url
+from flows.history.engine import create_engine
 from flows.history.maintain import close_days, maintain
 from flows.history.openmetrics import openmetrics
 from flows.history.queries import QUERIES

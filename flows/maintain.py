@@ -9,7 +9,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.history import create_engine, database_url, prepare
+from flows.history import database_url, prepare
+from flows.history.engine import create_engine
 from flows.history.maintain import Maintained
 from flows.history.maintain import maintain as maintain_record
 from flows.outcome import utcnow

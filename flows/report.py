@@ -24,7 +24,8 @@ from flows.alerting import (
     open_alerts,
 )
 from flows.artifacts import key
-from flows.history import create_engine, database_url, prepare, reports
+from flows.history import database_url, prepare, reports
+from flows.history.engine import create_engine
 from flows.history.figures import Report
 from flows.outcome import utcnow
 from flows.report_artifacts import alert_rows, goal_rows, markdown

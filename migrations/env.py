@@ -12,7 +12,8 @@ from typing import Literal
 import sqlalchemy as sa
 from alembic import context
 
-from flows.history.engine import create_engine, database_url
+from flows.history.address import database_url
+from flows.history.engine import create_engine
 from flows.history.models import Base
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('hagicode-mirror migrations', 0))"

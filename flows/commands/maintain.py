@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from flows.commands.options import config_option
-from flows.history.engine import create_engine, database_url
+from flows.history.address import database_url
+from flows.history.engine import create_engine
 from flows.history.maintain import maintain
 from flows.history.schema import prepare
 from flows.outcome import utcnow

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flows.commands.options import config_option
-from flows.history.engine import database_url, describe
+from flows.history.address import database_url, describe
 from flows.history.migrate import upgrade
 from flows.history.schema import current
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from flows.commands.options import config_option
+from flows.history.address import database_url
 from flows.history.document import CSV_COLUMNS, as_json, csv_rows
-from flows.history.engine import create_engine, database_url
+from flows.history.engine import create_engine
 from flows.history.reports import report
 from flows.history.schema import prepare
 from flows.units import parse_duration

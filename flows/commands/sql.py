@@ -13,8 +13,8 @@ import click
 import psycopg
 
 from flows.commands.options import config_option
+from flows.history.address import database_url
 from flows.history.document import as_json
-from flows.history.engine import database_url
 from flows.history.reader import ROLE, open_reader, psql
 from flows.history.schema import prepare
 

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from flows.commands.options import config_option
 from flows.commands.show_runs import COLOURS
-from flows.history import create_engine, database_url, prepare
+from flows.history import database_url, prepare
+from flows.history.engine import create_engine
 from flows.history.figures import MirrorStatus, Run
 from flows.history.reports import status
 from flows.outcome import DropReason, RunStatus, utcnow

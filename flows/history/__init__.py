@@ -18,8 +18,8 @@ HistoryError (a flows.errors.DatabaseError)
 └── QueryRefused   a query of `mirror sql` that the database refused
 """
 
+from flows.history.address import database_url, ensure_database, is_embedded, stop
 from flows.history.embedded import data_dir
-from flows.history.engine import create_engine, database_url, ensure_database, is_embedded, stop
 from flows.history.errors import (
     BadDatabaseUrl,
     DatabaseAway,
@@ -65,7 +65,6 @@ __all__ = [
     "TargetLocked",
     "UnknownMirror",
     "WatchLook",
-    "create_engine",
     "data_dir",
     "database_url",
     "ensure_database",

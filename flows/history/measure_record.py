@@ -8,78 +8,78 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from flows.history.rows import AuditOutcome, AuditWritten, ProbePull, PullCounted, WatchLook, new_id
 from flows.history.session import Session
 from flows.outcome import Quota, utcnow
 
-_QUOTA = sa.text("""
+_QUOTA = """
     INSERT INTO quota_reading (registry, account, read_at, quota, remaining, window_seconds)
-    VALUES (:registry, :account, :read_at, :quota, :remaining, :window)
+    VALUES (%(registry)s, %(account)s, %(read_at)s, %(quota)s, %(remaining)s, %(window)s)
     ON CONFLICT DO NOTHING
-""")
-_WATCH = sa.text("""
+"""
+_WATCH = """
     INSERT INTO watch_run (started_at, id, ended_at, looked, moved, failed, messages, requests)
-    VALUES (:started_at, :id, :ended_at, :looked, :moved, :failed, :messages, :requests)
-""")
-_PROBE = sa.text("""
+    VALUES (%(started_at)s, %(id)s, %(ended_at)s, %(looked)s, %(moved)s, %(failed)s, %(messages)s,
+        %(requests)s)
+"""
+_PROBE = """
     INSERT INTO probe (mirror_id, probed_at, tag, side, place, digest, first_byte_seconds, seconds,
                        bytes, well, reason, message)
-    VALUES (:mirror, :probed_at, :tag, :side, :place, :digest, :first_byte, :seconds,
-            :bytes, :well, :reason, :message)
+    VALUES (%(mirror)s, %(probed_at)s, %(tag)s, %(side)s, %(place)s, %(digest)s, %(first_byte)s,
+        %(seconds)s,
+            %(bytes)s, %(well)s, %(reason)s, %(message)s)
     ON CONFLICT DO NOTHING
-""")
-_PULLS = sa.text("""
+"""
+_PULLS = """
     INSERT INTO pull_count AS count (repository_id, day, pulls, counted_at)
-    VALUES (:repository, :day, :pulls, :counted_at)
+    VALUES (%(repository)s, %(day)s, %(pulls)s, %(counted_at)s)
     ON CONFLICT (repository_id, day) DO UPDATE
     SET pulls = excluded.pulls, counted_at = excluded.counted_at
     WHERE excluded.counted_at >= count.counted_at
-""")
-_AUDIT = sa.text("""
+"""
+_AUDIT = """
     WITH audit AS (
         INSERT INTO audit_run (id, mirror_id, started_at, ended_at, deep, tags, blobs_checked,
                                blobs_hashed, bytes_hashed, requests, reason, message)
-        VALUES (:id, :mirror, :started_at, :ended_at, :deep, :tags, :checked,
-                :hashed, :bytes, :requests, :reason, :message)
+        VALUES (%(id)s, %(mirror)s, %(started_at)s, %(ended_at)s, %(deep)s, %(tags)s, %(checked)s,
+                %(hashed)s, %(bytes)s, %(requests)s, %(reason)s, %(message)s)
     ), found AS (
         SELECT * FROM unnest(
-            CAST(:found_tags AS text[]), CAST(:kinds AS text[]), CAST(:digests AS text[]),
-            CAST(:messages AS text[]), CAST(:repairs AS text[])
+            CAST(%(found_tags)s AS text[]), CAST(%(kinds)s AS text[]), CAST(%(digests)s AS text[]),
+            CAST(%(messages)s AS text[]), CAST(%(repairs)s AS text[])
         ) AS finding (tag, kind, digest, message, repair)
     ), sound AS (
-        UPDATE audit_finding SET repaired_at = :ended_at FROM audit_run earlier
-        WHERE repaired_at IS NULL AND kind = 'wrong_content' AND digest = ANY(:sound)
-          AND earlier.id = audit_id AND earlier.mirror_id = :mirror
+        UPDATE audit_finding SET repaired_at = %(ended_at)s FROM audit_run earlier
+        WHERE repaired_at IS NULL AND kind = 'wrong_content' AND digest = ANY(%(sound)s)
+          AND earlier.id = audit_id AND earlier.mirror_id = %(mirror)s
     ), findings AS (
         INSERT INTO audit_finding (audit_id, tag, kind, digest, message)
-        SELECT :id, tag, kind, digest, message FROM found
+        SELECT %(id)s, tag, kind, digest, message FROM found
     ), blobs AS (
         DELETE FROM blob_presence
-        WHERE repository_id = :target AND digest IN (SELECT digest FROM found WHERE repair <> '')
+        WHERE repository_id = %(target)s AND digest IN (SELECT digest FROM found WHERE repair <> '')
     )
     UPDATE tag_state SET suspect = wrong.repair
     FROM (SELECT tag, max(repair) AS repair FROM found WHERE repair <> '' GROUP BY tag) AS wrong
-    WHERE mirror_id = :mirror AND tag_state.tag = wrong.tag AND copied_digest IS NOT NULL
-      AND (available_at IS NULL OR available_at < :started_at)
+    WHERE mirror_id = %(mirror)s AND tag_state.tag = wrong.tag AND copied_digest IS NOT NULL
+      AND (available_at IS NULL OR available_at < %(started_at)s)
     RETURNING tag_state.tag
-""")
+"""
 # A registry may learn: what it refused is tried again once that is so long ago. Until then nothing
 # is written unless something new was seen.
 _REFUSALS_HOLD = timedelta(days=30)
-_ABILITIES = sa.text(
-    "SELECT abilities, learnt_at FROM registry_ability WHERE repository_id = :repository"
+_ABILITIES = (
+    "SELECT abilities, learnt_at FROM registry_ability WHERE repository_id = %(repository)s"
 )
-_SAVE_ABILITIES = sa.text("""
+_SAVE_ABILITIES = """
     INSERT INTO registry_ability AS known (repository_id, abilities, learnt_at)
-    VALUES (:repository, CAST(:abilities AS jsonb), :now)
+    VALUES (%(repository)s, CAST(%(abilities)s AS jsonb), %(now)s)
     ON CONFLICT (repository_id) DO UPDATE
     SET learnt_at = excluded.learnt_at,
-        abilities = CASE WHEN known.learnt_at < :stale THEN excluded.abilities
+        abilities = CASE WHEN known.learnt_at < %(stale)s THEN excluded.abilities
                          ELSE known.abilities || excluded.abilities END
-    WHERE known.learnt_at < :stale OR NOT known.abilities @> excluded.abilities
-""")
+    WHERE known.learnt_at < %(stale)s OR NOT known.abilities @> excluded.abilities
+"""
 
 
 class MeasureRecord(Session):

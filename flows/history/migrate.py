@@ -13,7 +13,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import flows
-from flows.history.engine import describe, reachable
+from flows.history.address import describe
+from flows.history.engine import reachable
 from flows.history.errors import SchemaBehind
 from flows.history.schema import current
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import psycopg
 
+from flows.history.address import describe, is_embedded
 from flows.history.embedded import programs
-from flows.history.engine import describe, is_embedded, parse_url
+from flows.history.engine import parse_url
 from flows.history.errors import DatabaseAway, QueryRefused
 
 ROLE = "mirror_readonly"

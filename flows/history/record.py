@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
-import sqlalchemy as sa
-
-from flows.history.engine import create_recorder_engine, parse_url, reachable
+from flows.history.address import answering, conninfo
+from flows.history.connections import Connections
 from flows.history.errors import TargetLocked
 from flows.history.lock import TargetLock
 from flows.history.measure_record import MeasureRecord
@@ -17,15 +16,15 @@ from flows.history.run_record import RunRecord
 from flows.history.tag_record import TagRecord
 from flows.outcome import utcnow
 
-_MIRROR = sa.text("""
+_MIRROR = """
     WITH source AS (
-        INSERT INTO repository (registry, name) VALUES (:source_registry, :source_name)
+        INSERT INTO repository (registry, name) VALUES (%(source_registry)s, %(source_name)s)
         ON CONFLICT (registry, name) DO UPDATE SET name = excluded.name RETURNING id
     ), target AS (
-        INSERT INTO repository (registry, name) VALUES (:target_registry, :target_name)
+        INSERT INTO repository (registry, name) VALUES (%(target_registry)s, %(target_name)s)
         ON CONFLICT (registry, name) DO UPDATE SET name = excluded.name RETURNING id
     ), old AS (
-        SELECT id, source_id, target_id FROM mirror WHERE name = :name
+        SELECT id, source_id, target_id FROM mirror WHERE name = %(name)s
     ), stale AS (
         -- Tags of another source or target say nothing about this one.
         DELETE FROM tag_state USING old, source, target
@@ -33,7 +32,8 @@ _MIRROR = sa.text("""
     )
     INSERT INTO mirror (name, source_id, target_id, policy, every, watch_every, delay_goal,
                         created_at, followed_since)
-    SELECT :name, source.id, target.id, :policy, :every, :watch_every, :delay_goal, :now, :now
+    SELECT %(name)s, source.id, target.id, %(policy)s, %(every)s, %(watch_every)s, %(delay_goal)s,
+        %(now)s, %(now)s
     FROM source, target
     ON CONFLICT (name) DO UPDATE SET
         source_id = excluded.source_id, target_id = excluded.target_id, policy = excluded.policy,
@@ -43,25 +43,25 @@ _MIRROR = sa.text("""
             WHEN (mirror.source_id, mirror.target_id, mirror.policy)
                = (excluded.source_id, excluded.target_id, excluded.policy)
             THEN mirror.followed_since ELSE excluded.followed_since END
-""")
-_AS_CONFIGURED = sa.text("""
+"""
+_AS_CONFIGURED = """
     SELECT EXISTS (SELECT FROM tag_state WHERE mirror_id = mirror.id) FROM mirror
     JOIN repository source ON source.id = source_id
     JOIN repository target ON target.id = target_id
-    WHERE mirror.name = :name
-      AND (source.registry, source.name) = (:source_registry, :source_name)
-      AND (target.registry, target.name) = (:target_registry, :target_name)
-      AND policy = :policy
-      AND (every, watch_every, delay_goal) = (:every, :watch_every, :delay_goal)
-""")
-_WHO = sa.text("""
+    WHERE mirror.name = %(name)s
+      AND (source.registry, source.name) = (%(source_registry)s, %(source_name)s)
+      AND (target.registry, target.name) = (%(target_registry)s, %(target_name)s)
+      AND policy = %(policy)s
+      AND (every, watch_every, delay_goal) = (%(every)s, %(watch_every)s, %(delay_goal)s)
+"""
+_WHO = """
     SELECT run.id, run.started_at
     FROM sync_run run
     JOIN mirror ON mirror.id = run.mirror_id
     JOIN repository ON repository.id = mirror.target_id
-    WHERE run.status = 'running' AND registry || '/' || repository.name = :target
+    WHERE run.status = 'running' AND registry || '/' || repository.name = %(target)s
     ORDER BY run.started_at DESC LIMIT 1
-""")
+"""
 
 
 class Record(RunRecord, TagRecord, MeasureRecord):
@@ -76,11 +76,11 @@ class Record(RunRecord, TagRecord, MeasureRecord):
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Open the record at a URL (flows.history.database_url) and close it at the end."""
-        record = cls(url, create_recorder_engine(url))
+        record = cls(url, Connections(url))
         try:
             yield record
         finally:
-            await record.engine.dispose()
+            await record.connections.aclose()
 
     async def ensure_mirror(self, mirror: MirrorRow) -> bool:
         """Write a mirror as it is configured now, where the record has it otherwise.
@@ -116,9 +116,8 @@ class Record(RunRecord, TagRecord, MeasureRecord):
         Raises TargetLocked, naming the run that does. Call `check()` of what it gives before each
         tag: it raises LockLost when the lock is gone with its connection.
         """
-        conninfo = parse_url(self.url).set(drivername="postgresql")
-        with reachable(self.url):
-            lock = await TargetLock.acquire(conninfo.render_as_string(hide_password=False), target)
+        with answering(self.url):
+            lock = await TargetLock.acquire(conninfo(self.url), target)
         if lock is None:
             rows = await self.rows(_WHO, {"target": target})
             run, started_at = (str(rows[0][0]), rows[0][1]) if rows else (None, None)

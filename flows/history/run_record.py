@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from flows.history.lock import KEY
 from flows.history.rows import new_id
 from flows.history.session import Session
@@ -23,25 +21,26 @@ from flows.outcome import (
     utcnow,
 )
 
-_BEGIN = sa.text("""
+_BEGIN = """
     INSERT INTO sync_run (id, started_at, mirror_id, trigger, complete, dry_run, flow_run_id,
                           status)
-    VALUES (:id, :at, :mirror, :trigger, :complete, :dry_run, :flow_run_id, 'running')
-""")
-_KNOWN = sa.text("""
+    VALUES (%(id)s, %(at)s, %(mirror)s, %(trigger)s, %(complete)s, %(dry_run)s, %(flow_run_id)s,
+        'running')
+"""
+_KNOWN = """
     SELECT tag, source_digest, copied_digest, target_digest, pushed_at, detected_at, attempts,
            next_attempt_at, gone_at, suspect
-    FROM tag_state WHERE mirror_id = :mirror
-""")
-_SEEN = sa.text("""
+    FROM tag_state WHERE mirror_id = %(mirror)s
+"""
+_SEEN = """
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, pushed_at, detected_at,
                                     copied_digest, target_digest, size, platforms)
-    SELECT :mirror, tag, digest, pushed, detected, copied, target, size,
+    SELECT %(mirror)s, tag, digest, pushed, detected, copied, target, size,
            string_to_array(platforms, ' ')
     FROM unnest(
-        CAST(:tags AS text[]), CAST(:digests AS text[]), CAST(:pushed AS timestamptz[]),
-        CAST(:detected AS timestamptz[]), CAST(:copied AS text[]), CAST(:target AS text[]),
-        CAST(:sizes AS bigint[]), CAST(:platforms AS text[])
+        CAST(%(tags)s AS text[]), CAST(%(digests)s AS text[]), CAST(%(pushed)s AS timestamptz[]),
+        CAST(%(detected)s AS timestamptz[]), CAST(%(copied)s AS text[]), CAST(%(target)s AS text[]),
+        CAST(%(sizes)s AS bigint[]), CAST(%(platforms)s AS text[])
     ) AS seen (tag, digest, pushed, detected, copied, target, size, platforms)
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         detected_at = CASE WHEN state.source_digest = excluded.source_digest
@@ -70,18 +69,18 @@ _SEEN = sa.text("""
         platforms = CASE WHEN state.source_digest = excluded.source_digest
             THEN coalesce(excluded.platforms, state.platforms) ELSE excluded.platforms END,
         gone_at = NULL
-""")
-_GONE = sa.text("""
-    UPDATE tag_state SET gone_at = :now
-    WHERE mirror_id = :mirror AND tag = ANY(:tags) AND gone_at IS NULL
-""")
-_LOCK_KEY = KEY.replace("%s", "CAST(:target AS text)")
-_ABANDON = sa.text(f"""
+"""
+_GONE = """
+    UPDATE tag_state SET gone_at = %(now)s
+    WHERE mirror_id = %(mirror)s AND tag = ANY(%(tags)s) AND gone_at IS NULL
+"""
+_LOCK_KEY = KEY.replace("%s", "CAST(%(target)s AS text)")
+_ABANDON = f"""
     WITH free AS (
-        SELECT :held OR pg_try_advisory_xact_lock({_LOCK_KEY}) AS yes
+        SELECT %(held)s OR pg_try_advisory_xact_lock({_LOCK_KEY}) AS yes
     ), closed AS (
         UPDATE sync_run SET
-            status = 'abandoned', reason = 'abandoned', ended_at = :now,
+            status = 'abandoned', reason = 'abandoned', ended_at = %(now)s,
             message = 'killed before it ended; closed by a later run',
             (tags_copied, tags_failed, bytes_copied) = (
                 SELECT count(*) FILTER (WHERE tag.status = 'succeeded'),
@@ -90,44 +89,45 @@ _ABANDON = sa.text(f"""
                 FROM tag_sync tag
                 WHERE tag.run_id = sync_run.id AND tag.run_started_at = sync_run.started_at)
         FROM free
-        WHERE free.yes AND mirror_id = :mirror AND status = 'running' AND id <> :except_run
-          AND (NOT dry_run OR started_at < CAST(:now AS timestamptz) - interval '1 day')
+        WHERE free.yes AND mirror_id = %(mirror)s AND status = 'running' AND id <> %(except_run)s
+          AND (NOT dry_run OR started_at < CAST(%(now)s AS timestamptz) - interval '1 day')
         RETURNING id, started_at
     ), tags AS (
-        UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = :now,
+        UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = %(now)s,
             message = 'the run was killed while this tag was being copied'
         FROM closed
         WHERE run_id = closed.id AND run_started_at = closed.started_at
           AND tag_sync.status = 'running'
     )
     SELECT id FROM closed ORDER BY started_at
-""")  # noqa: S608 - constants
-_END = sa.text("""
+"""  # noqa: S608 - constants
+_END = """
     WITH ended AS (
         UPDATE sync_run SET
-            status = :status, ended_at = :now, tags_discovered = :discovered,
-            tags_changed = :changed, tags_copied = :copied, tags_failed = :failed,
-            blobs_copied = :blobs_copied, blobs_mounted = :blobs_mounted,
-            blobs_reused = :blobs_reused, bytes_copied = :bytes_copied,
-            requests_source = :requests_source, requests_target = :requests_target,
-            seconds_discover = :discover, seconds_diff = :diff, seconds_copy = :copy,
-            seconds_verify = :verify, seconds_total = :total, reason = :reason,
-            message = :message, warnings = :warnings
-        WHERE id = :id AND started_at = :started_at
+            status = %(status)s, ended_at = %(now)s, tags_discovered = %(discovered)s,
+            tags_changed = %(changed)s, tags_copied = %(copied)s, tags_failed = %(failed)s,
+            blobs_copied = %(blobs_copied)s, blobs_mounted = %(blobs_mounted)s,
+            blobs_reused = %(blobs_reused)s, bytes_copied = %(bytes_copied)s,
+            requests_source = %(requests_source)s, requests_target = %(requests_target)s,
+            seconds_discover = %(discover)s, seconds_diff = %(diff)s, seconds_copy = %(copy)s,
+            seconds_verify = %(verify)s, seconds_total = %(total)s, reason = %(reason)s,
+            message = %(message)s, warnings = %(warnings)s
+        WHERE id = %(id)s AND started_at = %(started_at)s
         RETURNING mirror_id
     ), unfinished AS (
-        UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = :now,
+        UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = %(now)s,
             message = 'the run ended while this tag was being copied'
-        WHERE run_id = :id AND run_started_at = :started_at AND status = 'running'
+        WHERE run_id = %(id)s AND run_started_at = %(started_at)s AND status = 'running'
     )
     INSERT INTO tag_sync (run_id, run_started_at, tag, mirror_id, target_tag, status, started_at,
                           ended_at, reason, message)
-    SELECT :id, :started_at, error.tag, mirror_id, error.tag, 'failed', :now, :now,
+    SELECT %(id)s, %(started_at)s, error.tag, mirror_id, error.tag, 'failed', %(now)s, %(now)s,
            error.reason, error.message
-    FROM ended, unnest(CAST(:tags AS text[]), CAST(:reasons AS text[]), CAST(:messages AS text[]))
+    FROM ended, unnest(CAST(%(tags)s AS text[]), CAST(%(reasons)s AS text[]),
+        CAST(%(messages)s AS text[]))
         AS error (tag, reason, message)
     ON CONFLICT DO NOTHING
-""")
+"""
 
 
 class RunRecord(Session):

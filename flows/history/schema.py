@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg.errors import UndefinedTable
 
-from flows.history.engine import away, describe, is_embedded, parse_url
+from flows.history.address import answering, conninfo, describe, is_embedded
 from flows.history.errors import SchemaBehind
 
 HEAD = "0006"  # the newest migration; a test holds the two together
@@ -13,14 +13,14 @@ HEAD = "0006"  # the newest migration; a test holds the two together
 
 def current(url: str) -> str | None:
     """The revision that the database is at; None when it is empty. Raises DatabaseAway."""
-    address = parse_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        with psycopg.connect(address, connect_timeout=10, application_name="mirror") as connection:
+        with (
+            answering(url),
+            psycopg.connect(conninfo(url), connect_timeout=10) as connection,
+        ):
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except UndefinedTable:
         return None
-    except psycopg.OperationalError as error:
-        raise away(url, error) from error
     return str(row[0]) if row else None
 
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from flows.history.engine import reachable
+from flows.history.address import answering
+from flows.history.connections import Connections, Row
 from flows.history.errors import HistoryError, UnknownMirror
 from flows.history.lock import TargetLock
 from flows.history.rows import split_repository
 from flows.outcome import KnownTag
 
-_MIRROR = sa.text("""
+_MIRROR = """
     SELECT mirror.id, target_id, followed_since, registry || '/' || repository.name AS target
     FROM mirror JOIN repository ON repository.id = target_id
-    WHERE mirror.name = :name
-""")
-_REPOSITORY = sa.text("""
-    INSERT INTO repository (registry, name) VALUES (:registry, :name)
+    WHERE mirror.name = %(name)s
+"""
+_REPOSITORY = """
+    INSERT INTO repository (registry, name) VALUES (%(registry)s, %(name)s)
     ON CONFLICT (registry, name) DO UPDATE SET name = excluded.name
     RETURNING id
-""")
-_STARTED_AT = sa.text("SELECT started_at FROM sync_run WHERE id = :id")
-_PARTITIONS = sa.text("SELECT make_partitions(:first, :last)")
+"""
+_STARTED_AT = "SELECT started_at FROM sync_run WHERE id = %(id)s"
+_PARTITIONS = "SELECT make_partitions(%(first)s, %(last)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Session:
     """Connections to the record and what was learnt over them. Statements commit one by one."""
 
     url: str
-    engine: AsyncEngine
+    connections: Connections
     locks: dict[str, TargetLock] = field(default_factory=dict)
     mirrors: dict[str, MirrorRef] = field(default_factory=dict)
     repositories: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -55,21 +52,20 @@ class Session:
     known: dict[str, dict[str, KnownTag]] = field(default_factory=dict)
     months: set[tuple[int, int]] = field(default_factory=set)
 
-    async def rows(
-        self, statement: sa.TextClause, values: Mapping[str, Any] | None = None
-    ) -> Sequence[Row[Any]]:
+    async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement that returns rows. Raises DatabaseAway."""
-        with reachable(self.url):
-            async with self.engine.connect() as connection:
-                return (await connection.execute(statement, values)).all()
+        with answering(self.url):
+            async with self.connections.one() as connection:
+                return await (await connection.execute(statement, values)).fetchall()
 
-    async def run(
-        self, statement: sa.TextClause, values: Mapping[str, Any] | list[dict[str, Any]]
-    ) -> None:
+    async def run(self, statement: str, values: Mapping[str, Any] | list[dict[str, Any]]) -> None:
         """Run one statement, once or for each of a list of values. Raises DatabaseAway."""
-        with reachable(self.url):
-            async with self.engine.connect() as connection:
-                await connection.execute(statement, values)
+        with answering(self.url):
+            async with self.connections.one() as connection, connection.cursor() as cursor:
+                if isinstance(values, list):
+                    await cursor.executemany(statement, values)
+                else:
+                    await cursor.execute(statement, values)
 
     async def mirror(self, name: str) -> MirrorRef:
         """A mirror by name. Raises UnknownMirror."""

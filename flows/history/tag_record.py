@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from flows.history.rows import RetryRule, delay
 from flows.history.session import Session
 from flows.outcome import Change, CopyOutcome, Dropped, TagStatus, Verification, utcnow
@@ -21,10 +19,12 @@ _RECORD = """
         delay_seconds, delay_from, attempts, blobs_copied, blobs_mounted, blobs_reused,
         bytes_copied, referrers, dropped, reason, message)
     VALUES (
-        :run, :run_started_at, :tag, :mirror, :target_tag, :kind, :status, :digest,
-        :target_digest, :previous, :pushed_at, :detected_at, :started_at, :ended_at, :available_at,
-        :delay_seconds, :delay_from, :attempts, :copied, :mounted, :reused,
-        :bytes, :referrers, CAST(:dropped AS jsonb), :reason, :message)
+        %(run)s, %(run_started_at)s, %(tag)s, %(mirror)s, %(target_tag)s, %(kind)s, %(status)s,
+        %(digest)s,
+        %(target_digest)s, %(previous)s, %(pushed_at)s, %(detected_at)s, %(started_at)s,
+        %(ended_at)s, %(available_at)s,
+        %(delay_seconds)s, %(delay_from)s, %(attempts)s, %(copied)s, %(mounted)s, %(reused)s,
+        %(bytes)s, %(referrers)s, CAST(%(dropped)s AS jsonb), %(reason)s, %(message)s)
     ON CONFLICT (run_id, run_started_at, tag) DO UPDATE SET
         status = excluded.status, target_digest = excluded.target_digest,
         ended_at = excluded.ended_at, available_at = excluded.available_at,
@@ -36,77 +36,80 @@ _RECORD = """
 """
 _PLACED = """
     INSERT INTO blob_presence (repository_id, digest, size, placed_at)
-    SELECT :repository, digest, size, :ended_at
-    FROM unnest(CAST(:blobs AS text[]), CAST(:sizes AS bigint[])) AS placed (digest, size)
+    SELECT %(repository)s, digest, size, %(ended_at)s
+    FROM unnest(CAST(%(blobs)s AS text[]), CAST(%(sizes)s AS bigint[])) AS placed (digest, size)
     ON CONFLICT (repository_id, digest) DO NOTHING
 """
 _LOST = """
     DELETE FROM blob_presence
-    WHERE repository_id = :repository AND digest = ANY(CAST(:lost AS text[]))
-      AND digest <> ALL(CAST(:blobs AS text[]))
+    WHERE repository_id = %(repository)s AND digest = ANY(CAST(%(lost)s AS text[]))
+      AND digest <> ALL(CAST(%(blobs)s AS text[]))
 """
-_STARTED = sa.text(_RECORD)
+_STARTED = _RECORD
 _REPAIRED = """
-    UPDATE audit_finding SET repaired_at = :available_at FROM audit_run audit
-    WHERE repaired_at IS NULL AND audit_finding.tag = :tag AND kind <> 'wrong_content'
-      AND audit.id = audit_id AND audit.mirror_id = :mirror
+    UPDATE audit_finding SET repaired_at = %(available_at)s FROM audit_run audit
+    WHERE repaired_at IS NULL AND audit_finding.tag = %(tag)s AND kind <> 'wrong_content'
+      AND audit.id = audit_id AND audit.mirror_id = %(mirror)s
 """
-_ARRIVED = sa.text(f"""
+_ARRIVED = f"""
     WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST}), repaired AS ({_REPAIRED})
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, copied_digest, target_digest,
                                     pushed_at, detected_at, available_at, dropped)
-    VALUES (:mirror, :tag, :digest, :digest, :target_digest, :pushed_at, :detected_at,
-            :available_at, CAST(:dropped AS jsonb))
+    VALUES (%(mirror)s, %(tag)s, %(digest)s, %(digest)s, %(target_digest)s, %(pushed_at)s,
+        %(detected_at)s,
+            %(available_at)s, CAST(%(dropped)s AS jsonb))
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         copied_digest = excluded.copied_digest, target_digest = excluded.target_digest,
         available_at = excluded.available_at, dropped = excluded.dropped,
         attempts = 0, next_attempt_at = NULL,
         failed_since = NULL, reason = NULL, message = NULL, held = false, suspect = NULL
-""")  # noqa: S608 - constants
-_FAILED = sa.text(f"""
+"""  # noqa: S608 - constants
+_FAILED = f"""
     WITH record AS ({_RECORD}), blobs AS ({_PLACED}), lost AS ({_LOST})
     INSERT INTO tag_state AS state (mirror_id, tag, source_digest, pushed_at, detected_at, attempts,
                                     next_attempt_at, failed_since, reason, message)
-    VALUES (:mirror, :tag, :digest, :pushed_at, :detected_at, 1,
-            CAST(:ended_at AS timestamptz) + CASE WHEN 1 <= CAST(:times AS integer)
-                THEN CAST(:wait AS interval) ELSE CAST(:then_every AS interval) END,
-            :ended_at, :reason, :message)
+    VALUES (%(mirror)s, %(tag)s, %(digest)s, %(pushed_at)s, %(detected_at)s, 1,
+            CAST(%(ended_at)s AS timestamptz) + CASE WHEN 1 <= CAST(%(times)s AS integer)
+                THEN CAST(%(wait)s AS interval) ELSE CAST(%(then_every)s AS interval) END,
+            %(ended_at)s, %(reason)s, %(message)s)
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         attempts = state.attempts + 1,
-        next_attempt_at = CAST(:ended_at AS timestamptz) + CASE WHEN state.attempts + 1 <= :times
-            THEN CAST(:wait AS interval) ELSE CAST(:then_every AS interval) END,
+        next_attempt_at = CAST(%(ended_at)s AS timestamptz) + CASE WHEN state.attempts + 1 <=
+            %(times)s
+            THEN CAST(%(wait)s AS interval) ELSE CAST(%(then_every)s AS interval) END,
         failed_since = coalesce(state.failed_since, excluded.failed_since),
         reason = excluded.reason, message = excluded.message
-""")  # noqa: S608 - constants
-_HELD = sa.text(f"""
+"""  # noqa: S608 - constants
+_HELD = f"""
     WITH record AS ({_RECORD})
-    UPDATE tag_state SET held = true, message = :message WHERE mirror_id = :mirror AND tag = :tag
-""")  # noqa: S608 - constants
-_DELETED = sa.text(f"""
-    WITH record AS ({_RECORD}) DELETE FROM tag_state WHERE mirror_id = :mirror AND tag = :tag
-""")  # noqa: S608 - constants
-_HOLDINGS = sa.text("SELECT digest FROM blob_presence WHERE repository_id = :repository")
-_HOLDERS = sa.text("""
+    UPDATE tag_state SET held = true,
+        message = %(message)s WHERE mirror_id = %(mirror)s AND tag = %(tag)s
+"""  # noqa: S608 - constants
+_DELETED = f"""
+    WITH record AS ({_RECORD}) DELETE FROM tag_state WHERE mirror_id = %(mirror)s AND tag = %(tag)s
+"""  # noqa: S608 - constants
+_HOLDINGS = "SELECT digest FROM blob_presence WHERE repository_id = %(repository)s"
+_HOLDERS = """
     SELECT DISTINCT ON (digest) digest, repository.name
     FROM blob_presence JOIN repository ON repository.id = repository_id
-    WHERE repository.registry = :registry AND digest = ANY(:digests)
+    WHERE repository.registry = %(registry)s AND digest = ANY(%(digests)s)
     ORDER BY digest, placed_at DESC
-""")
-_DROPPED_DIGESTS = sa.text("""
+"""
+_DROPPED_DIGESTS = """
     SELECT DISTINCT part ->> 'digest'
     FROM tag_sync, jsonb_array_elements(dropped) AS part
-    WHERE mirror_id = :mirror AND dropped IS NOT NULL
-""")
-_ELSEWHERE = sa.text("""
+    WHERE mirror_id = %(mirror)s AND dropped IS NOT NULL
+"""
+_ELSEWHERE = """
     SELECT EXISTS (
         SELECT FROM repository
-        WHERE registry = :registry AND id <> :repository
+        WHERE registry = %(registry)s AND id <> %(repository)s
           AND EXISTS (SELECT FROM blob_presence WHERE repository_id = repository.id)
     )
-""")
-_BLOBS_GONE = sa.text("""
-    DELETE FROM blob_presence WHERE repository_id = :repository AND digest = ANY(:digests)
-""")
+"""
+_BLOBS_GONE = """
+    DELETE FROM blob_presence WHERE repository_id = %(repository)s AND digest = ANY(%(digests)s)
+"""
 
 
 class TagRecord(Session):

@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.errors import ConfigError
-from flows.history import create_engine, data_dir, database_url, prepare
+from flows.history import data_dir, database_url, prepare
+from flows.history.engine import create_engine
 from flows.history.openmetrics import openmetrics
 from flows.publishing.build import build_site
 from flows.publishing.place import publish_to

@@ -36,12 +36,15 @@ class Ahead:
         self._names: asyncio.Task[list[str]] | None = None
         self._empty: asyncio.Task[bool] | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._more: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._pages is not None:
             self._first = asyncio.create_task(_next(self._pages))
         if self._pages is None or self._full:
             self._names = asyncio.create_task(self._source.tags())
+        else:  # the registry itself is asked where the web API has news
+            self._opening = asyncio.create_task(self._source.registry.connect(1))
         return self
 
     async def __aexit__(
@@ -50,7 +53,7 @@ class Ahead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        tasks = (self._first, self._names, self._empty, self._opening)
+        tasks = (self._first, self._names, self._empty, self._opening, self._more)
         under_way = [task for task in tasks if task is not None]
         for task in under_way:
             task.cancel()
@@ -61,7 +64,7 @@ class Ahead:
         if self._empty is None:
             self._names = self._names or asyncio.create_task(self._source.tags())
             self._empty = asyncio.create_task(_is_empty(target))
-            self._opening = asyncio.create_task(self._source.registry.connect(_CONNECTIONS))
+            self._more = asyncio.create_task(self._source.registry.connect(_CONNECTIONS))
 
     async def empty(self) -> bool:
         """True if `look_at_all` was called and the target has no tag at all."""

@@ -1,10 +1,9 @@
-"""What tags of a repository point at, each asked for once: by HEAD, or by reading what is new."""
+"""What tags of a repository point at, each asked for once, by HEAD."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +20,7 @@ class Heads:
     """
 
     def __init__(self, repository: Repository, start: HeadStart | None = None) -> None:
-        """With `start`, names that are new are read whole, as far as it takes them."""
+        """`start` is told the digests of names that are new."""
         self._repository = repository
         self._start = start
         self._asked: dict[str, asyncio.Task[Descriptor | None]] = {}
@@ -43,16 +42,15 @@ class Heads:
         """Ask for each name that was not asked for yet. new: they are going to be copied."""
         for name in names:
             if name not in self._asked:
-                whole = new and self._start is not None and self._start.has_room()
                 self._asked[name] = asyncio.create_task(
-                    self._whole(name) if whole else self._repository.head_manifest(name)
+                    self._new(name) if new else self._repository.head_manifest(name)
                 )
 
-    async def _whole(self, name: str) -> Descriptor | None:
-        if self._start is not None:
-            with suppress(RegistryError):  # a HEAD tells what is wrong, or that it is not there
-                return await self._start.read_tag(name)
-        return await self._repository.head_manifest(name)
+    async def _new(self, name: str) -> Descriptor | None:
+        found = await self._repository.head_manifest(name)
+        if found is not None and self._start is not None:
+            self._start.expect(found.digest)
+        return found
 
     async def of(self, names: Iterable[str]) -> dict[str, Head]:
         """The digest of each name, None where it is absent, the error where it cannot be had."""

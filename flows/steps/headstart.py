@@ -11,13 +11,11 @@ from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from flows.registry import Descriptor, Manifest, Repository
+from flows.registry import Manifest, Repository
 from flows.steps.filtering import ImageRules, kept, unwanted
 
 MOST = 64
 """Manifests of tags that are read ahead: as many as are copied at once."""
-_NEWS = 16
-"""New tags that are read before it is known whether the pull quota reaches for them."""
 
 
 class HeadStart:
@@ -31,7 +29,6 @@ class HeadStart:
         self._rules = rules
         self._manifests: dict[str, asyncio.Task[Manifest]] = {}
         self._all: set[asyncio.Task[Any]] = set()
-        self._news = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,20 +43,10 @@ class HeadStart:
             task.cancel()
         await asyncio.gather(*self._all, return_exceptions=True)
 
-    def has_room(self) -> bool:
-        """True if one more new tag may be read; each may be asked for once."""
-        self._news += 1
-        return self._news <= _NEWS
-
-    async def read_tag(self, tag: str) -> Descriptor:
-        """Read a tag of the source that is new; its manifest is kept for the copy.
-
-        Raises RegistryError.
-        """
-        manifest = await self._source.get_manifest(tag)
-        if manifest.digest not in self._manifests:
-            self._manifests[manifest.digest] = self._begin(self._below(manifest))
-        return manifest.descriptor
+    def expect(self, digest: str) -> None:
+        """A new tag points there: read it already, unless the registry counts what is read."""
+        if self._source.registry.quota is None and len(self._manifests) < MOST:
+            self.read([digest])
 
     def read(self, digests: Iterable[str]) -> None:
         """Read manifests of the source, and those of their children that are wanted."""
@@ -77,9 +64,7 @@ class HeadStart:
         return await (task or self._source.get_manifest(digest))
 
     async def _read(self, digest: str) -> Manifest:
-        return await self._below(await self._source.get_manifest(digest))
-
-    async def _below(self, manifest: Manifest) -> Manifest:
+        manifest = await self._source.get_manifest(digest)
         if manifest.is_index:
             wanted = kept(manifest.children, unwanted(manifest, self._rules))
             self.read(child.digest for child in wanted)

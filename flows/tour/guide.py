@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-from flows.history import create_engine
+from flows.history.engine import create_engine
 from flows.serving.stack import running_stack
 from flows.tour.chapters import CHAPTERS, Tour
 from flows.tour.runs import Mirror

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import yaml
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.history import create_engine
+from flows.history.engine import create_engine
 from flows.outcome import RunOutcome, Trigger
 from flows.states import outcome_of
 from flows.sync import sync

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from flows.history import QueryRefused, migrate
+from flows.history.address import embedded_url
 from flows.history.embedded import Cluster
-from flows.history.engine import embedded_url
 from flows.history.reader import open_reader, psql
 
 

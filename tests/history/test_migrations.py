@@ -16,12 +16,11 @@ from flows.history import (
     DatabaseAway,
     Record,
     SchemaBehind,
-    create_engine,
     migrate,
     prepare,
     schema,
 )
-from flows.history.engine import parse_url
+from flows.history.engine import create_engine, parse_url
 from flows.outcome import Trigger
 from tests.history.conftest import MIRROR
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from flows.alerting import AlertRound, evaluate_and_dispatch
 from flows.history import MirrorRow, Record
 from flows.notify.options import ChannelSettings
@@ -95,7 +93,7 @@ class Story:
                 )
             )
         await self.record.run(
-            sa.text("UPDATE mirror SET created_at = :at, followed_since = :at"), {"at": START}
+            "UPDATE mirror SET created_at = %(at)s, followed_since = %(at)s", {"at": START}
         )
 
     async def sync(
@@ -173,7 +171,7 @@ class Story:
     async def alerts(self, rule: str | None = None) -> list[Any]:
         """All alerts of the record, or a rule's, in the order in which they were opened."""
         rows = await self.record.rows(
-            sa.text("SELECT * FROM alert WHERE rule = coalesce(:rule, rule) ORDER BY id"),
+            "SELECT * FROM alert WHERE rule = coalesce(%(rule)s, rule) ORDER BY id",
             {"rule": rule},
         )
         return list(rows)

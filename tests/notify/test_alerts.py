@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from flows.outcome import Reason
 from tests.notify.mailserver import PASSWORD, Mailbox, serve_mail
@@ -208,7 +207,7 @@ async def test_a_message_taken_by_a_process_that_died_is_sent_by_another(
     await told.look(budget=0.0)
     assert robots.taken == []
     await told.record.run(
-        sa.text("UPDATE alert_delivery SET due_at = :at, attempts = 1"),
+        "UPDATE alert_delivery SET due_at = %(at)s, attempts = 1",
         {"at": told.at(17)},  # the lease of one that was killed while it sent
     )
     told.minute = 16
@@ -225,26 +224,26 @@ async def test_twenty_a_minute_are_kept_among_processes(told: Story, robots: Rob
     [alert] = await told.alerts()
     for second in range(18):  # and the one just sent
         await told.record.run(
-            sa.text("""
+            """
                 INSERT INTO alert_delivery
                     (alert_id, channel, kind, created_at, due_at, sent_at, attempts)
-                VALUES (:alert, 'feishu', 'opened', :at, :at, :at, 1)
-            """),
+                VALUES (%(alert)s, 'feishu', 'opened', %(at)s, %(at)s, %(at)s, 1)
+            """,
             {"alert": alert.id, "at": told.at(15.1 + second / 100)},
         )
     told.minute = 15.5
     for rule in ("quota_low", "credential_refused", "no_success"):
         await told.record.run(
-            sa.text("""
+            """
                 WITH opened AS (
                     INSERT INTO alert (rule, severity, mirror_id, subject, opened_at, seen_at,
                                        closed_at, details)
-                    VALUES (:rule, 'critical', NULL, 'x', :at, :at, :at,
-                            jsonb_build_object('since', CAST(:at AS timestamptz)))
+                    VALUES (%(rule)s, 'critical', NULL, 'x', %(at)s, %(at)s, %(at)s,
+                            jsonb_build_object('since', CAST(%(at)s AS timestamptz)))
                     RETURNING id)
                 INSERT INTO alert_delivery (alert_id, channel, kind, created_at, due_at)
-                SELECT id, 'feishu', 'opened', :at, :at FROM opened
-            """),
+                SELECT id, 'feishu', 'opened', %(at)s, %(at)s FROM opened
+            """,
             {"rule": rule, "at": told.now},
         )
     result = await told.look(budget=1.0)
@@ -262,7 +261,7 @@ async def test_a_channel_that_is_no_more_is_given_up(told: Story, robots: Robots
     told.minute = 18
     await told.look()
     rows = await told.record.rows(
-        sa.text("SELECT channel, gave_up_at IS NULL AS kept FROM alert_delivery ORDER BY channel")
+        "SELECT channel, gave_up_at IS NULL AS kept FROM alert_delivery ORDER BY channel"
     )
     assert [(row.channel, row.kept) for row in rows] == [("dingtalk", True), ("feishu", False)]
     assert [robot for robot, _ in robots.taken] == ["dingtalk"]
@@ -285,7 +284,7 @@ async def test_no_secret_is_in_the_record(
     monkeypatch.setenv("DINGTALK_SECRET", "a-wrong-secret")
     monkeypatch.setenv("FEISHU_TOKEN", "a-wrong-token")
     await told.look()
-    rows = await told.record.rows(sa.text("SELECT error FROM alert_delivery"))
+    rows = await told.record.rows("SELECT error FROM alert_delivery")
     errors = " ".join(row.error for row in rows)
     assert "310000" in errors
     assert "19001" in errors
@@ -315,6 +314,6 @@ async def test_a_mail_that_some_recipients_got_is_not_sent_again(
         story.minute = 20
         await story.look()
     assert mailbox.recipients == [["ops@example.com"]]
-    [row] = await story.record.rows(sa.text("SELECT sent_at, error FROM alert_delivery"))
+    [row] = await story.record.rows("SELECT sent_at, error FROM alert_delivery")
     assert row.sent_at is not None
     assert "gone@example.com: 550" in row.error

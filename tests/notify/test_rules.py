@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from flows.alerting import note_credential_ends
-from flows.history import AuditOutcome, Finding, ProbePull, create_engine
+from flows.history import AuditOutcome, Finding, ProbePull
+from flows.history.engine import create_engine
 from flows.outcome import ChangeKind, Dropped, DropReason, Quota, Reason
 from flows.settings import Settings
 from tests.notify.story import MIRROR, Story, settings
@@ -186,7 +186,7 @@ async def test_what_an_audit_finds_is_told_of_until_it_is_repaired(story: Story)
     )
     assert await opens(story, "drift") == ["1.0.0"]
     story.minute = 20
-    await story.record.run(sa.text("UPDATE audit_finding SET repaired_at = :at"), {"at": story.now})
+    await story.record.run("UPDATE audit_finding SET repaired_at = %(at)s", {"at": story.now})
     assert await opens(story, "drift") == []
 
 
@@ -333,7 +333,7 @@ async def test_a_rule_that_is_switched_off_finds_nothing(story: Story) -> None:
 
 
 async def test_a_mirror_that_the_record_does_not_know_yet_is_made_known(story: Story) -> None:
-    await story.record.run(sa.text("DELETE FROM mirror"), {})
+    await story.record.run("DELETE FROM mirror", {})
     await story.look()
-    rows = await story.record.rows(sa.text("SELECT name FROM mirror"))
+    rows = await story.record.rows("SELECT name FROM mirror")
     assert [row.name for row in rows] == [MIRROR]

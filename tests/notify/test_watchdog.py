@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from flows.alerting import Watchdog
 from flows.alerting.outage import PATIENCE
@@ -59,7 +58,7 @@ async def mirror(*arguments: str, url: str) -> asyncio.subprocess.Process:
 async def silence(story: Story, hours: int = 2) -> None:
     """The mirror exists for two hours and has never run."""
     await story.record.run(
-        sa.text("UPDATE mirror SET created_at = :at, followed_since = :at"),
+        "UPDATE mirror SET created_at = %(at)s, followed_since = %(at)s",
         {"at": utcnow() - timedelta(hours=hours)},
     )
 

@@ -14,7 +14,8 @@ import yaml
 from click.testing import CliRunner
 
 from flows.commands.publish import command
-from flows.history import MirrorRow, Record, create_engine
+from flows.history import MirrorRow, Record
+from flows.history.engine import create_engine
 from flows.outcome import (
     Change,
     ChangeKind,

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flows.history import create_engine
+from flows.history.address import embedded_url
 from flows.history.embedded import Cluster
-from flows.history.engine import embedded_url
+from flows.history.engine import create_engine
 from flows.history.migrate import upgrade
 from flows.history.models import Base
 
