@@ -43,7 +43,7 @@ class Session:
 
     scratch: Path
     stores: Path  # the registries' storage
-    prefect: PrefectServer
+    prefect: PrefectServer | None  # None where ours does not run
     peers: Mapping[str, Recipe]
     rounds: int
     peer_rounds: int
@@ -132,6 +132,8 @@ class Stage:
     @contextmanager
     def ours(self, repositories: Sequence[str], *, hub: bool = True) -> Iterator[Ours]:
         """Ours with a record of its own, one mirror a repository, named m0, m1, …"""
+        if self.session.prefect is None:
+            raise BenchError("ours needs a Prefect server")
         ours = Ours(self.root / "ours", self.session.prefect)
         ours.configure(self.jobs(repositories), self.hub if hub else None)
         try:
