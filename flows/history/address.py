@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -25,7 +25,12 @@ DRIVER: Final = "postgresql+psycopg"
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
 OPTIONS: Final = "-c timezone=UTC -c jit=off"
-_SCHEME: Final = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg)(?=://)")
+# Passwords are written as they were generated: up to the first "@", whatever they hold.
+_URL: Final = re.compile(
+    r"(?:postgres|postgresql|postgresql\+psycopg)://"
+    r"(?:(?P<user>[^:/@]*)(?::(?P<password>[^@]*))?@)?(?P<rest>.*)",
+    re.DOTALL,
+)
 _seen: set[tuple[str, int]] = set()  # embedded databases that this process knows to be there
 
 
@@ -40,7 +45,7 @@ def database_url() -> str:
     configured = os.environ.get("MIRROR_DATABASE_URL")
     if configured:
         conninfo(configured)
-        return _SCHEME.sub(DRIVER, configured, count=1)
+        return f"{DRIVER}://{_escaped(configured)}"
     return ensure_database(DATABASE)
 
 
@@ -110,16 +115,25 @@ def away(url: str, error: BaseException | None) -> DatabaseAway:
 
 
 _EXAMPLE: Final = (
-    "MIRROR_DATABASE_URL: must be like postgresql://user:password@host:5432/mirror, with what is"
-    " special in the password percent-encoded"
+    "MIRROR_DATABASE_URL: must be like postgresql://user:password@host:5432/mirror, an @ in the"
+    " password as %40"
 )
 
 
-def _parts(url: str) -> dict[str, str]:
-    if not _SCHEME.match(url):
+def _escaped(url: str) -> str:
+    """What follows the scheme, with user and password percent-encoded. Raises BadDatabaseUrl."""
+    found = _URL.fullmatch(url)
+    if found is None:
         raise BadDatabaseUrl(_EXAMPLE)
+    if found["user"] is None:
+        return found["rest"]
+    names = [found["user"]] if found["password"] is None else [found["user"], found["password"]]
+    return f"{':'.join(quote(unquote(name), safe='') for name in names)}@{found['rest']}"
+
+
+def _parts(url: str) -> dict[str, str]:
     try:
-        found = conninfo_to_dict(_SCHEME.sub("postgresql", url, count=1))
+        found = conninfo_to_dict(f"postgresql://{_escaped(url)}")
     except psycopg.ProgrammingError:
         raise BadDatabaseUrl(_EXAMPLE) from None
     return {name: str(value) for name, value in found.items() if value is not None}

@@ -1,0 +1,53 @@
+"""The record's address, as operators write it."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from flows.history import BadDatabaseUrl
+from flows.history.address import conninfo, database_url, describe
+from flows.history.engine import parse_url
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("plain", "plain"),
+        ("a%2Fb%40c", "a/b@c"),
+        ("a/b+c=", "a/b+c="),
+        ("50%off?#", "50%off?#"),
+        ("pass:word", "pass:word"),
+    ],
+)
+def test_a_password_is_taken_as_it_is_meant_escaped_or_not(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, written: str, meant: str
+) -> None:
+    monkeypatch.setenv(
+        "MIRROR_DATABASE_URL", f"{scheme}://ops:{written}@db.example:5433/mirror?sslmode=require"
+    )
+    url = database_url()
+    assert conninfo_to_dict(conninfo(url)) == {
+        "user": "ops",
+        "password": meant,
+        "host": "db.example",
+        "port": "5433",
+        "dbname": "mirror",
+        "sslmode": "require",
+    }
+    assert parse_url(url).password == meant, "SQLAlchemy reads the same"
+    assert describe(url) == "db.example:5433/mirror"
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://h/d", "elsewhere", "postgresql:/h", "postgresql://h/d?nonsense=1"]
+)
+def test_what_is_no_address_is_told_without_repeating_it(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("MIRROR_DATABASE_URL", url)
+    with pytest.raises(BadDatabaseUrl) as caught:
+        database_url()
+    assert "must be like postgresql://user:password@host:5432/mirror" in str(caught.value)
+    assert url not in str(caught.value)
