@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 
 from flows.history.address import OPTIONS, conninfo
@@ -41,22 +42,17 @@ class Connections:
             connection = await self._standing()
             try:
                 yield connection
-            except BaseException:
-                # Broken, or in the middle of an answer that nobody waits for any more.
-                if connection.closed or connection.info.transaction_status:
+            finally:
+                # Another status: broken, or in the middle of an answer that nobody waits for.
+                if connection.info.transaction_status == TransactionStatus.IDLE:
+                    self._idle.append(_Kept(connection, time.monotonic()))
+                else:
                     await connection.close()
-                    raise
-                self._keep(connection)
-                raise
-            self._keep(connection)
 
     async def aclose(self) -> None:
         """Close every connection; none may be in use."""
         while self._idle:
             await self._idle.pop().connection.close()
-
-    def _keep(self, connection: psycopg.AsyncConnection[Row]) -> None:
-        self._idle.append(_Kept(connection, time.monotonic()))
 
     async def _standing(self) -> psycopg.AsyncConnection[Row]:
         """The connection used last, if it still stands, or a new one.
@@ -69,9 +65,13 @@ class Connections:
                 return kept.connection
             try:
                 await kept.connection.execute("SELECT 1")
-                return kept.connection
             except psycopg.OperationalError:
                 await kept.connection.close()  # the server has gone or was restarted meanwhile
+            except BaseException:
+                await kept.connection.close()
+                raise
+            else:
+                return kept.connection
         return await psycopg.AsyncConnection.connect(
             self._conninfo,
             autocommit=True,

@@ -58,45 +58,11 @@ class Wire(httpx.AsyncBaseTransport):
         Taking its address apart and putting it together again costs as much of the processor as
         sending it. The answer knows no request; `extensions` may hold httpx's timeout, and FRESH.
         """
-        if self._inner is None:
-            return await self._sent(method, address, headers, content, extensions)
-        request = httpx.Request(
-            method, address, headers=headers, content=content, extensions=dict(extensions)
-        )
-        return await self.handle_async_request(request)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._inner is None:
-            headers = dict(request.headers)
-            content: bytes | AsyncIterator[bytes]
-            try:
-                content = request.content
-            except httpx.RequestNotRead:
-                content = aiter(cast(httpx.AsyncByteStream, request.stream))
-                headers.pop("transfer-encoding", None)  # aiohttp's business
-            return await self._sent(
-                request.method, str(request.url), headers, content, request.extensions
+        if self._inner is not None:
+            request = httpx.Request(
+                method, address, headers=headers, content=content, extensions=dict(extensions)
             )
-        self.sent += 1
-        try:
-            response = await self._inner.handle_async_request(request)
-        except httpx.HTTPError:
-            raise  # an inner transport's errors are httpx's own already
-        except _BROKEN as error:
-            raise _told(error) from error
-        if response.is_closed:  # httpx.MockTransport gives answers that were read already
-            stream = httpx.ByteStream(response.content)
-            response = httpx.Response(response.status_code, headers=response.headers, stream=stream)
-        return response
-
-    async def _sent(
-        self,
-        method: str,
-        address: str,
-        headers: Mapping[str, str],
-        content: bytes | AsyncIterator[bytes] | None,
-        extensions: Mapping[str, object],
-    ) -> httpx.Response:
+            return await self._handed(self._inner, request)
         self.sent += 1
         limits = cast(Mapping[str, float | None], extensions.get("timeout") or {})
         try:
@@ -107,6 +73,35 @@ class Wire(httpx.AsyncBaseTransport):
         except _BROKEN as error:
             raise _told(error) from error
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._inner is not None:
+            return await self._handed(self._inner, request)
+        headers = dict(request.headers)
+        content: bytes | AsyncIterator[bytes]
+        try:
+            content = request.content
+        except httpx.RequestNotRead:
+            content = aiter(cast(httpx.AsyncByteStream, request.stream))
+            headers.pop("transfer-encoding", None)  # aiohttp's business
+        return await self.send(
+            request.method, str(request.url), headers, content, request.extensions
+        )
+
+    async def _handed(
+        self, inner: httpx.AsyncBaseTransport, request: httpx.Request
+    ) -> httpx.Response:
+        self.sent += 1
+        try:
+            response = await inner.handle_async_request(request)
+        except httpx.HTTPError:
+            raise  # an inner transport's errors are httpx's own already
+        except _BROKEN as error:
+            raise _told(error) from error
+        if response.is_closed:  # httpx.MockTransport gives answers that were read already
+            stream = httpx.ByteStream(response.content)
+            response = httpx.Response(response.status_code, headers=response.headers, stream=stream)
+        return response
 
     async def connect(self, address: str, count: int, seconds: float) -> None:
         """Open connections to where `address` leads until `count` are there and idle.

@@ -11,23 +11,21 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from types import TracebackType
 from typing import Self
 
 from flows.registry import HubApi, HubPage, NotFound, RegistryError, Repository
+from flows.steps.underway import UnderWay
 
 # Opened to the source at a first look, which will find something to read.
 _CONNECTIONS = 16
 
 
-class Ahead:
-    """An async context manager: the request is on its way within it, and given up at its end.
-
-    What goes wrong with the request is raised where its answer is asked for.
-    """
+class Ahead(UnderWay):
+    """The list is on its way from entering on."""
 
     def __init__(self, source: Repository, hub: HubApi | None, *, full: bool = False) -> None:
         """full: the source's own list is wanted beside the web API's."""
+        super().__init__()
         self.began = time.perf_counter()
         self._source = source
         self._full = full
@@ -35,36 +33,22 @@ class Ahead:
         self._first: asyncio.Task[HubPage | None] | None = None
         self._names: asyncio.Task[list[str]] | None = None
         self._empty: asyncio.Task[bool] | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._more: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._pages is not None:
-            self._first = asyncio.create_task(_next(self._pages))
+            self._first = self._begin(_next(self._pages))
         if self._pages is None or self._full:
-            self._names = asyncio.create_task(self._source.tags())
+            self._names = self._begin(self._source.tags())
         else:  # the registry itself is asked where the web API has news
-            self._opening = asyncio.create_task(self._source.registry.connect(1))
+            self._begin(self._source.registry.connect(1))
         return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        tasks = (self._first, self._names, self._empty, self._opening, self._more)
-        under_way = [task for task in tasks if task is not None]
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
 
     def look_at_all(self, target: Repository) -> None:
         """Begin what a look takes that knows nothing yet; a second call does nothing."""
         if self._empty is None:
-            self._names = self._names or asyncio.create_task(self._source.tags())
-            self._empty = asyncio.create_task(_is_empty(target))
-            self._more = asyncio.create_task(self._source.registry.connect(_CONNECTIONS))
+            self._names = self._names or self._begin(self._source.tags())
+            self._empty = self._begin(_is_empty(target))
+            self._begin(self._source.registry.connect(_CONNECTIONS))
 
     async def empty(self) -> bool:
         """True if `look_at_all` was called and the target has no tag at all."""

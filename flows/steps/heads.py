@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from flows.registry import Descriptor, RegistryError, Repository
 from flows.steps.headstart import HeadStart
+from flows.steps.underway import UnderWay
 
 Head = str | RegistryError | None
 
 
-class Heads:
-    """An async context manager: the requests are on their way within it, given up at its end.
-
-    A name may be asked for before its answer is wanted: the round trip then passes beside others.
-    """
+class Heads(UnderWay):
+    """A name may be asked for before its answer is wanted: the round trip passes beside others."""
 
     def __init__(self, repository: Repository, start: HeadStart | None = None) -> None:
         """`start` is told the digests of names that are new."""
+        super().__init__()
         self._repository = repository
         self._start = start
         self._asked: dict[str, asyncio.Task[Descriptor | None]] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for task in self._asked.values():
-            task.cancel()
-        await asyncio.gather(*self._asked.values(), return_exceptions=True)
 
     def ask(self, names: Iterable[str], *, new: bool = False) -> None:
         """Ask for each name that was not asked for yet. new: they are going to be copied."""
         for name in names:
             if name not in self._asked:
-                self._asked[name] = asyncio.create_task(
+                self._asked[name] = self._begin(
                     self._new(name) if new else self._repository.head_manifest(name)
                 )
 

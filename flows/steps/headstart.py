@@ -7,41 +7,24 @@ connections to the target. For the first ones nothing need wait for the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterable
 
 from flows.registry import Manifest, Repository
 from flows.steps.filtering import ImageRules, kept, unwanted
+from flows.steps.underway import UnderWay
 
 MOST = 64
 """Manifests of tags that are read ahead: as many as are copied at once."""
 
 
-class HeadStart:
-    """An async context manager: the requests are on their way within it, and given up at its end.
-
-    What goes wrong with a manifest is raised where it is taken.
-    """
+class HeadStart(UnderWay):
+    """Manifests of the source, and connections, for the copies that follow."""
 
     def __init__(self, source: Repository, rules: ImageRules) -> None:
+        super().__init__()
         self._source = source
         self._rules = rules
         self._manifests: dict[str, asyncio.Task[Manifest]] = {}
-        self._all: set[asyncio.Task[Any]] = set()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for task in self._all:
-            task.cancel()
-        await asyncio.gather(*self._all, return_exceptions=True)
 
     def expect(self, digest: str) -> None:
         """A new tag points there: read it already, unless the registry counts what is read."""
@@ -69,9 +52,3 @@ class HeadStart:
             wanted = kept(manifest.children, unwanted(manifest, self._rules))
             self.read(child.digest for child in wanted)
         return manifest
-
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._all.add(task)
-        task.add_done_callback(self._all.discard)
-        return task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -127,6 +128,18 @@ async def test_what_is_begun_and_not_wanted_ends_with_it(
         start.read(["sha256:" + "1" * 64])
         start.connect(there, 4)
     assert asyncio.all_tasks() == before
+
+
+async def test_what_fails_and_nobody_asks_for_is_not_complained_of(there: Repository) -> None:
+    heard: list[dict[str, object]] = []
+    before = asyncio.all_tasks()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    async with HeadStart(there, ImageRules()) as start:
+        start.read(["sha256:" + "1" * 64])  # there is no such manifest
+        await asyncio.wait(asyncio.all_tasks() - before)
+    del start
+    gc.collect()
+    assert heard == []
 
 
 async def test_connections_are_opened_without_a_request_and_used_by_those_that_follow() -> None:
