@@ -34,6 +34,6 @@ EXPOSE 4200 8080
 # Alone, the image is the whole system with a PostgreSQL of its own; docker-compose.yml takes it
 # apart. One check for both: the site answers in the one, each service brings its own in the other.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
-    CMD ["python", "-m", "flows.serving.healthy", "http://127.0.0.1:8080/healthz"]
+    CMD ["python", "-m", "flows.local.healthy", "http://127.0.0.1:8080/healthz"]
 STOPSIGNAL SIGTERM
 CMD ["mirror", "up", "--host", "0.0.0.0"]

@@ -28,7 +28,7 @@ bench: setup ## measure speed, requests and memory (W=A for one workload)
 	@.venv/bin/python -m bench $(W) $(ARGS)
 
 shots: setup ## screenshots of every page of the site at both widths
-	@.venv/bin/python -m tests.site.shots $(ARGS)
+	@.venv/bin/python -m tests.website.shots $(ARGS)
 
 clean: ## remove what setup and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

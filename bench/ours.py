@@ -14,8 +14,8 @@ import yaml
 
 from bench.measure import Usage, measure
 from bench.process import BenchError, Process, await_url, free_port
-from flows.history.embedded import Cluster
-from flows.serving.prefect import SERVER_SETTINGS
+from flows.local.prefect_programs import SERVER_SETTINGS
+from mirror.history.embedded import Cluster
 
 ROOT = Path(__file__).parent.parent
 BIN = ROOT / ".venv/bin"

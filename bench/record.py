@@ -29,16 +29,16 @@ from bench.record_fill import Size, fill
 from bench.record_site import settings_of, time_site
 from bench.record_writes import time_writes
 from bench.stopwatch import Stopwatch, Timing
-from flows.alerting.rules import find
-from flows.history import migrate, reports
-from flows.history.address import embedded_url
-from flows.history.embedded import Cluster
-from flows.history.engine import create_engine
-from flows.history.maintain import close_days, maintain
-from flows.history.openmetrics import openmetrics
-from flows.history.queries import QUERIES
-from flows.notify.policy import Rule
-from flows.outcome import utcnow
+from mirror.alerts.rules import find
+from mirror.config.alerting import Rule
+from mirror.history import migrate, reports
+from mirror.history.address import embedded_url
+from mirror.history.embedded import Cluster
+from mirror.history.engine import create_engine
+from mirror.history.maintain import close_days, maintain
+from mirror.history.openmetrics import openmetrics
+from mirror.history.queries import QUERIES
+from mirror.outcome import utcnow
 
 REPORT_MS = 200
 WRITES_MS = 20

@@ -11,10 +11,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bench.stopwatch import Stopwatch, Timing
-from flows.history.openmetrics import openmetrics
-from flows.publishing.build import build_site
-from flows.publishing.read import read_record
-from flows.settings import Settings, load_settings
+from mirror.config.settings import Settings, load_settings
+from mirror.history.openmetrics import openmetrics
+from mirror.website.build import build_site
+from mirror.website.load import read_record
 
 TAGS = 2_000
 

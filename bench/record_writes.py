@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from bench.record_fill import Size
 from bench.stopwatch import Timing
-from flows.history import MirrorRow, Record
-from flows.outcome import (
+from mirror.history import MirrorRow, Record
+from mirror.outcome import (
     Change,
     ChangeKind,
     CopyOutcome,

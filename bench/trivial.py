@@ -47,7 +47,7 @@ async def measure() -> float:
 
 
 if __name__ == "__main__":
-    from flows.running import prepare_prefect, run
+    from flows.orchestration.in_process import prepare_prefect, run
 
     prepare_prefect()
     print(run(measure()))

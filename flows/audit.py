@@ -16,18 +16,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.artifacts import key
-from flows.auditing import AuditReport, AuditSides, open_paced
-from flows.history import AuditOutcome, Finding, Record, database_url, prepare
-from flows.mirror_rows import mirror_row
-from flows.outcome import Reason, Requests, TagFailure, utcnow
-from flows.registry import RegistryError
-from flows.secrets import load_secret
-from flows.session import tag_rules
-from flows.settings import MirrorSettings, load_settings
-from flows.states import FellShort
-from flows.steps.audit import Audited, AuditLook
-from flows.steps.audit import audit as look_at
+from flows.orchestration.artifacts import key
+from flows.orchestration.secret_blocks import load_secret
+from flows.orchestration.states import FellShort
+from mirror.checks.audit import Audited, AuditLook
+from mirror.checks.audit import audit as look_at
+from mirror.checks.audit_report import AuditReport, AuditSides, open_paced
+from mirror.config.settings import MirrorSettings, load_settings
+from mirror.history import AuditOutcome, Finding, Record, database_url, prepare
+from mirror.history.mirror_rows import mirror_row
+from mirror.outcome import Reason, Requests, TagFailure, utcnow
+from mirror.registry import RegistryError
+from mirror.sync.clients import tag_rules
 
 REQUESTS_A_SECOND = 10.0
 SAMPLE = 10  # blobs fetched and hashed by an audit that is not deep

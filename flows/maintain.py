@@ -9,11 +9,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.history import database_url, prepare
-from flows.history.engine import create_engine
-from flows.history.maintain import Maintained
-from flows.history.maintain import maintain as maintain_record
-from flows.outcome import utcnow
+from mirror.history import database_url, prepare
+from mirror.history.engine import create_engine
+from mirror.history.maintain import Maintained
+from mirror.history.maintain import maintain as maintain_record
+from mirror.outcome import utcnow
 
 
 @flow(name="maintain", flow_run_name="maintain", persist_result=False)

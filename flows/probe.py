@@ -18,17 +18,17 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.artifacts import key
-from flows.credentials import anonymous
-from flows.history import ProbePull, PullCounted, Record, database_url, prepare
-from flows.mirror_rows import mirror_row
-from flows.outcome import utcnow
-from flows.probing import ProbeReport
-from flows.registry import Reference, Registry
-from flows.rounds import ProbePlan, Round, run_round
-from flows.settings import MirrorSettings, Settings, load_settings
-from flows.steps.probe import Pull, choose_tag
-from flows.steps.pull_counts import AliyunAccount, CountUnknown, pulls_of
+from flows.orchestration.artifacts import key
+from mirror.checks.probe_report import ProbeReport
+from mirror.checks.probe_round import ProbePlan, Round, run_round
+from mirror.checks.pull import Pull, choose_tag
+from mirror.checks.pull_counts import AliyunAccount, CountUnknown, pulls_of
+from mirror.config.credentials import anonymous
+from mirror.config.settings import MirrorSettings, Settings, load_settings
+from mirror.history import ProbePull, PullCounted, Record, database_url, prepare
+from mirror.history.mirror_rows import mirror_row
+from mirror.outcome import utcnow
+from mirror.registry import Reference, Registry
 
 MEGABYTES = 32  # of layers that a pull reads; enough for a line to come up to speed
 PLATFORM = "linux/amd64"

@@ -10,13 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.publishing.publish import (
+from mirror.config.settings import load_settings
+from mirror.website.publish import (
     Published,
     publish_site,
     site_address,
     site_folder_of_environment,
 )
-from flows.settings import load_settings
 
 
 @flow(name="publish", flow_run_name="publish", persist_result=False)

@@ -16,22 +16,22 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.alerting import (
+from flows.orchestration.artifacts import key
+from flows.orchestration.report_artifacts import alert_rows, goal_rows, markdown
+from flows.orchestration.secret_blocks import load_secret
+from mirror.alerts import (
     AlertRound,
     OpenAlert,
     evaluate_and_dispatch,
     note_credential_ends,
     open_alerts,
 )
-from flows.artifacts import key
-from flows.history import database_url, prepare, reports
-from flows.history.engine import create_engine
-from flows.history.figures import Report
-from flows.outcome import utcnow
-from flows.report_artifacts import alert_rows, goal_rows, markdown
-from flows.secrets import load_secret
-from flows.settings import load_settings
-from flows.units import parse_duration
+from mirror.config.settings import load_settings
+from mirror.history import database_url, prepare, reports
+from mirror.history.engine import create_engine
+from mirror.history.figures import Report
+from mirror.outcome import utcnow
+from mirror.units import parse_duration
 
 BUDGET = 45.0  # seconds of sending
 

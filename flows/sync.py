@@ -17,23 +17,16 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current_flow_run
 from prefect.states import Cancelled, Completed
 
-from flows.artifacts import publish_run, report_progress
-from flows.bring import adopt, bring, verify_task
-from flows.credentials import require
-from flows.equip import (
-    begin,
-    budget_of,
-    make_copier,
-    put_off,
-    quota_of,
-    remember,
-    warn_if_closed,
-)
-from flows.errors import ConfigError
-from flows.history import Record, RetryRule, TargetLocked, database_url, prepare
-from flows.hooks import alert
-from flows.mirror_rows import mirror_row
-from flows.outcome import (
+from flows.orchestration.artifacts import publish_run, report_progress
+from flows.orchestration.hooks import alert
+from flows.orchestration.secret_blocks import load_secret
+from flows.orchestration.states import FellShort
+from mirror.config.credentials import require
+from mirror.config.settings import MirrorSettings, Settings, load_settings
+from mirror.errors import ConfigError
+from mirror.history import Record, RetryRule, TargetLocked, database_url, prepare
+from mirror.history.mirror_rows import mirror_row
+from mirror.outcome import (
     Change,
     CopyOutcome,
     Reason,
@@ -44,19 +37,26 @@ from flows.outcome import (
     Trigger,
     utcnow,
 )
-from flows.progress import METER, Meter
-from flows.referring import learn_source, mark_late_referrers
-from flows.registry import RegistryError
-from flows.run import SyncRun
-from flows.secrets import load_secret
-from flows.session import Sides, open_sides, tag_rules
-from flows.settings import MirrorSettings, Settings, load_settings
-from flows.states import FellShort
-from flows.steps.ahead import Ahead
-from flows.steps.deletion import TagRemover
-from flows.steps.diff import diff
-from flows.steps.discover import Look, discover
-from flows.steps.landings import Landings
+from mirror.registry import RegistryError
+from mirror.sync.ahead import Ahead
+from mirror.sync.clients import Sides, open_sides, tag_rules
+from mirror.sync.context import SyncRun
+from mirror.sync.deletion import TagRemover
+from mirror.sync.diff import diff
+from mirror.sync.discover import Look, discover
+from mirror.sync.equip import (
+    begin,
+    budget_of,
+    make_copier,
+    put_off,
+    quota_of,
+    remember,
+    warn_if_closed,
+)
+from mirror.sync.mark_referrers import learn_source, mark_late_referrers
+from mirror.sync.progress import METER, Meter
+from mirror.sync.sync_tag import adopt, bring, verify_task
+from mirror.sync.tag_order import Landings
 
 
 @flow(

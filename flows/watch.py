@@ -15,9 +15,12 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.history import Record, WatchLook, database_url, prepare
-from flows.mirror_rows import mirror_row
-from flows.outcome import (
+from flows.orchestration.states import FellShort, outcome_of
+from flows.sync import sync
+from mirror.config.settings import MirrorSettings, Settings, load_settings
+from mirror.history import Record, WatchLook, database_url, prepare
+from mirror.history.mirror_rows import mirror_row
+from mirror.outcome import (
     Discovery,
     KnownTag,
     Reason,
@@ -27,14 +30,11 @@ from flows.outcome import (
     Trigger,
     utcnow,
 )
-from flows.registry import RegistryError
-from flows.session import open_sides, tag_rules
-from flows.settings import MirrorSettings, Settings, load_settings
-from flows.states import FellShort, outcome_of
-from flows.steps.diff import diff
-from flows.steps.discover import Look, discover
-from flows.steps.tags import TagRules
-from flows.sync import sync
+from mirror.registry import RegistryError
+from mirror.sync.clients import open_sides, tag_rules
+from mirror.sync.diff import diff
+from mirror.sync.discover import Look, discover
+from mirror.sync.tag_rules import TagRules
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Literal
 import sqlalchemy as sa
 from alembic import context
 
-from flows.history.address import database_url
-from flows.history.engine import create_engine
-from flows.history.models import Base
+from mirror.history.address import database_url
+from mirror.history.engine import create_engine
+from mirror.history.models import Base
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('hagicode-mirror migrations', 0))"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('hagicode-mirror migrations', 0))"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from flows.history.migrate import sql_file
+from mirror.history.migrate import sql_file
 
 revision = "0001"
 down_revision = None

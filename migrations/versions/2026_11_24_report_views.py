@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from flows.history.migrate import sql_file
+from mirror.history.migrate import sql_file
 
 revision = "0002"
 down_revision = "0001"

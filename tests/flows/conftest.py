@@ -14,10 +14,10 @@ import sqlalchemy as sa
 import yaml
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.history.engine import create_engine
-from flows.outcome import RunOutcome, Trigger
-from flows.states import outcome_of
+from flows.orchestration.states import outcome_of
 from flows.sync import sync
+from mirror.history.engine import create_engine
+from mirror.outcome import RunOutcome, Trigger
 from tests.flows.command import Command
 from tests.support.fixtures import StartDockerRegistry
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 import trustme
 
-from flows.demo.faults import Rule, insufficient_storage
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
-from flows.demo.releases import release
-from flows.history import Record, reports
-from flows.history.figures import Report
-from flows.outcome import Quota, Trigger, told_by
+from flows.local.fake_registry.faults import Rule, insufficient_storage
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.releases import release
 from flows.sync import sync
+from mirror.history import Record, reports
+from mirror.history.figures import Report
+from mirror.outcome import Quota, Trigger, told_by
+from tests.alerts.mail_server import PASSWORD, Mailbox, serve_mail
+from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
+from tests.alerts.webhook import Hook, serve_hook
 from tests.flows.conftest import Mirrors, Rows
-from tests.notify.hook import Hook, serve_hook
-from tests.notify.mailserver import PASSWORD, Mailbox, serve_mail
-from tests.notify.robots import SECRET, TOKEN, Robots, serve_robots
 
 # apprise imports imghdr, which Python 3.13 drops, where it finds it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from flows.audit import audit
-from flows.auditing import AuditReport
-from flows.demo.images import multi_platform, single
-from flows.demo.push import plain_client, push
-from flows.outcome import Reason, RunStatus
-from flows.states import outcome_of
+from flows.local.fake_registry.images import multi_platform, single
+from flows.local.fake_registry.push import plain_client, push
+from flows.orchestration.states import outcome_of
+from mirror.checks.audit_report import AuditReport
+from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.snapshot import snapshot
 

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from aiohttp import web
 
-from flows.demo.faults import Rule, disk_full
-from flows.demo.images import single
-from flows.demo.push import push
-from flows.demo.quirks import ALIYUN_PERSONAL
-from flows.demo.registry import DemoRegistry
+from flows.local.fake_registry.faults import Rule, disk_full
+from flows.local.fake_registry.images import single
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.quirks import ALIYUN_PERSONAL
+from flows.local.fake_registry.registry import DemoRegistry
 from tests.flows.command import Command, Ended
 from tests.flows.conftest import Mirrors, Pair
 from tests.support.fixtures import StartDockerRegistry

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from flows.demo import quirks
-from flows.demo.behaviour import Auth, Behaviour
-from flows.demo.images import ARMV7, BOTH, attested, multi_platform, single
-from flows.demo.oddities import artifact
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
-from flows.outcome import RunStatus
-from tests.faithful.mirroring import seed
+from flows.local.fake_registry import quirks
+from flows.local.fake_registry.behaviour import Auth, Behaviour
+from flows.local.fake_registry.images import ARMV7, BOTH, attested, multi_platform, single
+from flows.local.fake_registry.oddities import artifact
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.outcome import RunStatus
 from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Rows
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.snapshot import snapshot
+from tests.sync.mirroring import seed
 
 
 def refusals(registry: DemoRegistry) -> list[str]:

@@ -8,11 +8,11 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from flows.demo.content import Image
-from flows.demo.faults import Fault, Rule
-from flows.demo.images import multi_platform
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
+from flows.local.fake_registry.content import Image
+from flows.local.fake_registry.faults import Fault, Rule
+from flows.local.fake_registry.images import multi_platform
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
 from tests.flows.command import Command, kill
 from tests.flows.conftest import Mirrors, Rows
 from tests.support.fixtures import StartDockerRegistry

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from flows.demo.images import multi_platform, single
-from flows.demo.push import push
+from flows.local.fake_registry.images import multi_platform, single
+from flows.local.fake_registry.push import push
 from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Pair
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from flows.demo.faults import Headers, Respond, Rule
-from flows.demo.hub import DemoHub, HubBehaviour
-from flows.demo.images import multi_platform
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
+from flows.local.fake_registry.faults import Headers, Respond, Rule
+from flows.local.fake_registry.hub import DemoHub, HubBehaviour
+from flows.local.fake_registry.images import multi_platform
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
 from flows.probe import probe
-from flows.probing import ProbeReport
+from mirror.checks.probe_report import ProbeReport
 from tests.flows.conftest import Mirrors, Pair, Rows
 
 IMAGE = multi_platform("probed", sizes=(40_000, 90_000))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.demo.push import push
-from flows.demo.releases import past_releases
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.releases import past_releases
 from flows.publish import publish
 from tests.flows.conftest import Mirrors, Pair
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from flows.demo import quirks
-from flows.demo.behaviour import PullQuota
-from flows.demo.hub import DemoHub
-from flows.demo.images import multi_platform
-from flows.demo.limits import Pulls
-from flows.demo.registry import DemoRegistry
-from flows.outcome import Reason, RunStatus
-from tests.faithful.mirroring import seed
+from flows.local.fake_registry import quirks
+from flows.local.fake_registry.behaviour import PullQuota
+from flows.local.fake_registry.hub import DemoHub
+from flows.local.fake_registry.images import multi_platform
+from flows.local.fake_registry.limits import Pulls
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Rows
+from tests.sync.mirroring import seed
 
 QUOTA = PullQuota(limit=24, logged_in=200)
 REPOSITORY = "newbe36524/hagicode"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from prefect.artifacts import Artifact
 
-from flows.demo.push import push
-from flows.demo.releases import past_releases
-from flows.history import Record
-from flows.outcome import Quota, utcnow
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.releases import past_releases
 from flows.report import report
+from mirror.history import Record
+from mirror.outcome import Quota, utcnow
+from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.flows.conftest import Mirrors, Pair, Rows
-from tests.notify.robots import SECRET, TOKEN, Robots, serve_robots
 
 
 @pytest.fixture

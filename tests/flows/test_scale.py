@@ -7,12 +7,12 @@ import asyncio
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
 
-from flows.demo.content import Image
-from flows.demo.hub import DemoHub
-from flows.demo.images import single
-from flows.demo.push import plain_client, push
-from flows.demo.registry import DemoRegistry
-from flows.outcome import RunStatus
+from flows.local.fake_registry.content import Image
+from flows.local.fake_registry.hub import DemoHub
+from flows.local.fake_registry.images import single
+from flows.local.fake_registry.push import plain_client, push
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Rows
 
 TAGS = 1000

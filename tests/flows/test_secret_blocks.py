@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from prefect.blocks.system import Secret
 
-from flows.demo.images import single
-from flows.demo.push import push
-from flows.outcome import RunStatus
+from flows.local.fake_registry.images import single
+from flows.local.fake_registry.push import push
+from mirror.outcome import RunStatus
 from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Rows
 from tests.support.fixtures import StartDockerRegistry

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 
-from flows.demo.behaviour import Behaviour
-from flows.demo.content import layer
-from flows.demo.images import single
-from flows.demo.kinds import samples
-from flows.demo.push import delete_tag, plain_client, push
-from flows.demo.registry import DemoRegistry
-from flows.demo.releases import past_releases, release
-from flows.outcome import Reason, RunStatus, TagTally
+from flows.local.fake_registry.behaviour import Behaviour
+from flows.local.fake_registry.content import layer
+from flows.local.fake_registry.images import single
+from flows.local.fake_registry.kinds import samples
+from flows.local.fake_registry.push import delete_tag, plain_client, push
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.releases import past_releases, release
+from mirror.outcome import Reason, RunStatus, TagTally
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.snapshot import snapshot

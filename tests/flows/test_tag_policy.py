@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import httpx
 
-from flows.demo.content import Image
-from flows.demo.images import multi_platform, single
-from flows.demo.push import delete_tag, plain_client, push
-from flows.demo.registry import DemoRegistry
-from flows.outcome import RunStatus
+from flows.local.fake_registry.content import Image
+from flows.local.fake_registry.images import multi_platform, single
+from flows.local.fake_registry.push import delete_tag, plain_client, push
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.snapshot import snapshot
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.demo.hub import DemoHub
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
-from flows.demo.releases import past_releases
-from flows.outcome import RunStatus
-from flows.states import outcome_of
+from flows.local.fake_registry.hub import DemoHub
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.releases import past_releases
+from flows.orchestration.states import outcome_of
 from flows.watch import Watched, watch
+from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.snapshot import snapshot
 

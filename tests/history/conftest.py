@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.history import MirrorRow, Record
-from flows.history.engine import create_engine
+from mirror.history import MirrorRow, Record
+from mirror.history.engine import create_engine
 
 MIRROR = MirrorRow(
     name="hagicode-aliyun",

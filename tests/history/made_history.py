@@ -28,8 +28,8 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from flows.history import ProbePull, PullCounted, Record, WatchLook
-from flows.outcome import (
+from mirror.history import ProbePull, PullCounted, Record, WatchLook
+from mirror.outcome import (
     BlobTally,
     ChangeKind,
     Quota,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from flows.history import BadDatabaseUrl
-from flows.history.address import conninfo, database_url, describe
-from flows.history.engine import parse_url
+from mirror.history import BadDatabaseUrl
+from mirror.history.address import conninfo, database_url, describe
+from mirror.history.engine import parse_url
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

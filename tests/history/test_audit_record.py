@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 import sqlalchemy as sa
 
-from flows.history import AuditOutcome, AuditWritten, Finding, Record
-from flows.outcome import ChangeKind, Reason, TagFailure, Trigger
+from mirror.history import AuditOutcome, AuditWritten, Finding, Record
+from mirror.outcome import ChangeKind, Reason, TagFailure, Trigger
 from tests.history.conftest import MIRROR
 from tests.history.values import MINUTE, NOON, change, copied, digest, seen
 

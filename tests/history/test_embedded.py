@@ -14,8 +14,8 @@ import psutil
 import psycopg
 import pytest
 
-from flows.history import EmbeddedFailed, data_dir, database_url, is_embedded, prepare, stop
-from flows.history.embedded import Cluster
+from mirror.history import EmbeddedFailed, data_dir, database_url, is_embedded, prepare, stop
+from mirror.history.embedded import Cluster
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +85,7 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one(deep_folder: Path) -> Non
 
 def test_many_processes_that_start_it_at_once_share_one(own: Cluster) -> None:
     program = (
-        "from pathlib import Path; from flows.history.embedded import Cluster;"
+        "from pathlib import Path; from mirror.history.embedded import Cluster;"
         f" c = Cluster(Path({str(own.folder)!r})); c.ensure_database('shared'); print(c.start())"
     )
     racing = [

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from flows.history import Record, figures, reports
-from flows.history.errors import HistoryError
-from flows.history.maintain import maintain
-from flows.outcome import Quota, RunOutcome, RunStatus, Trigger
+from mirror.history import Record, figures, reports
+from mirror.history.errors import HistoryError
+from mirror.history.maintain import maintain
+from mirror.outcome import Quota, RunOutcome, RunStatus, Trigger
 from tests.history.conftest import MIRROR
 from tests.history.made_history import NAME, NOW, at, make_history
 from tests.history.values import change, copied, seen

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from flows.history import QueryRefused, migrate
-from flows.history.address import embedded_url
-from flows.history.embedded import Cluster
-from flows.history.reader import open_reader, psql
+from mirror.history import QueryRefused, migrate
+from mirror.history.address import embedded_url
+from mirror.history.embedded import Cluster
+from mirror.history.reader import open_reader, psql
 
 
 @pytest.fixture

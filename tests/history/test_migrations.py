@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from flows.history import (
+from mirror.history import (
     BadDatabaseUrl,
     DatabaseAway,
     Record,
@@ -20,8 +20,8 @@ from flows.history import (
     prepare,
     schema,
 )
-from flows.history.engine import create_engine, parse_url
-from flows.outcome import Trigger
+from mirror.history.engine import create_engine, parse_url
+from mirror.outcome import Trigger
 from tests.history.conftest import MIRROR
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ async def test_a_database_with_rows_migrates_and_keeps_them(empty_url: str) -> N
 
 
 def test_many_may_migrate_at_once(empty_url: str) -> None:
-    program = f"from flows.history.migrate import upgrade; upgrade({empty_url!r})"
+    program = f"from mirror.history.migrate import upgrade; upgrade({empty_url!r})"
     racing = [
         subprocess.Popen(
             [sys.executable, "-c", program],

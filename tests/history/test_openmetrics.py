@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from flows.history import Record
-from flows.history.openmetrics import CONTENT_TYPE, openmetrics, render
-from flows.history.reports import report, totals
+from mirror.history import Record
+from mirror.history.openmetrics import CONTENT_TYPE, openmetrics, render
+from mirror.history.reports import report, totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

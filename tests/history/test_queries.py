@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.history import Record
-from flows.history.queries import QUERIES, question
+from mirror.history import Record
+from mirror.history.queries import QUERIES, question
 from tests.history.made_history import make_counts, make_history, make_pulls
 
 DOCS = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from flows.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror, reports
-from flows.outcome import (
+from mirror.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror, reports
+from mirror.outcome import (
     ChangeKind,
     Dropped,
     DropReason,
@@ -277,7 +277,7 @@ async def test_another_target_forgets_the_tags_and_keeps_the_past(
 async def test_a_connection_that_died_while_it_rested_is_replaced(
     record: Record, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.history.connections._RESTED", 0)
+    monkeypatch.setattr("mirror.history.connections._RESTED", 0)
     assert await record.known_tags(NAME) == {}
     ended = row(
         engine,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from flows.history import Record, UnknownMirror, figures, reports
-from flows.history.maintain import maintain
+from mirror.history import Record, UnknownMirror, figures, reports
+from mirror.history.maintain import maintain
 from tests.history.conftest import MIRROR
 from tests.history.made_history import NAME, NOW, PLACE, at, make_counts, make_history, make_pulls
 

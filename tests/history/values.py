@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from flows.outcome import (
+from mirror.outcome import (
     BlobTally,
     Change,
     ChangeKind,

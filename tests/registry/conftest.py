@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from hypothesis import HealthCheck, settings
 
-from flows.registry import Credential, Descriptor, Endpoint, Manifest, Registry, digest_of
-from flows.registry.mediatypes import OCI_CONFIG, OCI_MANIFEST
-from flows.registry.repository import Repository
-from flows.registry.uploads import Upload
+from mirror.registry import Credential, Descriptor, Endpoint, Manifest, Registry, digest_of
+from mirror.registry.mediatypes import OCI_CONFIG, OCI_MANIFEST
+from mirror.registry.repository import Repository
+from mirror.registry.uploads import Upload
 from tests.support.registry_process import DockerRegistry
 
 _NUMBERS = itertools.count()

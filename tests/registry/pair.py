@@ -6,13 +6,13 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from flows.demo.answers import Answer
-from flows.demo.faults import (
+from flows.local.fake_registry.answers import Answer
+from flows.local.fake_registry.faults import (
     DroppedError,
     Fault,
 )
-from flows.demo.registry import DemoRegistry
-from flows.registry import (
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.registry import (
     Clockwork,
     Descriptor,
     Endpoint,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from flows.registry import (
+from mirror.registry import (
     Clockwork,
     Credential,
     Descriptor,

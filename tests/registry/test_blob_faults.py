@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from flows.demo import quirks
-from flows.demo.behaviour import Behaviour
-from flows.demo.faults import (
+from flows.local.fake_registry import quirks
+from flows.local.fake_registry.behaviour import Behaviour
+from flows.local.fake_registry.faults import (
     Corrupt,
     Drop,
     Fault,
@@ -25,8 +25,8 @@ from flows.demo.faults import (
     disk_full,
     insufficient_storage,
 )
-from flows.demo.registry import DemoRegistry
-from flows.registry import (
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.registry import (
     Denied,
     Descriptor,
     DigestMismatch,

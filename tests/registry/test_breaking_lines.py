@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flows.registry import Concurrency, Endpoint, Registry, copy_blob
+from mirror.registry import Concurrency, Endpoint, Registry, copy_blob
 from tests.registry.breaking_line import breaking_line
 from tests.registry.conftest import content, put_blob
 from tests.support.registry_process import DockerRegistry

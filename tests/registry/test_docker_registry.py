@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.registry import (
+from mirror.registry import (
     Denied,
     Descriptor,
     DigestMismatch,

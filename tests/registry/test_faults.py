@@ -5,12 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from flows.demo.faults import (
+from flows.local.fake_registry.faults import (
     Corrupt,
     Rule,
 )
-from flows.demo.registry import DemoRegistry
-from flows.registry import (
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.registry import (
     Clockwork,
     DigestMismatch,
     Endpoint,

@@ -16,8 +16,8 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from flows.demo.registry import DemoRegistry
-from flows.registry import (
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.registry import (
     Clockwork,
     Credential,
     Descriptor,
@@ -32,7 +32,7 @@ from flows.registry import (
     copy_blob,
     digest_of,
 )
-from flows.registry.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from mirror.registry.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
 
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))

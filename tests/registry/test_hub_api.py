@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.demo.hub import DemoHub, HubBehaviour
-from flows.demo.images import multi_platform
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
-from flows.registry import Clockwork, Endpoint, HubApi, NotFound, ProtocolError, Registry
+from flows.local.fake_registry.hub import DemoHub, HubBehaviour
+from flows.local.fake_registry.images import multi_platform
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.registry import Clockwork, Endpoint, HubApi, NotFound, ProtocolError, Registry
 from tests.registry.scripted import Script, answer
 
 NAME = "newbe36524/hagicode"

@@ -1,7 +1,7 @@
 """Blobs and manifests reach every kind of registry that is known to differ.
 
-The behaviours cite the facts that they imitate (flows/demo/quirks.py). All are reached by
-127.0.0.1, so that nothing is known of them by their host name: what they want is found out.
+The behaviours cite the facts that they imitate (flows/local/fake_registry/quirks.py). All of them
+are reached by 127.0.0.1, so that nothing is known of them by their host name.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 
 import pytest
 
-from flows.demo import quirks
-from flows.demo.behaviour import Behaviour, Scheme
-from flows.demo.registry import DemoRegistry
-from flows.registry import Credential, Descriptor, Endpoint, Registry, copy_blob, digest_of
+from flows.local.fake_registry import quirks
+from flows.local.fake_registry.behaviour import Behaviour, Scheme
+from flows.local.fake_registry.registry import DemoRegistry
+from mirror.registry import Credential, Descriptor, Endpoint, Registry, copy_blob, digest_of
 from tests.registry.conftest import put_image
 
 KINDS = [

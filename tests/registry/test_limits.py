@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from flows.registry import Clockwork
-from flows.registry.limits import Lane, Window
+from mirror.registry import Clockwork
+from mirror.registry.limits import Lane, Window
 
 
 class World:

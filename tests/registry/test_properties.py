@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.registry import (
+from mirror.registry import (
     InvalidManifest,
     InvalidReference,
     Manifest,
@@ -20,8 +20,8 @@ from flows.registry import (
     digest_of,
     parse_digest,
 )
-from flows.registry.challenges import Challenge, choose, parse_challenges
-from flows.registry.headers import (
+from mirror.registry.challenges import Challenge, choose, parse_challenges
+from mirror.registry.headers import (
     ContentRange,
     content_range,
     length,
@@ -30,7 +30,7 @@ from flows.registry.headers import (
     retry_after,
     uploaded_bytes,
 )
-from flows.registry.mediatypes import essence, is_foreign_layer, is_index
+from mirror.registry.mediatypes import essence, is_foreign_layer, is_index
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-import flows.registry
-from flows.registry import Endpoint, Registry, RegistryError, errors
+import mirror.registry
+from mirror.registry import Endpoint, Registry, RegistryError, errors
 from tests.registry.scripted import Script, answer
 
 REASONS = {
@@ -34,11 +34,11 @@ def _tree(kind: type[RegistryError]) -> list[type[RegistryError]]:
 
 
 def test_every_public_name_is_there_once_and_in_order() -> None:
-    names = flows.registry.__all__
+    names = mirror.registry.__all__
     assert sorted(set(names)) == list(names)
     public = {
         name
-        for name, value in vars(flows.registry).items()
+        for name, value in vars(mirror.registry).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     assert public == set(names)
@@ -47,15 +47,15 @@ def test_every_public_name_is_there_once_and_in_order() -> None:
 def test_every_error_is_drawn_in_the_tree_with_its_reason() -> None:
     drawn = dict(re.findall(r"[├└]── (\w+) .* (\w+)$", errors.__doc__ or "", re.MULTILINE))
     # Those of the package: elsewhere a module may have a private kind of its own.
-    package = flows.registry.__name__
+    package = mirror.registry.__name__
     kinds = [kind for kind in _tree(RegistryError)[1:] if kind.__module__.startswith(package)]
     assert drawn == {kind.__name__: kind.reason for kind in kinds}
     assert set(drawn.values()) <= REASONS
-    assert {kind.__name__ for kind in kinds} <= set(flows.registry.__all__)
+    assert {kind.__name__ for kind in kinds} <= set(mirror.registry.__all__)
 
 
 def test_neither_prefect_nor_a_database_comes_along() -> None:
-    code = "import sys, flows.registry; print({'prefect', 'sqlalchemy'} & set(sys.modules))"
+    code = "import sys, mirror.registry; print({'prefect', 'sqlalchemy'} & set(sys.modules))"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )

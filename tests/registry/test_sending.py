@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from flows.registry.sending import address_of, send
-from flows.registry.transport import Wire
+from mirror.registry.sending import address_of, send
+from mirror.registry.transport import Wire
 
 START = "https://registry.example.com/v2/a/b/blobs/x"
 SENT = {"Authorization": "Bearer secret", "Range": "bytes=5-"}

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.registry import Concurrency, Endpoint, Registry, copy_blob
-from flows.registry.intake import Intake, Trial
-from flows.registry.retries import Clockwork
+from mirror.registry import Concurrency, Endpoint, Registry, copy_blob
+from mirror.registry.intake import Intake, Trial
+from mirror.registry.retries import Clockwork
 from tests.registry.breaking_line import breaking_line
 from tests.registry.conftest import content, put_blob
 from tests.support.registry_process import DockerRegistry
@@ -85,10 +85,10 @@ async def test_a_blob_whose_ranges_are_given_up_goes_on_over_one_connection(
     fresh_name: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flows.registry.intake._WARM_UP", 0)
-    monkeypatch.setattr("flows.registry.intake._TRIAL", 0)
-    monkeypatch.setattr("flows.registry.intake._PAYS", 1e9)  # whatever comes is not enough
-    monkeypatch.setattr("flows.registry.ranges._CONNECTIONS", 4)
+    monkeypatch.setattr("mirror.registry.intake._WARM_UP", 0)
+    monkeypatch.setattr("mirror.registry.intake._TRIAL", 0)
+    monkeypatch.setattr("mirror.registry.intake._PAYS", 1e9)  # whatever comes is not enough
+    monkeypatch.setattr("mirror.registry.ranges._CONNECTIONS", 4)
     data, descriptor = content(8 << 20)
     name, copy, again = fresh_name(), fresh_name(), fresh_name()
     await put_blob(registry.repository(name), data)

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from flows.demo import quirks
-from flows.demo.oddities import with_referrers
-from flows.demo.push import push
-from flows.demo.registry import DemoRegistry
-from flows.demo.signatures import fallback_index, fallback_tag
-from flows.registry import ConnectionFailed, Endpoint, Registry, RetryPolicy, copy_blob
-from flows.registry.sending import origin, send
-from flows.registry.transport import Wire
+from flows.local.fake_registry import quirks
+from flows.local.fake_registry.oddities import with_referrers
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.signatures import fallback_index, fallback_tag
+from mirror.registry import ConnectionFailed, Endpoint, Registry, RetryPolicy, copy_blob
+from mirror.registry.sending import origin, send
+from mirror.registry.transport import Wire
 from tests.registry.conftest import content, endpoint_of, put_image
 from tests.registry.scripted import Script, answer
 from tests.registry.test_kinds_of_registries import client_of

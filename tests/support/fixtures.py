@@ -9,9 +9,9 @@ from typing import Protocol
 
 import pytest
 
-from flows.demo.content import Content, Image, index
-from flows.demo.images import BOTH, over, single
-from flows.demo.registry import DemoRegistry
+from flows.local.fake_registry.content import Content, Image, index
+from flows.local.fake_registry.images import BOTH, over, single
+from flows.local.fake_registry.registry import DemoRegistry
 from tests.support.registry_process import DockerRegistry, docker_registry_process
 from tests.support.rootfs import root_filesystem_layer
 

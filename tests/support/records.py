@@ -12,11 +12,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flows.history.address import embedded_url
-from flows.history.embedded import Cluster
-from flows.history.engine import create_engine
-from flows.history.migrate import upgrade
-from flows.history.models import Base
+from mirror.history.address import embedded_url
+from mirror.history.embedded import Cluster
+from mirror.history.engine import create_engine
+from mirror.history.migrate import upgrade
+from mirror.history.models import Base
 
 _numbers = itertools.count()
 

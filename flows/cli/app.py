@@ -1,0 +1,89 @@
+"""The command `mirror`.
+
+Each command is a module of flows/cli and is imported when it is asked for: Prefect alone
+takes two seconds to import, which `mirror status` need not wait for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import sys
+from importlib import import_module
+
+import click
+
+from mirror.errors import MirrorError
+
+COMMANDS = {
+    "sync": "Bring mirrors into line with their sources.",
+    "watch": "Look at all sources and sync the mirrors whose source moved.",
+    "status": "Each mirror now: last run, tags in sync, lag, failures.",
+    "report": "Success rate, delay, failures and runs over a time.",
+    "sql": "Query the record, read-only.",
+    "audit": "Check what a target really holds.",
+    "probe": "Pull from source and mirror as a user does, and time it.",
+    "doctor": "Reach every registry, check credentials, tell abilities and quota.",
+    "publish": "Build the public site from the record.",
+    "notify": "Send test messages to the alert channels.",
+    "watchdog": "Alert when no sync succeeds, even when Prefect is dead.",
+    "migrate": "Bring the record's schema to the newest version.",
+    "maintain": "Make partitions ahead, drop old ones, roll up closed days.",
+    "serve": "Serve the published site and /metrics.",
+    "up": "Run everything on this machine from mirrors.yaml.",
+    "demo": "A guided run on sample registries.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name from flows.cli."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now, or None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"flows.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"flows.cli.{cmd_name}.command is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hagicode-mirror", prog_name="mirror")
+def mirror() -> None:
+    """Keep faithful mirrors of container images, and the history that proves it."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `mirror` and exit: 0 all well, 1 a mirror fell short, 2 bad usage or configuration."""
+    # The garbage collector's defaults are for small heaps. What is imported here never is garbage:
+    # looking through it again and again, and once more at the end, takes a quarter of a short run.
+    gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)
+    try:
+        code = mirror.main(arguments, prog_name="mirror", standalone_mode=False)
+    except click.UsageError as error:
+        where = f"{error.ctx.command_path}: " if error.ctx else "mirror: "
+        fail(where + error.format_message().replace("\n", " "), 2)
+    except click.ClickException as error:
+        fail(error.format_message(), 2)
+    except MirrorError as error:
+        fail(str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        fail("interrupted", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> None:
+    """Say one line on stderr and exit with the code."""
+    click.echo("mirror: " + message.removeprefix("mirror: "), err=True)
+    sys.exit(code)

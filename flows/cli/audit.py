@@ -1,0 +1,132 @@
+"""`mirror audit NAME...`: what the targets really hold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from flows.cli.options import config_option
+from flows.orchestration.in_process import prepare_prefect, run
+from mirror.checks.audit_report import AuditReport
+from mirror.config.settings import load_settings
+
+_FINDINGS_SHOWN = 50
+
+
+@click.command("audit")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--deep", is_flag=True, help="Fetch and hash every blob, not a sample.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many blobs, chosen at random, to fetch and hash.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1, max=1000),
+    default=10.0,
+    show_default=True,
+    help="Requests a second, at most.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@config_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path | None,
+    names: tuple[str, ...],
+    deep: bool,
+    sample: int,
+    rate: float,
+    as_json: bool,
+) -> None:
+    """Check what the targets hold against source and record; exits 1 when something differs.
+
+    What differs is repaired by the mirror's next sync.
+    """
+    settings = load_settings(config)
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        settings.mirror(name)
+    prepare_prefect()
+    reports = run(_audit_all(names, deep, sample, rate))
+    if as_json:
+        click.echo(json.dumps([as_document(report) for report in reports], indent=2))
+    else:
+        _show(reports)
+    for report in reports:
+        if report.failure is not None:
+            reason = report.failure.reason.value
+            click.echo(f"mirror: {report.mirror}: {report.failure.message} ({reason})", err=True)
+    ctx.exit(0 if all(report.well for report in reports) else 1)
+
+
+def as_document(report: AuditReport) -> dict[str, Any]:
+    """The object that `--json` prints for one mirror."""
+    return {
+        **asdict(report),
+        "status": report.status,
+        "started_at": report.started_at.isoformat(),
+        "ended_at": report.ended_at.isoformat(),
+    }
+
+
+async def _audit_all(
+    names: Sequence[str], deep: bool, sample: int, rate: float
+) -> list[AuditReport]:
+    from flows.audit import audit
+    from flows.orchestration.states import outcome_of
+
+    async def one(name: str) -> AuditReport:
+        state: Any = await audit(
+            mirror=name, deep=deep, rate=rate / len(names), sample=sample, return_state=True
+        )
+        report = await outcome_of(state)
+        if isinstance(report, AuditReport):
+            return report
+        await state.aresult()
+        raise RuntimeError(f"the audit of {name} ended as {state.name} without a report")
+
+    return list(await asyncio.gather(*(one(name) for name in names)))
+
+
+def _show(reports: Sequence[AuditReport]) -> None:
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("mirror", "status"):
+        table.add_column(title)
+    for title in ("tags", "blobs seen", "hashed", "bytes hashed", "requests", "differences"):
+        table.add_column(title, justify="right")
+    for report in reports:
+        colour = {"in_sync": "green", "differs": "yellow", "failed": "red"}[report.status]
+        table.add_row(
+            report.mirror,
+            f"[{colour}]{report.status.replace('_', ' ')}[/]",
+            str(report.tags),
+            str(report.blobs_checked),
+            str(report.blobs_hashed),
+            decimal(report.bytes_hashed),
+            f"{report.requests.source}+{report.requests.target}",
+            str(len(report.findings)),
+        )
+    console.print(table)
+    for report in reports:
+        for found in report.findings[:_FINDINGS_SHOWN]:
+            line = f"  {report.mirror}:{found.tag} {found.kind.value}: {found.message}"
+            console.print(line, style="yellow", highlight=False, markup=False)
+        if len(report.findings) > _FINDINGS_SHOWN:
+            console.print(f"  and {len(report.findings) - _FINDINGS_SHOWN} more: see --json")
+        if report.handed_over:
+            tags = ", ".join(report.handed_over[:_FINDINGS_SHOWN])
+            console.print(f"  {report.mirror}: the next sync repairs {tags}", markup=False)

@@ -1,0 +1,139 @@
+"""`mirror doctor`: reach every registry, check credentials, tell abilities and quota."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from flows.cli.options import config_option
+from flows.orchestration.in_process import prepare_prefect, run
+from mirror.checks.doctor import Diagnosis, Examined, examine
+from mirror.checks.preflight import Level
+from mirror.config.settings import load_settings
+
+_MARKS = {
+    Level.OK: "[green]yes[/]",
+    Level.UNKNOWN: "[dim]?[/]",
+    Level.WARNING: "[yellow]no[/]",
+    Level.FAILURE: "[red]no[/]",
+}
+_COLOURS = {Level.WARNING: "yellow", Level.FAILURE: "red"}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one object with all findings.")
+@config_option
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
+    """Reach every registry and check what syncs need; exits 1 when something would fail one.
+
+    Nothing is changed: at targets an upload is opened and cancelled.
+    """
+    settings = load_settings(config)
+    diagnosis = run(examine(settings, _load_secret))
+    if as_json:
+        click.echo(json.dumps(as_document(diagnosis), indent=2))
+    else:
+        _show(diagnosis)
+    ctx.exit(0 if diagnosis.well else 1)
+
+
+def _load_secret(name: str) -> str:
+    """Prefect takes two seconds to import, which only a Secret block is worth."""
+    prepare_prefect()
+    from flows.orchestration.secret_blocks import load_secret
+
+    return load_secret(name)
+
+
+def as_document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    return {
+        "ok": diagnosis.well,
+        "record": asdict(diagnosis.record),
+        "registries": [_place_document(one) for one in diagnosis.examined],
+    }
+
+
+def _place_document(one: Examined) -> dict[str, Any]:
+    return {
+        "registry": one.place.registry,
+        "repository": one.place.repository or None,
+        "role": one.place.role,
+        "mirrors": list(one.place.mirrors),
+        "kind": one.kind,
+        "credential": one.credential,
+        "credential_expires_at": one.expires_at.isoformat() if one.expires_at else None,
+        "tags": one.tags,
+        "quota": {
+            "limit": one.quota.limit,
+            "remaining": one.quota.remaining,
+            "window_seconds": one.quota.window_seconds,
+        }
+        if one.quota
+        else None,
+        "abilities": dict(one.abilities),
+        "checks": [asdict(check) for check in one.checks],
+    }
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("registry", overflow="fold")
+    for title in ("role", "reached", "credential", "pull", "push", "anonymous", "quota"):
+        table.add_column(title)
+    table.add_column("abilities", overflow="fold")
+    for one in diagnosis.examined:
+        name = "/".join(part for part in (one.place.registry, one.place.repository) if part)
+        quota = f"{one.quota.remaining}/{one.quota.limit}" if one.quota else ""
+        table.add_row(
+            name,
+            one.place.role,
+            _mark(one, "reach"),
+            one.credential or "none: anonymous",
+            _mark(one, "pull"),
+            _mark(one, "push"),
+            _mark(one, "anonymous"),
+            quota,
+            _abilities(one.abilities),
+        )
+    console.print(table)
+    for one in diagnosis.examined:
+        for check in one.checks:
+            if check.level in _COLOURS:
+                style = _COLOURS[check.level]
+                line = f"{check.level.value}: {check.what}: {check.message}"
+                console.print(line, style=style, highlight=False, markup=False)
+    if diagnosis.record.level is Level.FAILURE:
+        line = f"failure: record: {diagnosis.record.message}"
+        console.print(line, style="red", highlight=False, markup=False)
+    verdict = "every sync can work" if diagnosis.well else "something would fail a sync"
+    console.print(verdict, style="green" if diagnosis.well else "red")
+
+
+def _mark(one: Examined, what: str) -> str:
+    level = one.level(what)
+    return _MARKS[level] if level else ""
+
+
+def _abilities(found: Mapping[str, str | int | bool]) -> str:
+    """`mount, resume, no referrers, chunks of 16.8 MB`."""
+    words = []
+    for name, value in sorted(found.items()):
+        title = name.replace("_", " ")
+        if value is True:
+            words.append(title)
+        elif value is False:
+            words.append(f"no {title}")
+        elif name.endswith("_bytes") or name == "least_chunk":
+            words.append(f"{title.removesuffix(' bytes')} {decimal(int(value))}")
+    return ", ".join(words)

@@ -1,0 +1,30 @@
+"""`mirror maintain`: what the record needs once a day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.cli.options import config_option
+from mirror.history.address import database_url
+from mirror.history.engine import create_engine
+from mirror.history.maintain import maintain
+from mirror.history.schema import prepare
+from mirror.outcome import utcnow
+
+
+@click.command("maintain")
+@config_option
+def command(config: Path | None) -> None:
+    """Make partitions ahead, drop months older than 13, roll up closed days."""
+    url = database_url()
+    prepare(url)
+    engine = create_engine(url)
+    done = maintain(engine, utcnow())
+    engine.dispose()
+    closed = f"{done.closed_until:%Y-%m-%d}" if done.closed_until else "nothing yet"
+    click.echo(
+        f"partitions made {done.partitions_made}, dropped {done.partitions_dropped};"
+        f" days closed before {closed}; killed runs closed {done.runs_closed}"
+    )

@@ -1,0 +1,27 @@
+"""`mirror migrate`: bring the record's schema to the newest version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.cli.options import config_option
+from mirror.history.address import database_url, describe
+from mirror.history.migrate import upgrade
+from mirror.history.schema import current
+
+
+@click.command("migrate")
+@config_option
+def command(config: Path | None) -> None:
+    """Bring the record's schema to the newest version.
+
+    Safe to run at any time and by many at once. The embedded database is migrated by itself.
+    """
+    url = database_url()
+    before = current(url)
+    upgrade(url)
+    after = current(url)
+    state = "is current" if before == after else f"migrated from {before or 'empty'}"
+    click.echo(f"{describe(url)}: {state}, revision {after}")

@@ -1,0 +1,44 @@
+"""`mirror notify test CHANNEL`: does a message arrive?"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from flows.cli.options import config_option
+from mirror.alerts.channels import Channel, Event, Message, Severity, Words, named, open_channels
+from mirror.config.settings import Settings, load_settings
+from mirror.errors import ConfigError
+from mirror.outcome import utcnow
+
+TEST = Words("这是一条测试消息，告警将从此渠道发出", "a test: alerts will arrive by this channel")
+NOTHING = Words("无需处理", "nothing")
+
+
+@click.group(name="notify", help="Send test messages to the alert channels.")
+def command() -> None:
+    """The group of `mirror notify`."""
+
+
+@command.command(name="test", help="Send a test message to CHANNEL of mirrors.yaml.")
+@click.argument("channel")
+@config_option
+def test(channel: str, config: Path | None) -> None:
+    """Exit 1 with one line when the channel does not take the message."""
+    asyncio.run(_send(_channel(load_settings(config), channel)))
+    click.echo(f"{channel}: sent")
+
+
+async def _send(channel: Channel) -> None:
+    now = utcnow()
+    await channel.send(Message(Event.TEST, Severity.INFO, TEST, NOTHING, since=now, at=now), now)
+
+
+def _channel(settings: Settings, name: str) -> Channel:
+    channels = open_channels(named(settings.alerts))
+    if name not in channels:
+        known = ", ".join(channels) or "none; add one below alerts"
+        raise ConfigError(f"{settings.path}: no channel is named {name!r}; there are: {known}")
+    return channels[name]

@@ -1,0 +1,122 @@
+"""`mirror probe NAME...`: pull from source and mirrors as a user does, and time it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from flows.cli.options import config_option
+from flows.orchestration.in_process import prepare_prefect, run
+from mirror.checks.probe_report import ProbeReport
+from mirror.checks.pull import Pull
+from mirror.config.settings import load_settings
+
+
+@click.command("probe")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--tag", help="Which tag to pull (default: latest, else the newest in sync).")
+@click.option(
+    "--megabytes",
+    type=click.IntRange(min=0),
+    default=32,
+    show_default=True,
+    help="How much of the layers to pull; 0 for all.",
+)
+@click.option(
+    "--platform", default="linux/amd64", show_default=True, help="Which platform's image to pull."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@config_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path | None,
+    names: tuple[str, ...],
+    tag: str | None,
+    megabytes: int,
+    platform: str,
+    as_json: bool,
+) -> None:
+    """Pull from source and mirrors as an anonymous user does; exits 1 when a pull failed."""
+    settings = load_settings(config)
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        settings.mirror(name)
+    prepare_prefect()
+    reports = run(_probe(names, tag, megabytes, platform))
+    if as_json:
+        click.echo(json.dumps([as_document(report) for report in reports], indent=2))
+    else:
+        _show(reports)
+    for report in reports:
+        for warning in report.warnings:
+            click.echo(f"mirror: {report.mirror}: {warning}", err=True)
+        for pulled in (report.source, report.target):
+            if pulled is not None and pulled.reason is not None:
+                message = f"{report.mirror}: {pulled.message} ({pulled.reason.value})"
+                click.echo(f"mirror: {message}", err=True)
+    ctx.exit(0 if all(report.well for report in reports) else 1)
+
+
+def as_document(report: ProbeReport) -> dict[str, Any]:
+    """The object that `--json` prints for one mirror."""
+    return {
+        **asdict(report),
+        "probed_at": report.probed_at.isoformat(),
+        "source": _pull_document(report.source),
+        "target": _pull_document(report.target),
+        "gain": report.gain,
+    }
+
+
+def _pull_document(pulled: Pull | None) -> dict[str, Any] | None:
+    if pulled is None:
+        return None
+    return {**asdict(pulled), "bytes_per_second": pulled.bytes_per_second}
+
+
+async def _probe(
+    names: Sequence[str], tag: str | None, megabytes: int, platform: str
+) -> tuple[ProbeReport, ...]:
+    from flows.probe import probe
+
+    state: Any = await probe(
+        mirror=list(names), tag=tag, megabytes=megabytes, platform=platform, return_state=True
+    )
+    reports: tuple[ProbeReport, ...] = await state.aresult()
+    return reports
+
+
+def _show(reports: Sequence[ProbeReport]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("mirror", "tag", "from"):
+        table.add_column(title)
+    for title in ("first byte", "seconds", "bytes", "per second", "against source"):
+        table.add_column(title, justify="right")
+    for report in reports:
+        for side, pulled in (("source", report.source), ("mirror", report.target)):
+            gain = report.gain if side == "mirror" else None
+            table.add_row(report.mirror, report.tag or "-", side, *_cells(pulled, gain))
+    Console().print(table)
+
+
+def _cells(pulled: Pull | None, gain: float | None) -> tuple[str, ...]:
+    if pulled is None:
+        return ("-", "-", "-", "not pulled", "")
+    first = f"{pulled.first_byte_seconds:.3f} s" if pulled.first_byte_seconds is not None else "-"
+    speed = pulled.bytes_per_second
+    rate = f"[red]{pulled.reason.value}[/]" if pulled.reason else "-"
+    if speed is not None:
+        rate = f"{decimal(int(speed))}/s"
+    against = ""
+    if gain is not None:
+        against = f"[{'green' if gain >= 0.5 else 'yellow'}]{gain:+.0%}[/]"
+    return (first, f"{pulled.seconds:.2f}", decimal(pulled.bytes), rate, against)

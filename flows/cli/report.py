@@ -1,0 +1,64 @@
+"""`mirror report`: success, delay, failures and runs over a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from flows.cli.options import config_option
+from mirror.history.address import database_url
+from mirror.history.document import CSV_COLUMNS, as_json, csv_rows
+from mirror.history.engine import create_engine
+from mirror.history.reports import report
+from mirror.history.schema import prepare
+from mirror.units import parse_duration
+
+
+def _since(ctx: click.Context, param: click.Parameter, value: str) -> timedelta | None:
+    if value == "all":
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, or all") from error
+
+
+@click.command("report")
+@click.option("--since", default="7d", callback=_since, help="7d, 12h, all.", show_default=True)
+@click.option("--mirror", "name", metavar="NAME", help="One mirror alone.")
+@click.option("--json", "form", flag_value="json", help="Print the whole report as JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Print a row for each mirror and day.")
+@click.option("--check", is_flag=True, help="Exit 1 when a goal is missed.")
+@config_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path | None,
+    since: timedelta | None,
+    name: str | None,
+    form: str | None,
+    check: bool,
+) -> None:
+    """Success rate, delay, failures, pulls and runs, against the goals."""
+    url = database_url()
+    prepare(url)
+    engine = create_engine(url, read_only=True)
+    found = report(engine, since, name)
+    engine.dispose()
+    if form == "json":
+        click.echo(json.dumps(as_json(found), indent=2, ensure_ascii=False))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        writer.writerows(csv_rows(found))
+    else:
+        from flows.cli.show_report import show_report
+
+        show_report(found)
+    missed = any(goal.met is False for mirror in found.mirrors for goal in mirror.goals)
+    ctx.exit(1 if check and missed else 0)

@@ -1,0 +1,285 @@
+"""A report in the terminal: goals met and missed, a line for each day, failures, last runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mirror.history.figures import (
+    SUCCESS_GOAL,
+    Day,
+    Delay,
+    Failure,
+    Goal,
+    MirrorReport,
+    Quota,
+    Report,
+    Run,
+)
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SHOWN_DAYS = 60
+_SHOWN_RUNS = 6
+_SHOWN_FAILURES = 8
+_COLOURS = {
+    "succeeded": "green",
+    "partial": "yellow",
+    "failed": "red",
+    "abandoned": "red",
+    "running": "cyan",
+}
+_GOALS = {
+    "runs": ("runs that succeed", "runs"),
+    "tags": ("tags that arrive", "tags"),
+    "delay_p95": ("delay, 95 of 100 tags", "tags"),
+    "pull_speed": ("pull speed against source", "pairs of pulls"),
+    "pull_failures": ("pulls that fail", "pulls"),
+    "adoption": ("share of pulls", "pulls"),
+}
+
+
+def show_report(report: Report, console: Console | None = None) -> None:
+    """Print a report."""
+    console = console or Console()
+    since = f"since {report.since:%Y-%m-%d %H:%M} UTC" if report.since else "since the beginning"
+    console.print(f"{since}, until {report.until:%Y-%m-%d %H:%M} UTC", style="dim")
+    if not report.mirrors:
+        console.print("the record has no mirror yet: sync one with `mirror sync NAME`")
+    for mirror in report.mirrors:
+        _show_mirror(console, mirror, report.until)
+    for quota in report.quotas:
+        _show_quota(console, quota)
+
+
+def _show_mirror(console: Console, mirror: MirrorReport, now: datetime) -> None:
+    status = mirror.status
+    console.print()
+    console.print(Text(mirror.mirror, "bold"), Text(f"{status.source} → {status.target}", "dim"))
+    console.print(Padding(_now(mirror), (0, 0, 0, 2)))
+    console.print(Padding(_goals(mirror), (1, 0, 0, 2)))
+    if mirror.days:
+        console.print(Padding(_lines(mirror), (1, 0, 0, 2)))
+    if mirror.failures:
+        console.print(Padding(_failures(mirror.failures, now), (1, 0, 0, 2)))
+    if mirror.recent_runs:
+        console.print(Padding(_runs(mirror.recent_runs, now), (1, 0, 0, 2)))
+
+
+def _now(mirror: MirrorReport) -> Text:
+    status = mirror.status
+    line = Text(f"now {status.in_sync:,} of {status.tags:,} tags in sync")
+    if status.behind:
+        line.append(f", {status.behind:,} behind", "yellow")
+        if status.oldest_lag is not None:
+            late = status.oldest_lag > status.delay_goal
+            line.append(f" (the oldest {duration(status.oldest_lag)})", "red" if late else "yellow")
+    if status.failing:
+        line.append(f", {status.failing:,} failing", "red")
+    if status.held:
+        line.append(f", {status.held:,} held", "yellow")
+    if status.gone:
+        line.append(f", {status.gone:,} gone at the source", "dim")
+    traffic = mirror.traffic
+    line.append(
+        f" · {decimal(traffic.bytes_copied)} copied, {traffic.requests_source:,} requests to the"
+        f" source, {traffic.requests_target:,} to the target",
+        "dim",
+    )
+    return line
+
+
+def _goals(mirror: MirrorReport) -> Table:
+    table = _table("goal", ">value", ">wanted", ">samples", "~")
+    for goal in mirror.goals:
+        title, what = _GOALS[goal.name]
+        mark, colour = {True: ("✔", "green"), False: ("✘", "red"), None: ("?", "dim")}[goal.met]
+        sign = "≥" if goal.at_least else "≤"
+        table.add_row(
+            Text(f"{mark} {title}", colour),
+            Text(_amount(goal, goal.value), colour),
+            f"{sign} {_amount(goal, goal.wanted)}",
+            f"{goal.samples:,} {what}",
+            Text(_detail(mirror, goal), "dim", no_wrap=True, overflow="ellipsis"),
+        )
+    return table
+
+
+def _detail(mirror: MirrorReport, goal: Goal) -> str:
+    """What else is worth knowing beside a goal's value."""
+    if goal.met is None:
+        return ""
+    runs, tags, delay, pulls = mirror.runs, mirror.tags, mirror.delay, mirror.pulls
+    match goal.name:
+        case "runs":
+            return _listed(partial=runs.partial, failed=runs.failed, abandoned=runs.abandoned)
+        case "tags":
+            return _listed(failed=tags.failed, abandoned=tags.abandoned, retried=tags.retried)
+        case "delay_p95":
+            return _delay(delay)
+        case "pull_speed":
+            mine, source = pulls.bytes_per_second or 0, pulls.source_bytes_per_second or 0
+            return f"{decimal(int(mine))}/s against {decimal(int(source))}/s"
+        case "pull_failures" if pulls.source_failure_rate is not None:
+            return f"from the source {pulls.source_failure_rate:.1%}"
+        case "adoption":
+            return f"over {mirror.adoption.days} days"
+    return ""
+
+
+def _delay(delay: Delay) -> str:
+    about = "" if delay.exact else "about "
+    parts = [f"half {about}{duration(delay.p50)}", f"longest {duration(delay.max)}"]
+    if delay.in_goal_share is not None:
+        parts.append(f"{delay.in_goal_share:.1%} in the goal")
+    if delay.from_detected:
+        parts.append(f"{delay.from_detected:,} from detection")
+    if delay.from_followed:
+        parts.append(f"{delay.from_followed:,} older than the mirror")
+    return ", ".join(parts)
+
+
+def _listed(**counts: int) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
+
+def _lines(mirror: MirrorReport) -> Table:
+    """A block for each day: how high, and in which colour; a dot where there is nothing."""
+    days = _every_day(mirror.days)[-_SHOWN_DAYS:]
+    goal = mirror.status.delay_goal.total_seconds()
+    most_bytes = max((day.traffic.bytes_copied for day in days), default=0)
+    longest = max((day.delay.p95 or 0 for day in days), default=0)
+    table = _table(f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "", "")
+
+    def rate(value: float | None) -> tuple[float | None, str]:
+        return value, "green" if value is not None and value >= SUCCESS_GOAL else "red"
+
+    def lag(day: Day) -> tuple[float | None, str]:
+        p95 = day.delay.p95
+        if p95 is None:
+            return None, "dim"
+        return p95 / longest if longest else 0, "green" if p95 <= goal else "red"
+
+    def copied(day: Day) -> tuple[float | None, str]:
+        return (day.traffic.bytes_copied / most_bytes if most_bytes else None), "blue"
+
+    table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "share well")
+    table.add_row("tags", _spark(days, lambda day: rate(day.tags.success_rate)), "share well")
+    table.add_row("delay", _spark(days, lag), f"p95, up to {duration(longest)}")
+    table.add_row("bytes", _spark(days, copied), f"up to {decimal(most_bytes)} a day")
+    return table
+
+
+def _every_day(days: Sequence[Day]) -> list[Day]:
+    """With the days on which nothing ended, so that a line has no gaps that cannot be seen."""
+    there = {day.day: day for day in days}
+    first, last = days[0].day, days[-1].day
+    all_days = (first + timedelta(days=step) for step in range((last - first).days + 1))
+    return [there.get(day, Day(day)) for day in all_days]
+
+
+def _spark(days: Sequence[Day], height: Callable[[Day], tuple[float | None, str]]) -> Text:
+    line = Text()
+    for day in days:
+        share, colour = height(day)
+        if share is None:
+            line.append("·", "dim")
+        else:
+            line.append(_BLOCKS[min(int(share * 8), 7)], colour)
+    return line
+
+
+def _failures(failures: Sequence[Failure], now: datetime) -> Table:
+    table = _table(">failures", "", "reason", "tag", ">last", "~said")
+    most = failures[0].count
+    for failure in failures[:_SHOWN_FAILURES]:
+        table.add_row(
+            f"{failure.count:,}",
+            Text("█" * max(1, round(8 * failure.count / most)), "red"),
+            failure.reason,
+            failure.tag or Text("whole run", "dim"),
+            ago(failure.last_at, now),
+            Text(failure.last_message or "", "dim", no_wrap=True, overflow="ellipsis"),
+        )
+    return table
+
+
+def _runs(runs: Sequence[Run], now: datetime) -> Table:
+    table = _table(
+        "last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by", "~said"
+    )
+    for run in runs[:_SHOWN_RUNS]:
+        table.add_row(
+            ago(run.started_at, now),
+            Text(run.status + (" (dry)" if run.dry_run else ""), _COLOURS[run.status]),
+            f"{run.tags_changed:,}",
+            f"{run.tags_copied:,}",
+            f"{run.tags_failed:,}",
+            decimal(run.bytes_copied),
+            f"{run.seconds_total:.1f}",
+            run.trigger,
+            Text(run.message or "", "dim", no_wrap=True, overflow="ellipsis"),
+        )
+    return table
+
+
+def _show_quota(console: Console, quota: Quota) -> None:
+    share = quota.least_remaining / quota.quota if quota.quota else 0
+    console.print()
+    console.print(
+        f"{quota.registry} ({quota.account or 'anonymous'}): at least {quota.least_remaining:,} of"
+        f" {quota.quota:,} pulls were left, {quota.readings:,} readings",
+        style="red" if share < 0.1 else "",
+        highlight=False,
+    )
+
+
+def _table(*titles: str) -> Table:
+    """Columns by title: > is flushed right, ~ gives way where the terminal is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in titles:
+        gives_way = title.startswith("~")
+        table.add_column(
+            title.lstrip(">~"),
+            justify="right" if title.startswith(">") else "left",
+            no_wrap=not gives_way,
+            ratio=1 if gives_way else None,
+            overflow="ellipsis",
+        )
+    return table
+
+
+def _amount(goal: Goal, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    match goal.unit:
+        case "seconds":
+            return duration(value)
+        case "gain":
+            return f"{value:+.0%}"
+        case _:
+            return f"{value:.1%}" if value != goal.wanted else f"{value:.0%}"
+
+
+def duration(value: float | timedelta | None) -> str:
+    """Seconds as a person says them: 42 s, 7 min, 3.5 h, 2 d."""
+    if value is None:
+        return "unknown"
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (seconds >= size and unit == "min"):
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, or the day when it is longer than two days."""
+    passed = now - moment
+    if passed > timedelta(days=2):
+        return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    return f"{duration(max(passed, timedelta()))} ago"

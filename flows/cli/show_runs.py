@@ -1,0 +1,50 @@
+"""Sync runs as a table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from mirror.outcome import RunOutcome, RunStatus
+
+COLOURS = {
+    RunStatus.SUCCEEDED: "green",
+    RunStatus.PARTIAL: "yellow",
+    RunStatus.FAILED: "red",
+    RunStatus.ABANDONED: "red",
+    RunStatus.RUNNING: "cyan",
+}
+
+
+def show_runs(outcomes: Sequence[RunOutcome]) -> None:
+    """Print one line a mirror, then what else is worth knowing."""
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("mirror", "status"):
+        table.add_column(title)
+    for title in ("seen", "changed", "copied", "failed", "blobs", "bytes", "requests", "seconds"):
+        table.add_column(title, justify="right")
+    for outcome in outcomes:
+        tags, blobs = outcome.tags, outcome.blobs
+        colour = COLOURS[outcome.status]
+        table.add_row(
+            outcome.mirror,
+            f"[{colour}]{outcome.status.value}[/]" + (" (dry run)" if outcome.dry_run else ""),
+            str(tags.discovered),
+            str(tags.changed),
+            str(tags.copied),
+            f"[red]{tags.failed}[/]" if tags.failed else "0",
+            f"{blobs.copied}+{blobs.mounted}m+{blobs.reused}r",
+            decimal(outcome.bytes_copied),
+            f"{outcome.requests.source}+{outcome.requests.target}",
+            f"{outcome.seconds.total:.2f}",
+        )
+    console.print(table)
+    for outcome in outcomes:
+        for tag, kind in outcome.planned.items():
+            console.print(f"  {outcome.mirror}: {tag} would be brought over ({kind})")
+        for warning in outcome.warnings:
+            console.print(f"  {outcome.mirror}: {warning}", style="yellow", highlight=False)

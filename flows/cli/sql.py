@@ -1,0 +1,110 @@
+"""`mirror sql`: query the record, read-only."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from itertools import islice
+from pathlib import Path
+
+import click
+import psycopg
+
+from flows.cli.options import config_option
+from mirror.history.address import database_url
+from mirror.history.document import as_json
+from mirror.history.reader import ROLE, open_reader, psql
+from mirror.history.schema import prepare
+
+SHOWN_ROWS = 1_000
+
+
+@click.command("sql")
+@click.argument("query", required=False)
+@click.option("--json", "form", flag_value="json", help="Print a list, one object a row.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV with a header.")
+@config_option
+def command(config: Path | None, query: str | None, form: str | None) -> None:
+    """Run one QUERY on the record, read-only; without one, open psql, read-only too.
+
+    The views to ask are report_success_rate, report_delay, report_failures, report_freshness,
+    report_recent_runs, report_tag_history, report_quota, report_traffic, report_pull_speed,
+    report_pull_failures and report_adoption: see docs/reports.md.
+    """
+    url = database_url()
+    prepare(url)
+    if query is None:
+        if form:
+            raise click.UsageError(f"--{form} needs a query")
+        _open_psql(url)
+    else:
+        _run(url, query, form)
+
+
+def _open_psql(url: str) -> None:
+    arguments, environment = psql(url)
+    sys.stdout.flush()
+    os.execve(arguments[0], arguments, environment)  # noqa: S606 - the terminal becomes psql's
+
+
+def _run(url: str, query: str, form: str | None) -> None:
+    with open_reader(url) as reader:
+        if not reader.as_role:
+            click.echo(
+                f"mirror: the role {ROLE} is not there for this user; reading in a read-only"
+                " transaction as the user of MIRROR_DATABASE_URL",
+                err=True,
+            )
+        with reader.query(query) as cursor:
+            if cursor.description is None:
+                click.echo(cursor.statusmessage or "", err=True)
+            elif form == "json":
+                _print_json(cursor)
+            elif form == "csv":
+                _print_csv(cursor)
+            else:
+                _print_table(cursor)
+
+
+def _names(cursor: psycopg.Cursor) -> list[str]:
+    return [column.name for column in cursor.description or ()]
+
+
+def _print_json(cursor: psycopg.Cursor) -> None:
+    names = _names(cursor)
+    click.echo("[", nl=False)
+    for number, row in enumerate(cursor):
+        line = json.dumps(as_json(dict(zip(names, row, strict=True))), ensure_ascii=False)
+        click.echo(",\n " + line if number else line, nl=False)
+    click.echo("]")
+
+
+def _print_csv(cursor: psycopg.Cursor) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_names(cursor))
+    writer.writerows(["" if cell is None else as_json(cell) for cell in row] for row in cursor)
+
+
+def _print_table(cursor: psycopg.Cursor) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    rows = list(islice(cursor, SHOWN_ROWS + 1))
+    for place, name in enumerate(_names(cursor)):
+        numeric = all(isinstance(row[place], int | float | None) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows[:SHOWN_ROWS]:
+        table.add_row(*(Text("" if cell is None else str(as_json(cell))) for cell in row))
+    console.print(table)
+    more = len(rows) > SHOWN_ROWS
+    console.print(
+        f"the first {SHOWN_ROWS:,} rows of {cursor.rowcount:,}; --csv gives all"
+        if more
+        else f"{len(rows)} row{'s' if len(rows) != 1 else ''}",
+        style="dim",
+    )

@@ -1,0 +1,130 @@
+"""`mirror status`: each mirror now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.options import config_option
+from flows.cli.show_runs import COLOURS
+from mirror.config.settings import MirrorSettings, load_settings
+from mirror.history import database_url, prepare
+from mirror.history.engine import create_engine
+from mirror.history.figures import MirrorStatus, Run
+from mirror.history.reports import status
+from mirror.outcome import DropReason, RunStatus, utcnow
+
+_LEFT_OUT = {
+    DropReason.PLATFORM: "leaves out platforms, as configured",
+    DropReason.ATTESTATION: "leaves out attestations, as configured",
+    DropReason.ATTESTATION_REFUSED: "left out attestations, which the target refuses",
+    DropReason.NON_DISTRIBUTABLE: "names layers that must not be distributed: not uploaded",
+    DropReason.REFERRER_REFUSED: "left out signatures or SBOMs, which the target refuses",
+}
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@config_option
+def command(config: Path | None, as_json: bool) -> None:
+    """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures."""
+    settings = load_settings(config)
+    url = database_url()
+    prepare(url)
+    engine = create_engine(url)
+    try:
+        recorded = {found.mirror: found for found in status(engine)}
+    finally:
+        engine.dispose()
+    if as_json:
+        found = [asdict(recorded[name]) for name in settings.mirrors if name in recorded]
+        click.echo(json.dumps(found, indent=2, default=_plain))
+    else:
+        show(settings.mirrors, recorded, utcnow())
+
+
+def show(
+    mirrors: Mapping[str, MirrorSettings], recorded: Mapping[str, MirrorStatus], now: datetime
+) -> None:
+    """Print a line a mirror, and below it the tags that fail."""
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("mirror", "last run"):
+        table.add_column(title, no_wrap=True)
+    for title in ("in sync", "behind", "failing", "held", "lag", "last success"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, mirror in mirrors.items():
+        found = recorded.get(name)
+        if found is None:
+            table.add_row(name, Text("never synced", style="yellow"), *["-"] * 6)
+        else:
+            table.add_row(name, *_cells(found, mirror, now))
+    console.print(table)
+    for found in (recorded[name] for name in mirrors if name in recorded):
+        _show_failing(console, found)
+        for part in found.left_out:
+            console.print(
+                Text.assemble(
+                    (found.mirror, "yellow"),
+                    f" {_LEFT_OUT[DropReason(part.reason)]} ({part.tags} of {found.tags} tags)",
+                )
+            )
+
+
+def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterable[Text]:
+    yield _run(found.last_run, now)
+    yield Text(f"{found.in_sync}/{found.tags}", style="green" if not found.behind else "")
+    yield Text(str(found.behind), style="yellow" if found.behind else "dim")
+    yield Text(str(found.failing), style="red" if found.failing else "dim")
+    yield Text(str(found.held), style="yellow" if found.held else "dim")
+    late = found.oldest_lag is not None and found.oldest_lag > mirror.delay_goal
+    yield Text(_ago(found.oldest_lag), style="red" if late else "")
+    if found.last_success_at is None:
+        yield Text("never", style="red")
+    else:
+        since = now - found.last_success_at
+        yield Text(f"{_ago(since)} ago", style="red" if since > 2 * mirror.every else "")
+
+
+def _run(run: Run | None, now: datetime) -> Text:
+    if run is None:
+        return Text("none", style="yellow")
+    colour = COLOURS[RunStatus(run.status)]
+    return Text.assemble((run.status, colour), f" {_ago(now - run.started_at)} ago")
+
+
+def _show_failing(console: Console, found: MirrorStatus) -> None:
+    for tag in found.failing_tags:
+        again = f", next try {tag.next_attempt_at:%H:%M} UTC" if tag.next_attempt_at else ""
+        console.print(
+            Text.assemble(
+                (f"{found.mirror}:{tag.tag}", "red"),
+                f" {tag.reason}, {tag.attempts} attempts{again}: {tag.message}",
+            )
+        )
+
+
+def _ago(span: timedelta | None) -> str:
+    if span is None:
+        return "-"
+    seconds = max(int(span.total_seconds()), 0)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _plain(value: object) -> str | float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,102 @@
+"""`mirror sync NAME...`: bring mirrors into line with their sources, now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.cli.options import config_option
+from flows.orchestration.in_process import prepare_prefect, run
+from mirror.config.settings import load_settings
+from mirror.outcome import RunOutcome, RunStatus, Trigger
+from mirror.sync.progress import METER, Meter
+
+_MIRRORS_AT_ONCE = 20
+
+
+@click.command("sync")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--full", is_flag=True, help="Compare both sides instead of trusting the record.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@config_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path | None,
+    names: tuple[str, ...],
+    full: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring mirrors into line with their sources; exits 1 when one fell short."""
+    settings = load_settings(config)
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        settings.mirror(name)
+    prepare_prefect()
+    meter = Meter()
+    outcomes = run(_sync_all(names, full, dry_run, meter, bar=not as_json and sys.stderr.isatty()))
+    if as_json:
+        click.echo(json.dumps([as_document(outcome) for outcome in outcomes], indent=2))
+    else:
+        from flows.cli.show_runs import show_runs
+
+        show_runs(outcomes)
+    for outcome in outcomes:
+        for failure in outcome.errors:
+            where = f"{outcome.mirror}:{failure.tag}" if failure.tag else outcome.mirror
+            click.echo(f"mirror: {where}: {failure.message} ({failure.reason.value})", err=True)
+    ctx.exit(0 if all(o.status is RunStatus.SUCCEEDED for o in outcomes) else 1)
+
+
+def as_document(outcome: RunOutcome) -> dict[str, Any]:
+    """The object that `--json` prints for one mirror."""
+    document = asdict(outcome)
+    if not outcome.dry_run:
+        del document["planned"]
+    return document
+
+
+async def _sync_all(
+    names: tuple[str, ...], full: bool, dry_run: bool, meter: Meter, *, bar: bool
+) -> list[RunOutcome]:
+    from flows.orchestration.states import outcome_of
+    from flows.sync import sync
+    from mirror.sync.blob_placement import Shared
+    from mirror.sync.context import SHARED_UPLOADS
+
+    METER.set(meter)
+    if len(names) > 1:
+        SHARED_UPLOADS.set(defaultdict(Shared))
+    # By hand one wants to know now: the schedule's retries are not for this.
+    at_once = sync.with_options(retries=0)
+    slots = asyncio.Semaphore(_MIRRORS_AT_ONCE)
+
+    async def one(name: str) -> RunOutcome:
+        async with slots:
+            state = await at_once(
+                mirror=name,
+                full=full,
+                dry_run=dry_run,
+                trigger=Trigger.MANUAL.value,
+                return_state=True,
+            )
+        outcome = await outcome_of(state)
+        if isinstance(outcome, RunOutcome):
+            return outcome
+        # Prefect holds what the flow raised; it is told as any command's error.
+        await state.aresult()
+        raise RuntimeError(f"the sync of {name} ended as {state.name} without an outcome")
+
+    from flows.cli.progress_bar import progress_bar
+
+    async with progress_bar(meter, shown=bar):
+        return await asyncio.gather(*(one(name) for name in names))

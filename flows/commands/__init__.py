@@ -1,1 +1,0 @@
-"""The commands of `mirror`, one module each, imported when asked for by flows.cli."""

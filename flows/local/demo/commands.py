@@ -1,0 +1,106 @@
+"""`mirror` as a process of its own, as an operator or a schedule runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.local.demo.screen import TourError
+
+MIRROR = str(Path(sys.executable).with_name("mirror"))
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """One object of what `mirror sync --json` prints. Bytes and seconds."""
+
+    run_id: str
+    status: str
+    discovered: int
+    changed: int
+    copied: int
+    failed: int
+    blobs_copied: int
+    blobs_mounted: int
+    blobs_reused: int
+    bytes_copied: int
+    source_requests: int
+    target_requests: int
+    seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> SyncResult:
+        """Read the JSON list of one mirror."""
+        (body,) = json.loads(text)
+        tags, blobs, requests = body["tags"], body["blobs"], body["requests"]
+        return cls(
+            run_id=body["run_id"],
+            status=body["status"],
+            discovered=tags["discovered"],
+            changed=tags["changed"],
+            copied=tags["copied"],
+            failed=tags["failed"],
+            blobs_copied=blobs["copied"],
+            blobs_mounted=blobs["mounted"],
+            blobs_reused=blobs["reused"],
+            bytes_copied=body["bytes_copied"],
+            source_requests=requests["source"],
+            target_requests=requests["target"],
+            seconds=body["seconds"]["total"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """The command `mirror` in the environment of the guided run."""
+
+    environment: Mapping[str, str]
+    log: Path
+
+    async def start(self, *arguments: str, output: int | None = None) -> asyncio.subprocess.Process:
+        """Start `mirror` with these arguments; what it says on stderr goes to the log."""
+        with self.log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                MIRROR,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log if output is None else output,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+
+    async def run(self, *arguments: str) -> str:
+        """Run `mirror` to its end; what it printed. Raises TourError when it fails."""
+        process = await self.start(*arguments, output=asyncio.subprocess.PIPE)
+        try:
+            printed, _ = await process.communicate()
+        except asyncio.CancelledError:
+            kill(process)
+            raise
+        if process.returncode != 0:
+            raise TourError(
+                f"demo: `mirror {' '.join(arguments)}` ended with code {process.returncode}: "
+                f"{self._last_line()}"
+            )
+        return printed.decode()
+
+    async def sync(self, *arguments: str) -> SyncResult:
+        """`mirror sync ... --json`, read."""
+        return SyncResult.parse(await self.run("sync", *arguments, "--json"))
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "it said nothing"
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """kill -9 of a process and its children."""
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)

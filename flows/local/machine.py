@@ -1,0 +1,92 @@
+"""`mirror up`: the stack, the schedules of mirrors.yaml, a worker, the site and the watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.local.ports import address
+from flows.local.prefect_programs import WORK_POOL, worker
+from flows.local.site_server import serving
+from flows.local.stack import Stack, running_stack
+from flows.local.supervisor import Program
+from flows.orchestration.deployments import ALL, PUBLISH, planned, register, run_now
+from mirror.config.settings import Settings, format_duration
+
+
+async def run_machine(
+    settings: Settings,
+    host: str,
+    ui_port: int,
+    site_port: int,
+    site: Path,
+    after_a_kill: bool,
+) -> None:
+    """Start everything, say where it is, and keep it running until cancelled.
+
+    `after_a_kill`: an earlier one was killed on this data folder, so its Postgres is ours to stop.
+    Raises MirrorError, with nothing left running, when a part does not come up.
+    """
+    console = Console(highlight=False)
+    running = False
+    try:
+        async with AsyncExitStack() as parts:
+            with console.status("starting Postgres and Prefect's server ..."):
+                stack = await parts.enter_async_context(
+                    running_stack(host, ui_port, own_postgres=after_a_kill)
+                )
+            with console.status("registering the schedules, starting worker and site ..."):
+                await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
+                programs = _programs(settings, stack, site)
+                for program in programs:
+                    await stack.supervisor.start(program)
+                await parts.enter_async_context(serving(site, host, site_port))
+                # Not waiting for the schedule: a first look, and a first site.
+                for first in (f"watch/{ALL}", PUBLISH.full_name):
+                    await run_now(stack.api_url, first)
+            running = True
+            console.print(_summary(settings, stack, address(host, site_port)))
+            parts.callback(console.print, "stopping ...")
+            async with asyncio.TaskGroup() as keepers:
+                for program in (stack.server, *programs):
+                    keepers.create_task(stack.supervisor.keep_running(program, console.print))
+    finally:
+        if running:
+            console.print("stopped")
+
+
+def _programs(settings: Settings, stack: Stack, site: Path) -> tuple[Program, ...]:
+    environment = {
+        **stack.environment,
+        "MIRROR_CONFIG": str(settings.path.resolve()),
+        "MIRROR_SITE_DIR": str(site),
+    }
+    watchdog = Program(
+        name="watchdog",
+        command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),
+        environment=environment,
+    )
+    return worker(stack.api_url, stack.prefect_home, environment), watchdog
+
+
+def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for mirror in settings.mirrors.values():
+        every, look = format_duration(mirror.every), format_duration(mirror.watch_every)
+        table.add_row(mirror.name, f"{mirror.source} → {mirror.target}")
+        table.add_row("", f"[dim]in full every {every}, watched every {look}[/dim]")
+    table.add_row()
+    table.add_row("Prefect", stack.ui_url)
+    table.add_row("Site", site_url)
+    table.add_row("Metrics", f"{site_url}/metrics")
+    table.add_row("Record", 'mirror status · mirror report · mirror sql "SELECT ..."')
+    table.add_row("Logs", str(stack.data / "logs"))
+    table.add_row("Stop", "Ctrl-C")
+    return table

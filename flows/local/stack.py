@@ -1,0 +1,102 @@
+"""The ground that `mirror up` and `mirror demo` stand on: Postgres and Prefect's server.
+
+Everything of one machine lives in one data folder: `postgres/` (the record and Prefect's own
+database), `prefect/` (Prefect's files), `logs/` (one file a process), `site/` (what is published).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from flows.local.data_folder import ledger_of
+from flows.local.ports import address
+from flows.local.prefect_programs import server
+from flows.local.supervisor import Program, Supervisor
+from mirror.history import database_url, prepare
+from mirror.history.embedded import SUPERUSER, Cluster, data_dir
+
+PREFECT_DATABASE = "prefect"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running record and Prefect server."""
+
+    data: Path
+    database_url: str
+    ui_url: str
+    server: Program
+    supervisor: Supervisor
+
+    @property
+    def api_url(self) -> str:
+        """PREFECT_API_URL."""
+        return f"{self.ui_url}/api"
+
+    @property
+    def prefect_home(self) -> Path:
+        """PREFECT_HOME."""
+        return self.data / "prefect"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a `mirror` process needs in its environment to work on this record and server."""
+        return {
+            "MIRROR_DATA_DIR": str(self.data),
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_HOME": str(self.prefect_home),
+        }
+
+
+@asynccontextmanager
+async def running_stack(
+    host: str, port: int, *, own_postgres: bool = False
+) -> AsyncIterator[Stack]:
+    """Start what is not running yet; stop on leaving what was started here.
+
+    `own_postgres`: the embedded PostgreSQL that runs already is to be stopped too.
+
+    The record is at MIRROR_DATABASE_URL or embedded; Prefect's own database at
+    PREFECT_API_DATABASE_CONNECTION_URL or embedded. PREFECT_API_URL of this process becomes the
+    server's. Raises MirrorError when something does not come up.
+    """
+    data = data_dir()
+    async with AsyncExitStack() as stack:
+        cluster = Cluster.default()
+        if own_postgres or cluster.socket_dir() is None:
+            stack.push_async_callback(asyncio.to_thread, cluster.stop)
+        record = await asyncio.to_thread(database_url)
+        prefect_database = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL")
+        if prefect_database is None:
+            prefect_database = await asyncio.to_thread(_embedded_prefect_database, cluster)
+        supervisor = await stack.enter_async_context(
+            Supervisor(data / "logs", ledger=ledger_of(data))
+        )
+        program = server(host, port, prefect_database, data / "prefect")
+        # Both take seconds: the record's schema is brought up while Prefect's server starts.
+        migration = asyncio.create_task(asyncio.to_thread(prepare, record))
+        try:
+            await supervisor.start(program)
+        finally:
+            await migration
+        running = Stack(data, record, address(host, port), program, supervisor)
+        os.environ.update(running.environment)
+        yield running
+
+
+def _embedded_prefect_database(cluster: Cluster) -> str:
+    cluster.ensure_database(PREFECT_DATABASE)
+    url = sa.URL.create(
+        "postgresql+asyncpg",
+        username=SUPERUSER,
+        database=PREFECT_DATABASE,
+        query={"host": str(cluster.start())},
+    )
+    return url.render_as_string(hide_password=False)

@@ -1,0 +1,193 @@
+"""Child processes that stop when we do.
+
+Each is the leader of a process group of its own, so that its children end with it, and writes to a
+log file of its own. They are stopped in the reverse of the order in which they were started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.local.data_folder import Ledger
+from mirror.errors import MirrorError
+
+STOP_SECONDS = 15.0  # a Prefect worker ends its flow runs first
+HEALTH_INTERVAL = 0.1
+LOG_BYTES = 16 * 1024 * 1024
+RESTART_WAIT_MAX = 60.0
+STEADY_SECONDS = 300.0  # a process that ran this long starts again without waiting
+
+Health = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command to keep running.
+
+    `health` answers whether it serves yet; `startup_seconds` is how long that may take.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    health: Health | None = None
+    startup_seconds: float = 60.0
+    directory: Path | None = None
+
+
+class Child:
+    """One running Program."""
+
+    def __init__(self, program: Program, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.program = program
+        self.log = log
+        self._process = process
+        self._started = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is the id of its process group too."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has exited."""
+        return self._process.returncode is not None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code, negative for a signal."""
+        return await self._process.wait()
+
+    async def ready(self) -> None:
+        """Wait until it is healthy. Raises MirrorError when it ends or takes too long."""
+        health = self.program.health
+        if health is None:
+            return
+        while not await health():
+            if self.ended:
+                raise MirrorError(
+                    f"{self.program.name} ended with code {self._process.returncode} while "
+                    f"starting: {self._last_line()} (log: {self.log})"
+                )
+            if self.seconds > self.program.startup_seconds:
+                raise MirrorError(
+                    f"{self.program.name} did not answer within "
+                    f"{self.program.startup_seconds:.0f} s (log: {self.log})"
+                )
+            await asyncio.sleep(HEALTH_INTERVAL)
+
+    async def stop(self, patience: float = STOP_SECONDS) -> None:
+        """End the whole group: SIGTERM, then SIGKILL after `patience` seconds."""
+        if not self.ended:
+            _signal_group(self.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), patience)
+        # Children that outlived their leader, and a leader that did not listen.
+        _signal_group(self.pid, signal.SIGKILL)
+        await self._process.wait()
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "it said nothing"
+
+
+class Supervisor:
+    """Starts programs one after the other and stops them in reverse.
+
+    Use as an async context manager: leaving it, by an error or a signal too, stops everything.
+    """
+
+    def __init__(
+        self,
+        logs: Path,
+        environment: Mapping[str, str] | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self._logs = logs
+        self._environment = dict(environment or {})
+        self._ledger = ledger
+        self._children: dict[str, Child] = {}
+
+    async def __aenter__(self) -> Supervisor:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Shielded: a second Ctrl-C must not leave the remaining ones running.
+        await asyncio.shield(self.stop())
+
+    async def start(self, program: Program) -> Child:
+        """Start a program and wait until it is healthy. Raises MirrorError if it is not."""
+        log = self._logs / f"{program.name}.log"
+        _rotate(log)
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **self._environment, **program.environment},
+                cwd=program.directory,
+                start_new_session=True,
+            )
+        child = Child(program, process, log)
+        self._children[program.name] = child
+        if self._ledger is not None:
+            self._ledger.note(child.pid)
+        await child.ready()
+        return child
+
+    def running(self, name: str) -> int | None:
+        """The process id of a program that was started here and has not ended."""
+        child = self._children.get(name)
+        return None if child is None or child.ended else child.pid
+
+    async def keep_running(self, program: Program, say: Callable[[str], None]) -> None:
+        """Start a program again whenever it ends, waiting longer if it ends soon. Never returns."""
+        wait = 0.5
+        while True:
+            child = self._children.get(program.name)
+            if child is not None:
+                code = await child.wait()
+                await child.stop()
+                wait = 1.0 if child.seconds > STEADY_SECONDS else min(wait * 2, RESTART_WAIT_MAX)
+                say(
+                    f"{program.name} ended with code {code}; starting it again in {wait:.0f} s "
+                    f"(log: {child.log})"
+                )
+                await asyncio.sleep(wait)
+            try:
+                await self.start(program)
+            except MirrorError as error:
+                say(str(error))
+
+    async def stop(self) -> None:
+        """Stop everything, last started first."""
+        while self._children:
+            _, child = self._children.popitem()
+            await child.stop()
+        if self._ledger is not None:
+            self._ledger.clear()
+
+
+def _rotate(log: Path) -> None:
+    """Put a log that has grown large aside, over the one before."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)

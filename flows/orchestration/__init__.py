@@ -1,0 +1,1 @@
+"""What the flows share: states, artifacts, hooks, Secret blocks, deployments, runs in process."""

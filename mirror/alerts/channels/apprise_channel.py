@@ -1,0 +1,100 @@
+"""Every other service, by an apprise URL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+from datetime import datetime
+
+from mirror.alerts.channels.credentials import secret, without
+from mirror.alerts.channels.errors import NotConfigured, Refused, Unreachable
+from mirror.alerts.channels.message import Event, Message, Severity
+from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.render import text, title
+from mirror.alerts.channels.robot import TIMEOUT
+from mirror.config.channels import AppriseOptions
+
+LIMIT_BYTES = 16_000  # apprise splits or cuts further where a service takes less
+_LOGGERS = ("apprise", "urllib3.connectionpool")  # at DEBUG both write whole URLs
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class Elsewhere:
+    """Sends messages by apprise, which knows more than a hundred services."""
+
+    def __init__(self, name: str, options: AppriseOptions, pace: Pace | None = None) -> None:
+        self.name = name
+        self.pace = pace or Pace(20, 60.0)
+        self._options = options
+
+    async def send(self, message: Message, at: datetime, timeout: float = TIMEOUT) -> None:
+        """Send one message within `timeout` seconds; the service dates it, so `at` is not used.
+
+        Raises NotifyError.
+        """
+        url = secret(self.name, self._options.url_env)
+        await self.pace.wait()
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.to_thread(self._deliver, url, message)
+        except TimeoutError:
+            raise Unreachable(
+                self.name, f"the service did not answer within {timeout:g} s; check the network"
+            ) from None
+
+    def _deliver(self, url: str, message: Message) -> None:
+        # apprise takes a fifth of a second to import, which only its users should wait for.
+        from apprise import Apprise, AppriseAsset, NotifyType
+
+        kinds = {
+            Severity.INFO: NotifyType.INFO,
+            Severity.WARNING: NotifyType.WARNING,
+            Severity.CRITICAL: NotifyType.FAILURE,
+        }
+        kind = NotifyType.SUCCESS if message.event is Event.RECOVERED else kinds[message.severity]
+        with _ONE_AT_A_TIME, _Overheard() as overheard:
+            service = Apprise(asset=AppriseAsset(app_id="hagicode-mirror"))
+            if not service.add(url):
+                raise NotConfigured(
+                    self.name, f"{self._options.url_env} does not hold a URL that apprise knows"
+                )
+            sent = service.notify(
+                title=title(message), body=text(message, LIMIT_BYTES), notify_type=kind
+            )
+        if not sent:
+            said = without(" ".join(" ".join(overheard.lines).split()), _pieces(url))
+            raise Refused(
+                self.name,
+                f"apprise could not send it ({said[:300] or 'it does not say why'});"
+                f" check {self._options.url_env}",
+            )
+
+
+class _Overheard(logging.Filter):
+    """While active, keeps what apprise logs from every log, and its warnings for the error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            self.lines.append(record.getMessage())
+        return False
+
+    def __enter__(self) -> _Overheard:
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self)
+
+
+def _pieces(url: str) -> list[str]:
+    """Whatever part of an apprise URL may be a token: all but its schema."""
+    _, _, rest = url.partition("://")
+    return [piece for piece in re.split(r"[/:@?&=,\s]+", rest) if len(piece) > 3]

@@ -1,0 +1,46 @@
+"""The channels of mirrors.yaml, ready to send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from mirror.alerts.channels.apprise_channel import Elsewhere
+from mirror.alerts.channels.dingtalk import DingTalk
+from mirror.alerts.channels.feishu import Feishu
+from mirror.alerts.channels.mail import Email
+from mirror.alerts.channels.message import Message
+from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.robot import TIMEOUT
+from mirror.alerts.channels.wecom import WeCom
+from mirror.config.channels import ChannelSettings
+
+
+class Channel(Protocol):
+    """Somewhere that messages go."""
+
+    name: str
+    pace: Pace
+
+    async def send(self, message: Message, at: datetime, timeout: float = TIMEOUT) -> None:
+        """Send one message within `timeout` seconds. Raises NotifyError."""
+
+
+def open_channels(entries: Mapping[str, ChannelSettings]) -> dict[str, Channel]:
+    """One channel for each entry, by name. Reads no credential yet."""
+    return {name: _channel(name, entry) for name, entry in entries.items()}
+
+
+def _channel(name: str, entry: ChannelSettings) -> Channel:
+    if entry.dingtalk is not None:
+        return DingTalk(name, entry.dingtalk)
+    if entry.feishu is not None:
+        return Feishu(name, entry.feishu)
+    if entry.wecom is not None:
+        return WeCom(name, entry.wecom)
+    if entry.email is not None:
+        return Email(name, entry.email)
+    if entry.apprise is not None:
+        return Elsewhere(name, entry.apprise)
+    raise ValueError(f"{name}: names no channel")  # ChannelSettings lets none through

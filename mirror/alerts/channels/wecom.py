@@ -1,0 +1,55 @@
+"""WeCom group robots (`qyapi.weixin.qq.com/cgi-bin/webhook/send`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from mirror.alerts.channels import robot
+from mirror.alerts.channels.credentials import secret
+from mirror.alerts.channels.message import Message
+from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.render import markdown, text
+from mirror.config.channels import WeComOptions
+
+TEXT_BYTES = 2048
+MARKDOWN_BYTES = 4096
+_TOO_FAST = (45009,)
+_HINTS = {93000: "check the key: the robot does not know it"}
+
+
+class WeCom:
+    """Sends messages to a WeCom group."""
+
+    def __init__(self, name: str, options: WeComOptions, pace: Pace | None = None) -> None:
+        self.name = name
+        self.pace = pace or robot.robot_pace()
+        self._options = options
+
+    async def send(self, message: Message, at: datetime, timeout: float = robot.TIMEOUT) -> None:
+        """Send one message. WeCom signs nothing, so `at` is not used. Raises
+        NotifyError after `timeout` seconds at the latest."""
+        key = secret(self.name, self._options.key_env)
+        await self.pace.wait()
+        answer = await robot.post(
+            self.name,
+            f"{self._options.url}/cgi-bin/webhook/send?{urlencode({'key': key})}",
+            self._body(message),
+            [key],
+            timeout,
+        )
+        robot.check(
+            self.name,
+            answer,
+            code="errcode",
+            text="errmsg",
+            too_fast=_TOO_FAST,
+            hints=_HINTS,
+            secrets=[key],
+        )
+
+    def _body(self, message: Message) -> dict[str, Any]:
+        if self._options.format == "text":
+            return {"msgtype": "text", "text": {"content": text(message, TEXT_BYTES)}}
+        return {"msgtype": "markdown", "markdown": {"content": markdown(message, MARKDOWN_BYTES)}}

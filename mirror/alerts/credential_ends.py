@@ -1,0 +1,59 @@
+"""What credentials say of their own end, noted in the record for the rule credential_expiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from mirror.config.credentials import SecretLoader, endpoint, expires_at
+from mirror.config.settings import Settings
+from mirror.errors import ConfigError
+from mirror.registry import Credential, Reference
+
+_TOLD = sa.text("""
+    INSERT INTO credential_end AS told (repository_id, origin, expires_at, seen_at)
+    SELECT id, :origin, :expires_at, :now FROM repository
+    WHERE registry = :registry AND name = :name
+    ON CONFLICT (repository_id) DO UPDATE SET
+        origin = excluded.origin, expires_at = excluded.expires_at, seen_at = excluded.seen_at
+""")
+_SILENT = sa.text("""
+    DELETE FROM credential_end USING repository
+    WHERE repository.id = repository_id AND registry = :registry AND name = :name
+""")
+
+
+def note_credential_ends(
+    settings: Settings, engine: sa.Engine, now: datetime, secrets: SecretLoader | None = None
+) -> None:
+    """Look at the credentials of all mirrors' repositories and note when they end.
+
+    Blocks: credential helpers are programs. A credential that cannot be had is left to the syncs,
+    which say so.
+    """
+    with engine.begin() as connection:
+        for reference, credential in _credentials(settings, secrets):
+            values = {"registry": reference.registry, "name": reference.repository}
+            ends = expires_at(credential) if credential else None
+            if credential is None or ends is None:
+                connection.execute(_SILENT, values)
+            else:
+                told = {"origin": credential.origin, "expires_at": ends, "now": now}
+                connection.execute(_TOLD, values | told)
+
+
+def _credentials(
+    settings: Settings, secrets: SecretLoader | None
+) -> Iterator[tuple[Reference, Credential | None]]:
+    sides = {
+        side for mirror in settings.mirrors.values() for side in (mirror.source, mirror.target)
+    }
+    for side in sorted(sides):
+        reference = Reference.parse(side)
+        try:
+            found = endpoint(settings, reference.registry, secrets).credential(reference.repository)
+        except ConfigError:
+            continue
+        yield reference, found

@@ -1,0 +1,79 @@
+"""One round of alerting: look at the record, settle the alerts, send what is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from mirror.alerts import state as ledger
+from mirror.alerts.channels import named, open_channels
+from mirror.alerts.dispatch import Dispatched, dispatch
+from mirror.alerts.outbox import Outbox
+from mirror.alerts.rules import find
+from mirror.alerts.state import Changes
+from mirror.config.settings import Settings
+from mirror.history import Record
+from mirror.history.engine import create_engine, reachable
+from mirror.history.mirror_rows import mirror_row
+from mirror.outcome import utcnow
+
+BUDGET = 5.0  # seconds of sending after a sync
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRound:
+    """What one round of alerting did."""
+
+    changes: Changes
+    dispatched: Dispatched
+
+
+async def evaluate_and_dispatch(
+    settings: Settings,
+    url: str,
+    *,
+    clock: Callable[[], datetime] = utcnow,
+    budget: float = BUDGET,
+) -> AlertRound:
+    """Look at the record with every rule, then send messages for at most `budget` seconds.
+
+    `url` is the record's (mirror.history.database_url()). Channels that fail are in the result, and
+    keep their messages for the next round; raises only DatabaseAway.
+    """
+    engine = create_engine(url)
+    try:
+        with reachable(url):
+            await _hear_of_mirrors(settings, url, engine)
+            changes = await asyncio.to_thread(evaluate, settings, engine, clock())
+            channels = open_channels(named(settings.alerts))
+            dispatched = await dispatch(Outbox(engine), channels, clock, budget)
+    finally:
+        engine.dispose()
+    return AlertRound(changes, dispatched)
+
+
+def evaluate(settings: Settings, engine: sa.Engine, now: datetime) -> Changes:
+    """Open, repeat and close alerts by what the rules find in the record at that moment."""
+    with Session(engine) as session, session.begin():
+        ledger.lock(session)
+        findings = find(session.connection(), settings, now)
+        return ledger.settle(session, findings, settings, named(settings.alerts), now)
+
+
+async def _hear_of_mirrors(settings: Settings, url: str, engine: sa.Engine) -> None:
+    """Let the record know mirrors that have never run, so that their silence can be counted."""
+    strangers = settings.mirrors.keys() - await asyncio.to_thread(_known, engine)
+    if strangers:
+        async with Record.open(url) as record:
+            for name in sorted(strangers):
+                await record.ensure_mirror(mirror_row(settings.mirrors[name]))
+
+
+def _known(engine: sa.Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.scalars(sa.text("SELECT name FROM mirror")))

@@ -1,0 +1,65 @@
+"""The alerts that are open, for those who want to look instead of being told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from mirror.alerts.channels import Severity, Words
+from mirror.alerts.finding import Details
+from mirror.alerts.words import SAYINGS, filled
+from mirror.config.alerting import Rule
+
+_OPEN = sa.text("""
+    SELECT alert.rule, alert.severity, mirror.name AS mirror, alert.subject, alert.opened_at,
+           alert.details,
+           count(delivery.id) FILTER (WHERE delivery.sent_at IS NULL
+               AND delivery.gave_up_at IS NULL) AS unsent
+    FROM alert
+    LEFT JOIN mirror ON mirror.id = alert.mirror_id
+    LEFT JOIN alert_delivery delivery ON delivery.alert_id = alert.id
+    WHERE alert.closed_at IS NULL
+    GROUP BY alert.id, mirror.name
+    ORDER BY array_position(ARRAY['critical', 'warning', 'info'], alert.severity), alert.id
+    LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert that holds now. Times are UTC."""
+
+    rule: Rule
+    severity: Severity
+    mirror: str | None  # None: of no mirror alone, as a registry's quota
+    subject: str  # the tag or registry that it is about; empty: the mirror as a whole
+    since: datetime
+    opened_at: datetime
+    what: Words
+    error: str | None
+    unsent: int  # messages that wait for a channel or for the end of the quiet hours
+
+
+def open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, ...]:
+    """The alerts that are open, the most urgent first, at most `limit` of them."""
+    with engine.connect() as connection:
+        return tuple(_alert(row) for row in connection.execute(_OPEN, {"limit": limit}))
+
+
+def _alert(row: sa.Row[tuple[object, ...]]) -> OpenAlert:
+    values = row._mapping
+    details = Details.model_validate(values["details"])
+    rule = Rule(values["rule"])
+    return OpenAlert(
+        rule=rule,
+        severity=Severity(values["severity"]),
+        mirror=values["mirror"],
+        subject=values["subject"],
+        since=details.since,
+        opened_at=values["opened_at"],
+        what=filled(SAYINGS[rule].holds, details.facts, max(len(details.tags), 1)),
+        error=details.error,
+        unsent=values["unsent"],
+    )

@@ -1,0 +1,62 @@
+"""The rules: a query on the record each (sql/<rule>.sql), which finds what holds at a moment.
+
+Every query gives the columns of a Finding: mirror_id, mirrors, subject, since, tags, reason, error,
+flow_run_id, facts; and takes of these parameters what it needs: now, mirrors (names), retries,
+missed, quota_low, pull_failures, pull_samples, expires_within.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+import sqlalchemy as sa
+
+from mirror.alerts.finding import Details, Finding
+from mirror.config.alerting import Rule
+from mirror.config.settings import Settings
+
+
+@cache
+def query(rule: Rule) -> sa.TextClause:
+    """The rule's query."""
+    source = files("mirror.alerts").joinpath("sql", f"{rule.value}.sql")
+    return sa.text(source.read_text(encoding="utf-8"))
+
+
+def find(
+    connection: sa.Connection, settings: Settings, now: datetime, rules: Iterable[Rule] = Rule
+) -> list[Finding]:
+    """What the enabled rules find in the record at the moment `now`, rule by rule."""
+    alerting = settings.alerting
+    values = {
+        "now": now,
+        "mirrors": list(settings.mirrors),
+        "retries": settings.retry.times,
+        "missed": alerting.missed_runs,
+        "quota_low": alerting.quota_low,
+        "pull_failures": alerting.pull_failures,
+        "pull_samples": alerting.pull_samples,
+        "expires_within": alerting.expires_within,
+    }
+    return [
+        Finding(
+            rule,
+            row.mirror_id,
+            row.subject,
+            Details(
+                since=row.since,
+                mirrors=row.mirrors,
+                tags=row.tags,
+                reason=row.reason,
+                error=row.error,
+                flow_run_id=row.flow_run_id,
+                facts=row.facts,
+            ),
+        )
+        for rule in rules
+        if alerting.enabled(rule)
+        for row in connection.execute(query(rule), values)
+    ]

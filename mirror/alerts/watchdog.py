@@ -1,0 +1,65 @@
+"""The dead man's switch: rounds of alerting by a process that needs nothing but the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from mirror.alerts.channels import Severity, named, open_channels
+from mirror.alerts.evaluation import evaluate_and_dispatch
+from mirror.alerts.outage import Outage
+from mirror.config.alerting import Rule
+from mirror.config.settings import Settings
+from mirror.errors import DatabaseError
+from mirror.history import database_url, prepare
+from mirror.outcome import utcnow
+
+BUDGET = 45.0  # seconds of sending in a round
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogRound:
+    """What a round did, and what went wrong, a line each."""
+
+    said: str
+    errors: tuple[str, ...] = ()
+
+
+class Watchdog:
+    """Looks at the record in rounds. Knows of no Prefect, no registry, no schedule."""
+
+    def __init__(self, clock: Callable[[], datetime] = utcnow) -> None:
+        self._clock = clock
+        self._outage: Outage | None = None
+
+    async def look(self, settings: Settings, url: str | None = None) -> WatchdogRound:
+        """One round; a record that cannot be reached is told of by the channels themselves."""
+        self._outage = self._outage or Outage(settings.alerting.pace(Rule.NO_SUCCESS))
+        channels = open_channels(
+            {
+                name: entry
+                for name, entry in named(settings.alerts).items()
+                if entry.wants(Severity.CRITICAL, ())
+            }
+        ).values()
+        try:
+            record = await asyncio.to_thread(_ready, url)
+            done = await evaluate_and_dispatch(settings, record, clock=self._clock, budget=BUDGET)
+        except DatabaseError as error:
+            failures = await self._outage.away(str(error), channels, self._clock())
+            return WatchdogRound("the record did not answer", (str(error), *failures))
+        failures = await self._outage.back(channels, self._clock())
+        changes = done.changes
+        return WatchdogRound(
+            f"alerts: {changes.opened} opened, {changes.repeated} repeated,"
+            f" {changes.closed} closed, {done.dispatched.sent} messages sent",
+            (*done.dispatched.failures.values(), *failures),
+        )
+
+
+def _ready(url: str | None) -> str:
+    found = url or database_url()
+    prepare(found)
+    return found

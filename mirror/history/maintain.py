@@ -1,0 +1,143 @@
+"""What the record needs day by day: partitions made ahead, days closed, old months dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from mirror.history.errors import HistoryError
+
+AHEAD = timedelta(days=92)
+KEPT_MONTHS = 13  # raw rows; the daily tables and the tags' past are kept for ever
+GRACE = timedelta(hours=1)  # a record written late still lands in its own day
+REWRITTEN = timedelta(days=2)  # closed days that are rolled up again, for clocks that differ
+KILLED_AFTER = timedelta(days=1)
+
+_ALONE = sa.text(
+    "SELECT pg_try_advisory_xact_lock(hashtextextended('hagicode-mirror maintain', 0))"
+)
+_MAKE = sa.text("SELECT make_partitions(:first, :last)")
+_OLDEST = sa.text("""
+    SELECT least((SELECT min(ended_at) FROM sync_run), (SELECT min(ended_at) FROM tag_sync),
+                 (SELECT min(probed_at) FROM probe), (SELECT min(read_at) FROM quota_reading),
+                 (SELECT min(started_at) FROM watch_run))
+""")
+_CLOSED = sa.text("SELECT until FROM closed WHERE isfinite(until)")
+_ROLL_UP = sa.text("SELECT roll_up(:first, :until)")
+_KEEP_PAST = sa.text("""
+    INSERT INTO tag_past (mirror_id, tag, available_at, source_digest, target_digest, pushed_at,
+                          detected_at, delay_seconds, delay_from, run_id)
+    SELECT mirror_id, tag, available_at, source_digest, target_digest, pushed_at, detected_at,
+           delay_seconds, delay_from, run_id
+    FROM tag_sync
+    WHERE run_started_at < :before AND status = 'succeeded' AND kind IN ('new', 'moved')
+    ON CONFLICT DO NOTHING
+""")
+_PARTITIONED = "sync_run, tag_sync, watch_run, probe, quota_reading"
+_DROP = sa.text("SELECT drop_partitions(:before)")
+_KILLED = sa.text("""
+    WITH killed AS (
+        SELECT run.id, run.started_at
+        FROM sync_run run
+        JOIN mirror ON mirror.id = run.mirror_id
+        JOIN repository target ON target.id = mirror.target_id
+        WHERE run.status = 'running' AND run.started_at < :before
+          AND pg_try_advisory_xact_lock(hashtextextended(
+              'hagicode-mirror target ' || target.registry || '/' || target.name, 0))
+    ), runs AS (
+        UPDATE sync_run SET status = 'abandoned', reason = 'abandoned', ended_at = :now,
+            message = 'killed before it ended; closed by the daily maintenance'
+        FROM killed WHERE sync_run.id = killed.id AND sync_run.started_at = killed.started_at
+    )
+    UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = :now,
+        message = 'the run was killed while this tag was being copied'
+    FROM killed
+    WHERE run_id = killed.id AND run_started_at = killed.started_at AND tag_sync.status = 'running'
+""")
+_COUNT_KILLED = sa.text(
+    "SELECT count(*) FROM sync_run WHERE status = 'running' AND started_at < :before"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What was done."""
+
+    partitions_made: int
+    partitions_dropped: int
+    runs_closed: int
+    closed_until: datetime | None  # the daily tables hold everything before
+
+
+def maintain(engine: sa.Engine, now: datetime) -> Maintained:
+    """Make partitions three months ahead, close days, drop months older than 13, tidy up.
+
+    To be called every hour or day; nothing breaks if it is not: the recorder makes the partition
+    that it needs, and the views read raw rows for days that are not closed. Costs next to nothing
+    when no day has ended since. Each step commits by itself and waits at most 5 s for a lock; the
+    next call goes on. Raises HistoryError when another one is at work.
+    """
+    with engine.begin() as connection:
+        _alone(connection)
+        made = connection.scalar(_MAKE, {"first": now, "last": now + AHEAD})
+        killed = _close_killed(connection, now)
+    with engine.begin() as connection:
+        _alone(connection)
+        closed = close_days(connection, now)
+    dropped = 0
+    if closed:
+        with engine.begin() as connection:
+            _alone(connection)
+            dropped = _drop_old(connection, now)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            # Nobody else tells the planner about a partitioned table as a whole.
+            connection.execute(sa.text(f"ANALYZE {_PARTITIONED}"))
+    with engine.connect() as connection:
+        until = connection.scalar(_CLOSED)
+    return Maintained(made or 0, dropped, killed, until)
+
+
+def close_days(connection: sa.Connection, now: datetime) -> bool:
+    """Roll up the UTC days that ended an hour ago or earlier. False when there is none to close."""
+    until = _midnight(now - GRACE)
+    if (closed := connection.scalar(_CLOSED)) is not None:
+        if closed >= until:
+            return False
+        first = closed - REWRITTEN
+    elif (oldest := connection.scalar(_OLDEST)) is not None and oldest < until:
+        first = _midnight(oldest)
+    else:
+        return False
+    connection.execute(_ROLL_UP, {"first": first, "until": until})
+    return True
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _alone(connection: sa.Connection) -> None:
+    connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+    if not connection.scalar(_ALONE):
+        raise HistoryError("another maintenance of the record is at work; wait until it ends")
+
+
+def _close_killed(connection: sa.Connection, now: datetime) -> int:
+    """Close runs of mirrors that no later run would look after."""
+    before = now - KILLED_AFTER
+    count = connection.scalar(_COUNT_KILLED, {"before": before}) or 0
+    if not count:
+        return 0
+    connection.execute(_KILLED, {"before": before, "now": now})
+    return count - (connection.scalar(_COUNT_KILLED, {"before": before}) or 0)
+
+
+def _drop_old(connection: sa.Connection, now: datetime) -> int:
+    """Drop the months that ended 13 months ago or earlier; their days are closed by now."""
+    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    months = month.year * 12 + month.month - 1 - KEPT_MONTHS
+    before = month.replace(year=months // 12, month=months % 12 + 1)
+    connection.execute(_KEEP_PAST, {"before": before})
+    return connection.scalar(_DROP, {"before": before}) or 0

@@ -1,0 +1,221 @@
+"""Writing what is measured beside the syncs: quotas, looks of the watch, pulls, audits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from mirror.history.recorder_session import Session
+from mirror.history.rows import (
+    AuditOutcome,
+    AuditWritten,
+    ProbePull,
+    PullCounted,
+    WatchLook,
+    new_id,
+)
+from mirror.outcome import Quota, utcnow
+
+_QUOTA = """
+    INSERT INTO quota_reading (registry, account, read_at, quota, remaining, window_seconds)
+    VALUES (%(registry)s, %(account)s, %(read_at)s, %(quota)s, %(remaining)s, %(window)s)
+    ON CONFLICT DO NOTHING
+"""
+_WATCH = """
+    INSERT INTO watch_run (started_at, id, ended_at, looked, moved, failed, messages, requests)
+    VALUES (%(started_at)s, %(id)s, %(ended_at)s, %(looked)s, %(moved)s, %(failed)s, %(messages)s,
+        %(requests)s)
+"""
+_PROBE = """
+    INSERT INTO probe (mirror_id, probed_at, tag, side, place, digest, first_byte_seconds, seconds,
+                       bytes, well, reason, message)
+    VALUES (%(mirror)s, %(probed_at)s, %(tag)s, %(side)s, %(place)s, %(digest)s, %(first_byte)s,
+        %(seconds)s,
+            %(bytes)s, %(well)s, %(reason)s, %(message)s)
+    ON CONFLICT DO NOTHING
+"""
+_PULLS = """
+    INSERT INTO pull_count AS count (repository_id, day, pulls, counted_at)
+    VALUES (%(repository)s, %(day)s, %(pulls)s, %(counted_at)s)
+    ON CONFLICT (repository_id, day) DO UPDATE
+    SET pulls = excluded.pulls, counted_at = excluded.counted_at
+    WHERE excluded.counted_at >= count.counted_at
+"""
+_AUDIT = """
+    WITH audit AS (
+        INSERT INTO audit_run (id, mirror_id, started_at, ended_at, deep, tags, blobs_checked,
+                               blobs_hashed, bytes_hashed, requests, reason, message)
+        VALUES (%(id)s, %(mirror)s, %(started_at)s, %(ended_at)s, %(deep)s, %(tags)s, %(checked)s,
+                %(hashed)s, %(bytes)s, %(requests)s, %(reason)s, %(message)s)
+    ), found AS (
+        SELECT * FROM unnest(
+            CAST(%(found_tags)s AS text[]), CAST(%(kinds)s AS text[]), CAST(%(digests)s AS text[]),
+            CAST(%(messages)s AS text[]), CAST(%(repairs)s AS text[])
+        ) AS finding (tag, kind, digest, message, repair)
+    ), sound AS (
+        UPDATE audit_finding SET repaired_at = %(ended_at)s FROM audit_run earlier
+        WHERE repaired_at IS NULL AND kind = 'wrong_content' AND digest = ANY(%(sound)s)
+          AND earlier.id = audit_id AND earlier.mirror_id = %(mirror)s
+    ), findings AS (
+        INSERT INTO audit_finding (audit_id, tag, kind, digest, message)
+        SELECT %(id)s, tag, kind, digest, message FROM found
+    ), blobs AS (
+        DELETE FROM blob_presence
+        WHERE repository_id = %(target)s AND digest IN (SELECT digest FROM found WHERE repair <> '')
+    )
+    UPDATE tag_state SET suspect = wrong.repair
+    FROM (SELECT tag, max(repair) AS repair FROM found WHERE repair <> '' GROUP BY tag) AS wrong
+    WHERE mirror_id = %(mirror)s AND tag_state.tag = wrong.tag AND copied_digest IS NOT NULL
+      AND (available_at IS NULL OR available_at < %(started_at)s)
+    RETURNING tag_state.tag
+"""
+# A registry may learn: what it refused is tried again once that is so long ago. Until then nothing
+# is written unless something new was seen.
+_REFUSALS_HOLD = timedelta(days=30)
+_ABILITIES = (
+    "SELECT abilities, learnt_at FROM registry_ability WHERE repository_id = %(repository)s"
+)
+_SAVE_ABILITIES = """
+    INSERT INTO registry_ability AS known (repository_id, abilities, learnt_at)
+    VALUES (%(repository)s, CAST(%(abilities)s AS jsonb), %(now)s)
+    ON CONFLICT (repository_id) DO UPDATE
+    SET learnt_at = excluded.learnt_at,
+        abilities = CASE WHEN known.learnt_at < %(stale)s THEN excluded.abilities
+                         ELSE known.abilities || excluded.abilities END
+    WHERE known.learnt_at < %(stale)s OR NOT known.abilities @> excluded.abilities
+"""
+
+
+class MeasureRecord(Session):
+    """The recorder's part for measurements."""
+
+    __slots__ = ()
+
+    async def add_quota(self, quota: Quota) -> None:
+        """Write what a registry told of its pull quota."""
+        await self.partitions(quota.read_at)
+        values = {
+            "registry": quota.registry,
+            "account": quota.account or "",
+            "read_at": quota.read_at,
+            "quota": quota.limit,
+            "remaining": quota.remaining,
+            "window": quota.window_seconds,
+        }
+        await self.run(_QUOTA, values)
+
+    async def add_watch(self, look: WatchLook) -> None:
+        """Write one look of the watch."""
+        await self.partitions(look.started_at)
+        values = {
+            "started_at": look.started_at,
+            "id": new_id(),
+            "ended_at": look.ended_at,
+            "looked": list(look.looked),
+            "moved": list(look.moved),
+            "failed": [failure.tag or "" for failure in look.failed],
+            "messages": [failure.message for failure in look.failed],
+            "requests": look.requests,
+        }
+        await self.run(_WATCH, values)
+
+    async def add_probes(self, pulls: Iterable[ProbePull]) -> None:
+        """Write the pulls of a round."""
+        values = []
+        for pull in pulls:
+            await self.partitions(pull.probed_at)
+            values.append(
+                {
+                    "mirror": (await self.mirror(pull.mirror)).id,
+                    "probed_at": pull.probed_at,
+                    "tag": pull.tag,
+                    "side": pull.side,
+                    "place": pull.place,
+                    "digest": pull.digest,
+                    "first_byte": pull.first_byte_seconds,
+                    "seconds": pull.seconds,
+                    "bytes": pull.bytes,
+                    "well": pull.well,
+                    "reason": pull.reason,
+                    "message": pull.message,
+                }
+            )
+        if values:
+            await self.run(_PROBE, values)
+
+    async def add_pull_count(self, counted: PullCounted) -> None:
+        """Write how often a repository has been pulled; the last count of a day stays."""
+        values = {
+            "repository": await self.repository_named(counted.repository),
+            "day": counted.day,
+            "pulls": counted.pulls,
+            "counted_at": counted.counted_at,
+        }
+        await self.run(_PULLS, values)
+
+    async def add_audit(self, outcome: AuditOutcome) -> AuditWritten:
+        """Write an audit and what it found, and hand over what the next sync has to repair.
+
+        A tag that was copied again since the audit began is not handed over.
+        """
+        audit: UUID = new_id()
+        mirror = await self.mirror(outcome.mirror)
+        failure, found = outcome.failure, outcome.findings
+        values = {
+            "id": audit,
+            "mirror": mirror.id,
+            "target": mirror.target_id,
+            "started_at": outcome.started_at,
+            "ended_at": outcome.ended_at,
+            "deep": outcome.deep,
+            "tags": outcome.tags,
+            "checked": outcome.blobs_checked,
+            "hashed": outcome.blobs_hashed,
+            "bytes": outcome.bytes_hashed,
+            "requests": outcome.requests,
+            "reason": failure.reason if failure else None,
+            "message": failure.message if failure else None,
+            "found_tags": [finding.tag for finding in found],
+            "kinds": [finding.kind for finding in found],
+            "digests": [finding.digest for finding in found],
+            "messages": [finding.message for finding in found],
+            "sound": list(outcome.sound),
+            "repairs": [finding.repair or "" for finding in found],
+        }
+        rows = await self.rows(_AUDIT, values)
+        return AuditWritten(str(audit), tuple(sorted(row.tag for row in rows)))
+
+    async def abilities(
+        self, registry: str, repository: str, at: datetime | None = None
+    ) -> dict[str, Any]:
+        """What the registry was seen to do for this repository; empty when nothing is known.
+
+        Without what it refused (false) more than 30 days ago.
+        """
+        values = {"repository": await self.repository(registry, repository)}
+        rows = await self.rows(_ABILITIES, values)
+        if not rows:
+            return {}
+        fresh = rows[0].learnt_at >= (at or utcnow()) - _REFUSALS_HOLD
+        seen: dict[str, Any] = rows[0].abilities
+        return {name: value for name, value in seen.items() if fresh or value is not False}
+
+    async def save_abilities(
+        self,
+        registry: str,
+        repository: str,
+        abilities: Mapping[str, str | int | bool],
+        at: datetime | None = None,
+    ) -> None:
+        """Remember what the registry was seen to do for this repository."""
+        now = at or utcnow()
+        values = {
+            "repository": await self.repository(registry, repository),
+            "abilities": json.dumps(dict(abilities)),
+            "now": now,
+            "stale": now - _REFUSALS_HOLD,
+        }
+        await self.run(_SAVE_ABILITIES, values)

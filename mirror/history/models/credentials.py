@@ -1,0 +1,25 @@
+"""What credentials say of themselves. Nothing secret is in the record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mirror.history.models.base import Base
+
+
+class CredentialEnd(Base):
+    """When the credential for a repository ends, where it is one that tells."""
+
+    __tablename__ = "credential_end"
+
+    repository_id: Mapped[int] = mapped_column(
+        ForeignKey("repository.id"), primary_key=True, autoincrement=False
+    )
+    origin: Mapped[str] = mapped_column(
+        comment="Where the credential comes from, such as a variable's name; never its value."
+    )
+    expires_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(comment="When the credential last said so.")

@@ -1,0 +1,163 @@
+"""The record as OpenMetrics text, for Prometheus and others to read.
+
+Counters run from the beginning of the record, since its daily figures are kept for ever. Ratios and
+quantiles are over the window of the report. What is unknown is absent, never 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import CollectorRegistry
+
+from mirror.history.figures import MirrorReport, Report
+from mirror.history.reports import report, totals
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+WINDOW = timedelta(days=7)
+_PREFIX = "hagicode_mirror_"
+
+
+def openmetrics(engine: sa.Engine) -> str:
+    """The metrics of all mirrors. Raises DatabaseAway."""
+    return render(totals(engine), report(engine, WINDOW))
+
+
+def render(ever: Report, lately: Report) -> str:
+    """Two reports, of all time and of the window, as OpenMetrics 1.0 text with its `# EOF`."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(ever, lately))
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # as shipped
+    return text.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Collector:
+    ever: Report
+    lately: Report
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._info()
+        yield from self._now()
+        yield from self._counters()
+        yield from self._window()
+        yield from self._quotas()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: names are not checked against those of others, since there are none."""
+        return ()
+
+    def _info(self) -> Metric:
+        info = InfoMetricFamily(f"{_PREFIX}mirror", "What is mirrored where.", labels=["mirror"])
+        for mirror in self.ever.mirrors:
+            now = mirror.status
+            info.add_metric([mirror.mirror], {"source": now.source, "target": now.target})
+        return info
+
+    def _now(self) -> Iterator[Metric]:
+        tags = _gauge("tags", "Tags now, by state.", "state")
+        lag = _gauge("oldest_lag_seconds", "How long the tag has waited that waits longest.")
+        goal = _gauge("delay_goal_seconds", "From push to verified at the target, at most.")
+        success = _gauge("last_success_timestamp_seconds", "When a run last succeeded.")
+        arrival = _gauge("last_arrival_timestamp_seconds", "When a tag last arrived.")
+        for mirror in self.ever.mirrors:
+            now = mirror.status
+            for state in ("in_sync", "behind", "failing", "held", "gone"):
+                tags.add_metric([mirror.mirror, state], getattr(now, state))
+            _add(lag, mirror, now.oldest_lag.total_seconds() if now.oldest_lag else 0.0)
+            _add(goal, mirror, now.delay_goal.total_seconds())
+            _add(success, mirror, _timestamp(now.last_success_at))
+            _add(arrival, mirror, _timestamp(now.last_arrival_at))
+        yield from (tags, lag, goal, success, arrival)
+
+    def _counters(self) -> Iterator[Metric]:
+        runs = _counter("runs", "Sync runs that ended, by how.", "status")
+        tags = _counter("tag_records", "Tag records that ended, by how.", "status")
+        sent = _counter("copied_bytes", "Bytes sent to the target.")
+        asked = _counter("requests", "HTTP requests, by side.", "side")
+        for mirror in self.ever.mirrors:
+            name, traffic = mirror.mirror, mirror.traffic
+            for status in ("succeeded", "partial", "failed", "abandoned"):
+                runs.add_metric([name, status], getattr(mirror.runs, status))
+            for status in ("succeeded", "failed", "abandoned"):
+                tags.add_metric([name, status], getattr(mirror.tags, status))
+            sent.add_metric([name], traffic.bytes_copied)
+            asked.add_metric([name, "source"], traffic.requests_source)
+            asked.add_metric([name, "target"], traffic.requests_target)
+        yield from (runs, tags, sent, asked)
+
+    def _window(self) -> Iterator[Metric]:
+        success = _gauge("success_ratio", "Share that ended well in the last 7 days.", "of")
+        delay = SummaryMetricFamily(
+            f"{_PREFIX}delay_seconds",
+            "From push to verified at the target, of tags of the last 7 days.",
+            labels=["mirror"],
+            unit="seconds",
+        )
+        ever = {mirror.mirror: mirror.delay.samples for mirror in self.ever.mirrors}
+        speed = _gauge("pull_speed_bytes_per_second", "Pulls of the last 7 days.", "side")
+        failed = _gauge("pull_failure_ratio", "Share of pulls that failed, last 7 days.", "side")
+        met = _gauge("goal_met", "1: the goal is met over the last 7 days; 0: missed.", "goal")
+        for mirror in self.lately.mirrors:
+            pulls = mirror.pulls
+            _add(success, mirror, mirror.runs.success_rate, "runs")
+            _add(success, mirror, mirror.tags.success_rate, "tags")
+            _add_delay(delay, mirror, ever[mirror.mirror])
+            _add(speed, mirror, pulls.bytes_per_second, "target")
+            _add(speed, mirror, pulls.source_bytes_per_second, "source")
+            _add(failed, mirror, pulls.failure_rate, "target")
+            _add(failed, mirror, pulls.source_failure_rate, "source")
+            for goal in mirror.goals:
+                _add(met, mirror, goal.met, goal.name)
+        yield from (success, delay, speed, failed, met)
+
+    def _quotas(self) -> Iterator[Metric]:
+        left = GaugeMetricFamily(
+            f"{_PREFIX}quota_least_remaining",
+            "Fewest pulls that were left of a quota in the last 7 days.",
+            labels=["registry", "account"],
+        )
+        for quota in self.lately.quotas:
+            left.add_metric([quota.registry, quota.account or ""], quota.least_remaining)
+        yield left
+
+
+def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
+    unit = name.rsplit("_", 1)[-1] if name.endswith(("_seconds", "_ratio")) else ""
+    return GaugeMetricFamily(_PREFIX + name, documentation, labels=["mirror", *labels], unit=unit)
+
+
+def _counter(name: str, documentation: str, *labels: str) -> CounterMetricFamily:
+    unit = "bytes" if name.endswith("_bytes") else ""
+    return CounterMetricFamily(_PREFIX + name, documentation, labels=["mirror", *labels], unit=unit)
+
+
+def _add(
+    family: GaugeMetricFamily, mirror: MirrorReport, value: float | None, *labels: str
+) -> None:
+    if value is not None:
+        family.add_metric([mirror.mirror, *labels], float(value))
+
+
+def _add_delay(family: SummaryMetricFamily, mirror: MirrorReport, count: int) -> None:
+    """Quantiles of the window; the count, which may only grow, of all time."""
+    delay, name = mirror.delay, family.name
+    for quantile, value in (("0.5", delay.p50), ("0.95", delay.p95), ("0.99", delay.p99)):
+        if value is not None:
+            family.add_sample(name, {"mirror": mirror.mirror, "quantile": quantile}, value)
+    family.add_sample(f"{name}_count", {"mirror": mirror.mirror}, count)
+
+
+def _timestamp(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None

@@ -1,0 +1,130 @@
+"""The recorder: what a flow tells the record, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from mirror.history.address import answering, conninfo
+from mirror.history.connections import Connections
+from mirror.history.errors import TargetLocked
+from mirror.history.lock import TargetLock
+from mirror.history.measure_record import MeasureRecord
+from mirror.history.rows import MirrorRow, split_repository
+from mirror.history.run_record import RunRecord
+from mirror.history.tag_record import TagRecord
+from mirror.outcome import utcnow
+
+_MIRROR = """
+    WITH source AS (
+        INSERT INTO repository (registry, name) VALUES (%(source_registry)s, %(source_name)s)
+        ON CONFLICT (registry, name) DO UPDATE SET name = excluded.name RETURNING id
+    ), target AS (
+        INSERT INTO repository (registry, name) VALUES (%(target_registry)s, %(target_name)s)
+        ON CONFLICT (registry, name) DO UPDATE SET name = excluded.name RETURNING id
+    ), old AS (
+        SELECT id, source_id, target_id FROM mirror WHERE name = %(name)s
+    ), stale AS (
+        -- Tags of another source or target say nothing about this one.
+        DELETE FROM tag_state USING old, source, target
+        WHERE mirror_id = old.id AND (source_id, target_id) <> (source.id, target.id)
+    )
+    INSERT INTO mirror (name, source_id, target_id, policy, every, watch_every, delay_goal,
+                        created_at, followed_since)
+    SELECT %(name)s, source.id, target.id, %(policy)s, %(every)s, %(watch_every)s, %(delay_goal)s,
+        %(now)s, %(now)s
+    FROM source, target
+    ON CONFLICT (name) DO UPDATE SET
+        source_id = excluded.source_id, target_id = excluded.target_id, policy = excluded.policy,
+        every = excluded.every, watch_every = excluded.watch_every,
+        delay_goal = excluded.delay_goal,
+        followed_since = CASE
+            WHEN (mirror.source_id, mirror.target_id, mirror.policy)
+               = (excluded.source_id, excluded.target_id, excluded.policy)
+            THEN mirror.followed_since ELSE excluded.followed_since END
+"""
+_AS_CONFIGURED = """
+    SELECT EXISTS (SELECT FROM tag_state WHERE mirror_id = mirror.id) FROM mirror
+    JOIN repository source ON source.id = source_id
+    JOIN repository target ON target.id = target_id
+    WHERE mirror.name = %(name)s
+      AND (source.registry, source.name) = (%(source_registry)s, %(source_name)s)
+      AND (target.registry, target.name) = (%(target_registry)s, %(target_name)s)
+      AND policy = %(policy)s
+      AND (every, watch_every, delay_goal) = (%(every)s, %(watch_every)s, %(delay_goal)s)
+"""
+_WHO = """
+    SELECT run.id, run.started_at
+    FROM sync_run run
+    JOIN mirror ON mirror.id = run.mirror_id
+    JOIN repository ON repository.id = mirror.target_id
+    WHERE run.status = 'running' AND registry || '/' || repository.name = %(target)s
+    ORDER BY run.started_at DESC LIMIT 1
+"""
+
+
+class Record(RunRecord, TagRecord, MeasureRecord):
+    """The record, open for writing. One for a process and its event loop; tasks may share it.
+
+    Every method raises DatabaseAway when the database does not answer.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Self]:
+        """Open the record at a URL (mirror.history.database_url) and close it at the end."""
+        record = cls(url, Connections(url))
+        try:
+            yield record
+        finally:
+            await record.connections.aclose()
+
+    async def ensure_mirror(self, mirror: MirrorRow) -> bool:
+        """Write a mirror as it is configured now, where the record has it otherwise.
+
+        Changing its source or target forgets its tags; its past stays. False where the record
+        knows no tag of it, or may have forgotten them just now.
+        """
+        source, target = split_repository(mirror.source), split_repository(mirror.target)
+        values = {
+            "name": mirror.name,
+            "source_registry": source[0],
+            "source_name": source[1],
+            "target_registry": target[0],
+            "target_name": target[1],
+            "policy": mirror.policy,
+            "every": mirror.every,
+            "watch_every": mirror.watch_every,
+            "delay_goal": mirror.delay_goal,
+            "now": utcnow(),
+        }
+        if found := await self.rows(_AS_CONFIGURED, values):
+            # As at nearly every run: nothing to write, nothing to wait for the disk for.
+            return bool(found[0][0])
+        await self.run(_MIRROR, values)
+        self.mirrors.pop(mirror.name, None)
+        self.known.pop(mirror.name, None)
+        return False
+
+    @asynccontextmanager
+    async def target_lock(self, target: str) -> AsyncIterator[TargetLock]:
+        """Be the only one to work on a target (`host[:port]/path`).
+
+        Raises TargetLocked, naming the run that does. Call `check()` of what it gives before each
+        tag: it raises LockLost when the lock is gone with its connection.
+        """
+        with answering(self.url):
+            lock = await TargetLock.acquire(conninfo(self.url), target)
+        if lock is None:
+            rows = await self.rows(_WHO, {"target": target})
+            run, started_at = (str(rows[0][0]), rows[0][1]) if rows else (None, None)
+            raise TargetLocked(target, run, started_at)
+        self.locks[target] = lock
+        try:
+            yield lock
+        finally:
+            self.locks.pop(target, None)
+            await lock.release()

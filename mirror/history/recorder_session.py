@@ -1,0 +1,108 @@
+"""What the parts of the recorder share: connections, ids by name, months that have partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from mirror.history.address import answering
+from mirror.history.connections import Connections, Row
+from mirror.history.errors import HistoryError, UnknownMirror
+from mirror.history.lock import TargetLock
+from mirror.history.rows import split_repository
+from mirror.outcome import KnownTag
+
+_MIRROR = """
+    SELECT mirror.id, target_id, followed_since, registry || '/' || repository.name AS target
+    FROM mirror JOIN repository ON repository.id = target_id
+    WHERE mirror.name = %(name)s
+"""
+_REPOSITORY = """
+    INSERT INTO repository (registry, name) VALUES (%(registry)s, %(name)s)
+    ON CONFLICT (registry, name) DO UPDATE SET name = excluded.name
+    RETURNING id
+"""
+_STARTED_AT = "SELECT started_at FROM sync_run WHERE id = %(id)s"
+_PARTITIONS = "SELECT make_partitions(%(first)s, %(last)s)"
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRef:
+    """What the recorder needs of a mirror at every turn."""
+
+    id: int
+    target_id: int
+    target: str
+    followed_since: datetime
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Session:
+    """Connections to the record and what was learnt over them. Statements commit one by one."""
+
+    url: str
+    connections: Connections
+    locks: dict[str, TargetLock] = field(default_factory=dict)
+    mirrors: dict[str, MirrorRef] = field(default_factory=dict)
+    repositories: dict[tuple[str, str], int] = field(default_factory=dict)
+    runs: dict[UUID, datetime] = field(default_factory=dict)
+    known: dict[str, dict[str, KnownTag]] = field(default_factory=dict)
+    months: set[tuple[int, int]] = field(default_factory=set)
+
+    async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one statement that returns rows. Raises DatabaseAway."""
+        with answering(self.url):
+            async with self.connections.one() as connection:
+                return await (await connection.execute(statement, values)).fetchall()
+
+    async def run(self, statement: str, values: Mapping[str, Any] | list[dict[str, Any]]) -> None:
+        """Run one statement, once or for each of a list of values. Raises DatabaseAway."""
+        with answering(self.url):
+            async with self.connections.one() as connection, connection.cursor() as cursor:
+                if isinstance(values, list):
+                    await cursor.executemany(statement, values)
+                else:
+                    await cursor.execute(statement, values)
+
+    async def mirror(self, name: str) -> MirrorRef:
+        """A mirror by name. Raises UnknownMirror."""
+        if (found := self.mirrors.get(name)) is None:
+            rows = await self.rows(_MIRROR, {"name": name})
+            if not rows:
+                raise UnknownMirror(name)
+            row = rows[0]
+            found = MirrorRef(row.id, row.target_id, row.target, row.followed_since)
+            self.mirrors[name] = found
+        return found
+
+    async def repository(self, registry: str, name: str) -> int:
+        """The id of a repository, made known if it was not."""
+        key = (registry, name)
+        if (found := self.repositories.get(key)) is None:
+            rows = await self.rows(_REPOSITORY, {"registry": registry, "name": name})
+            found = self.repositories[key] = rows[0].id
+        return found
+
+    async def repository_named(self, name: str) -> int:
+        """The id of `host[:port]/path`."""
+        return await self.repository(*split_repository(name))
+
+    async def partitions(self, at: datetime) -> None:
+        """Make sure that rows of that moment have a partition; asks once a month and process."""
+        month = (at.year, at.month)
+        if month not in self.months:
+            await self.rows(_PARTITIONS, {"first": at, "last": at + timedelta(days=7)})
+            self.months.add(month)
+
+    async def started_at(self, run_id: str) -> datetime:
+        """When a run began: the other half of its key. Raises HistoryError for an unknown run."""
+        run = UUID(run_id)
+        if (found := self.runs.get(run)) is None:
+            rows = await self.rows(_STARTED_AT, {"id": run})
+            if not rows:
+                raise HistoryError(f"the record has no run {run_id}; begin_run comes first")
+            found = self.runs[run] = rows[0].started_at
+        return found

@@ -1,0 +1,151 @@
+"""What the recorder takes beside the values of mirror.outcome. All frozen; times in UTC."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from mirror.outcome import Change, ChangeKind, Reason, TagFailure
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRow:
+    """A mirror as it is configured. source and target are `host[:port]/path`."""
+
+    name: str
+    source: str
+    target: str
+    every: timedelta
+    watch_every: timedelta
+    delay_goal: timedelta
+    policy: str = ""  # which tags are followed, in any stable spelling
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """When later runs try a failed tag again: `times` times after `wait`, then `then_every`."""
+
+    times: int = 3
+    wait: timedelta = timedelta(minutes=5)
+    then_every: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLook:
+    """One look of the watch at all sources; mirrors by name."""
+
+    started_at: datetime
+    ended_at: datetime
+    looked: tuple[str, ...]
+    moved: tuple[str, ...] = ()
+    failed: tuple[TagFailure, ...] = ()  # tag holds the mirror's name
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePull:
+    """One pull from one side of a mirror. Pulls that are to be compared share probed_at and tag."""
+
+    mirror: str
+    probed_at: datetime  # when the round began
+    tag: str
+    side: str  # source | target
+    well: bool
+    digest: str | None = None
+    first_byte_seconds: float | None = None
+    seconds: float | None = None
+    bytes: int = 0
+    place: str = ""
+    reason: Reason | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PullCounted:
+    """How often a repository (`host[:port]/path`) has been pulled since it exists."""
+
+    repository: str
+    pulls: int
+    counted_at: datetime
+
+    @property
+    def day(self) -> date:
+        """The day that the count belongs to."""
+        return self.counted_at.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that an audit found to differ; kinds are those of audit_finding's CHECK."""
+
+    tag: str
+    kind: str
+    message: str
+    digest: str | None = None
+    repair: ChangeKind | None = None  # missing or drifted: what a sync has to put right
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOutcome:
+    """How an audit of one mirror ended."""
+
+    mirror: str
+    started_at: datetime
+    ended_at: datetime
+    deep: bool
+    tags: int
+    blobs_checked: int = 0
+    blobs_hashed: int = 0
+    bytes_hashed: int = 0
+    requests: int = 0
+    findings: tuple[Finding, ...] = ()
+    sound: tuple[str, ...] = ()  # digests whose bytes were hashed and are right
+    failure: TagFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditWritten:
+    """An audit as the record has it: its id, and the tags that the next sync will repair."""
+
+    audit_id: str
+    handed_over: tuple[str, ...]
+
+
+def delay(
+    change: Change, available_at: datetime, followed_since: datetime
+) -> tuple[float, str] | tuple[None, None]:
+    """A tag's delay in seconds and what it counts from: pushed, detected or followed.
+
+    It counts from the push where the source tells, else from the first sight of the digest; and
+    never from before the mirror followed the tag, so that a first sync of old tags does not read as
+    years of delay. A repair (missing, drifted) has none: the push was long ago and arrived then.
+    """
+    if change.kind not in ("new", "moved"):
+        return None, None
+    begun, source = (
+        (change.pushed_at, "pushed") if change.pushed_at else (change.detected_at, "detected")
+    )
+    if begun < followed_since:
+        begun, source = followed_since, "followed"
+    # Clocks differ: a push that our clock says is yet to come had no delay.
+    return max((available_at - begun).total_seconds(), 0.0), source
+
+
+def split_repository(name: str) -> tuple[str, str]:
+    """`docker.io/library/redis` as (`docker.io`, `library/redis`)."""
+    registry, _, path = name.partition("/")
+    if not registry or not path:
+        raise ValueError(f"{name!r} is not a repository such as docker.io/library/redis")
+    return registry, path
+
+
+def new_id() -> UUID:
+    """A UUID that sorts by time (RFC 9562, version 7), so that indexes grow at their end."""
+    milliseconds = time.time_ns() // 1_000_000
+    bits = (milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=bits)

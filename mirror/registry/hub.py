@@ -1,0 +1,190 @@
+"""Docker Hub's web API: tags with push times, 100 a request, newest first.
+
+Lists can lag, miss tags and hold stale digests: a hint, to be confirmed at the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from mirror.registry.digests import parse_digest
+from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError, RegistryError
+from mirror.registry.exchange import Ask
+from mirror.registry.manifests import load_object
+from mirror.registry.references import is_repository, is_tag
+from mirror.registry.registry import Registry
+
+_PAGE: Final = 100  # the most that Hub gives
+_MOST_PAGES: Final = 20_000
+_PAGE_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class HubTag:
+    """A tag as the web API shows it. digest: of the index or manifest, None where not told.
+
+    pushed_at: tag_last_pushed, UTC. size: bytes of the largest platform. status: active,
+    inactive or stale.
+    """
+
+    name: str
+    digest: str | None
+    pushed_at: datetime | None
+    size: int | None
+    platforms: tuple[str, ...] = ()
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubPage:
+    """One answer: up to 100 tags, and how many the repository has in all."""
+
+    tags: tuple[HubTag, ...]
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HubRepository:
+    """What the web API says of a repository."""
+
+    pull_count: int | None
+    star_count: int | None
+    last_updated: datetime | None
+    private: bool | None
+
+
+class HubApi:
+    """The web API beside a registry, over the registry's connections and counter.
+
+    Raises ProtocolError at construction when the endpoint has no web API.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        base = registry.endpoint.web_api
+        if base is None:
+            raise ProtocolError(f"{registry.host} has no web API (hub_api)", registry=registry.host)
+        self._registry = registry
+        self._base = base
+
+    async def pages(
+        self, repository: str, newest_first: bool = True
+    ) -> AsyncGenerator[HubPage, None]:
+        """The repository's tags, page by page; the next is requested when it is asked for."""
+        order = "&ordering=last_updated" if newest_first else ""
+        url: str | None = f"{self._address(repository)}/tags?page_size={_PAGE}{order}"
+        seen: set[str] = set()
+        while url is not None and len(seen) < _MOST_PAGES:
+            seen.add(url)
+            document = await self._get(url, repository, "listing the tags")
+            results = document.get("results")
+            if not isinstance(results, list):
+                raise self._wrong(repository, "a list of tags that is none")
+            yield HubPage(
+                tuple(self._tag(entry, repository) for entry in results),
+                _number(document.get("count")),
+            )
+            following = self._next(document.get("next"), url, repository) if results else None
+            url = None if following in seen else following
+
+    async def repository_info(self, repository: str) -> HubRepository:
+        """Pull and star counts, and when the repository was last pushed to."""
+        found = await self._get(self._address(repository), repository, "reading the repository")
+        private = found.get("is_private")
+        return HubRepository(
+            _number(found.get("pull_count")),
+            _number(found.get("star_count")),
+            _moment(found.get("last_updated")),
+            private if isinstance(private, bool) else None,
+        )
+
+    def _address(self, repository: str) -> str:
+        if not is_repository(repository):
+            raise InvalidReference(f"{repository!r} is not a repository name")
+        namespace, _, name = repository.partition("/")
+        if not name:
+            namespace, name = "library", namespace
+        return f"{self._base}/v2/namespaces/{quote(namespace)}/repositories/{quote(name, safe='')}"
+
+    async def _get(self, url: str, repository: str, doing: str) -> dict[str, Any]:
+        where = self._registry.where(f"{doing} by the web API", repository)
+        ask = Ask("GET", url, where, headers={"Accept": "application/json"})
+        answer = await self._registry.call_web(ask, _PAGE_BYTES)
+        try:
+            return load_object(answer.body, "the web API's answer")
+        except InvalidManifest as error:
+            raise self._wrong(repository, str(error)) from None
+
+    def _tag(self, entry: object, repository: str) -> HubTag:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(name, str) or not is_tag(name):
+            raise self._wrong(repository, "a tag without a name")
+        images = [one for one in _list(entry.get("images")) if isinstance(one, dict)]
+        sizes = [size for one in images if (size := _number(one.get("size"))) is not None]
+        return HubTag(
+            name=name,
+            digest=_digest(entry.get("digest")),
+            pushed_at=_moment(entry.get("tag_last_pushed")),
+            size=max(sizes) if sizes else _number(entry.get("full_size")),
+            platforms=tuple(platform for one in images if (platform := _platform(one))),
+            status=_text(entry.get("tag_status")),
+        )
+
+    def _next(self, link: object, url: str, repository: str) -> str | None:
+        """The next page's address, at the web API that was asked, whatever host it names."""
+        if not isinstance(link, str) or not link:
+            return None
+        try:
+            target = httpx.URL(url).join(link)
+            return str(httpx.URL(url).copy_with(raw_path=target.raw_path))
+        except (httpx.InvalidURL, ValueError):
+            raise self._wrong(repository, "a next page that is no address") from None
+
+    def _wrong(self, repository: str, what: str) -> RegistryError:
+        return ProtocolError(
+            f"{self._registry.host}/{repository}: the web API answered with {what}",
+            registry=self._registry.host,
+            repository=repository,
+        )
+
+
+def _platform(image: dict[str, Any]) -> str | None:
+    system, architecture = _text(image.get("os")), _text(image.get("architecture"))
+    if not system or not architecture or architecture == "unknown":
+        return None
+    variant = _text(image.get("variant"))
+    return f"{system}/{architecture}/{variant}" if variant else f"{system}/{architecture}"
+
+
+def _digest(value: object) -> str | None:
+    try:
+        return str(parse_digest(value)) if isinstance(value, str) else None
+    except InvalidReference:
+        return None
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,145 @@
+"""Bringing blobs into a target repository by the cheapest way that it allows.
+
+The ladder: the record knows it is there; the target says so; another repository of the target has
+it (mount); stream it from the source. A blob goes through it once a run however many tags share
+it, and is uploaded once to a registry however many mirrors of this process want it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from enum import Enum
+
+from mirror.outcome import PlacedBlob
+from mirror.registry import Descriptor, DigestMismatch, Repository, copy_blob
+from mirror.sync.bandwidth import Pace
+from mirror.sync.single_flight import SingleFlight
+
+# Layers share the link whatever their number, while small blobs are bound by round trips: each
+# kind has its own limit, so that a huge layer never makes a small tag wait.
+LARGE = 4 * 1024 * 1024
+_LARGE_AT_ONCE = 6
+_SMALL_AT_ONCE = 96
+
+Holders = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+Progress = Callable[[int], None]
+Shared = SingleFlight[tuple[str, str], str]
+
+
+class Placement(Enum):
+    """How a blob came to be at the target."""
+
+    COPIED = "copied"
+    MOUNTED = "mounted"
+    REUSED = "reused"
+
+
+class BlobPlacer:
+    """Places blobs of one source repository into one target repository, for one run."""
+
+    def __init__(
+        self,
+        source: Repository,
+        target: Repository,
+        *,
+        holdings: Collection[str] = (),
+        holders: Holders | None = None,
+        shared: Shared | None = None,
+        look_first: bool = True,
+        expect: Progress = lambda _: None,
+        progress: Progress = lambda _: None,
+        pace: Pace | None = None,
+    ) -> None:
+        """`holdings`: digests that the record has at the target repository.
+
+        `holders` names, for digests, another repository of the target registry that has each.
+        `look_first`: ask the target before uploading; useless where it is known to be empty.
+        `expect` is told the bytes of each blob that has to be streamed, `progress` of bytes as
+        they reach the target.
+        """
+        self._source = source
+        self._target = target
+        self._holdings: dict[str, int | None] = dict.fromkeys(holdings)  # sizes where known
+        self._holders = holders
+        self._shared = shared or Shared()
+        self._look_first = look_first
+        self._expect = expect
+        self._progress = progress
+        self._pace = pace
+        self._elsewhere: dict[str, str] = {}
+        self._flight: SingleFlight[str, Placement] = SingleFlight()
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._small = asyncio.Semaphore(_SMALL_AT_ONCE)
+        self._suspect: set[str] = set()
+        self.lost: set[str] = set()
+        """Digests that the record had at the target and the target did not."""
+
+    async def prepare(self, blobs: Sequence[Descriptor]) -> None:
+        """Learn in one query which other repositories hold the blobs that are missing here."""
+        if self._holders is None:
+            return
+        wanted = [blob.digest for blob in blobs if blob.digest not in self._holdings]
+        if wanted:
+            self._elsewhere.update(await self._holders(wanted))
+
+    async def place(self, blob: Descriptor) -> Placement:
+        """Make sure that the target repository holds the blob.
+
+        Raises RegistryError.
+        """
+        if blob.digest in self._holdings:
+            self._check_size(blob)
+            return Placement.REUSED
+        placement, mine = await self._flight.do(blob.digest, lambda: self._place(blob))
+        self._check_size(blob)
+        return placement if mine else Placement.REUSED
+
+    def _check_size(self, blob: Descriptor) -> None:
+        size = self._holdings.get(blob.digest)
+        if size is not None and size != blob.size:
+            raise DigestMismatch(
+                f"{self._source.registry.host}/{self._source.name}@{blob.digest} has {size} bytes"
+                f" where a manifest says {blob.size}: the image is broken at the source"
+            )
+
+    def distrust(self) -> None:
+        """Ask the target about every blob from now on: the record proved wrong."""
+        self._suspect |= self._holdings.keys()
+        for digest in self._holdings:
+            self._flight.forget(digest)
+        self._holdings.clear()
+        self._look_first = True
+
+    async def _place(self, blob: Descriptor) -> Placement:
+        async with self._large if blob.size >= LARGE else self._small:
+            placement = await self._ladder(blob)
+        self._holdings[blob.digest] = blob.size
+        return placement
+
+    async def _ladder(self, blob: Descriptor) -> Placement:
+        if self._look_first and await self._target.head_blob(blob.digest) == blob.size:
+            return Placement.REUSED
+        if blob.digest in self._suspect:
+            self.lost.add(blob.digest)
+        holder = self._elsewhere.get(blob.digest)
+        if holder and await self._target.mount_blob(blob.digest, holder):
+            return Placement.MOUNTED
+        key = (self._target.registry.host, blob.digest)
+        holder, mine = await self._shared.do(key, lambda: self._upload(blob))
+        if mine:
+            return Placement.COPIED
+        if holder != self._target.name and await self._target.mount_blob(blob.digest, holder):
+            return Placement.MOUNTED
+        await self._upload(blob)
+        return Placement.COPIED
+
+    async def _upload(self, blob: Descriptor) -> str:
+        self._expect(blob.size)
+        await copy_blob(self._source, self._target, blob, progress=self._progress, pace=self._pace)
+        return self._target.name
+
+    @staticmethod
+    def placed(blobs: Sequence[Descriptor]) -> tuple[PlacedBlob, ...]:
+        """The blobs as the record takes them."""
+        return tuple(PlacedBlob(blob.digest, blob.size) for blob in blobs)

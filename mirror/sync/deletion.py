@@ -1,0 +1,94 @@
+"""Deleting tags at a target without ever taking away another tag.
+
+Registries that delete by tag are asked to. Others, distribution 2 among them, delete manifests
+alone, and with a manifest go all tags that point at it: there a tag is deleted only if no other tag
+of the repository points at its manifest and no index that is tagged lists it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from mirror.registry import NotFound, RegistryError, Repository, RequestRefused
+
+
+class TagRemover:
+    """Deletes tags of one repository, for one run. `going` are all that are to be deleted in it.
+
+    `held` are digests by tag that the record has at the repository: what it knows to be shared
+    need not be asked for.
+    """
+
+    def __init__(
+        self, target: Repository, going: Collection[str], held: Mapping[str, str | None]
+    ) -> None:
+        self._target = target
+        self._going = frozenset(going)
+        self._held = held
+        self._needed: dict[str, str] | None = None
+
+    async def remove(self, tag: str) -> str | None:
+        """Delete a tag; None when it is gone, else one line that says why it stays.
+
+        A refusal or failure of the registry is in the line, not raised.
+        """
+        try:
+            return await self._remove(tag)
+        except RegistryError as error:
+            return str(error)
+
+    async def _remove(self, tag: str) -> str | None:
+        try:
+            await self._target.delete_tag(tag)
+            return None
+        except RequestRefused:
+            pass  # it deletes manifests alone
+        head = await self._target.head_manifest(tag)
+        if head is None:
+            return None
+        if reason := await self._still_needed(tag, head.digest):
+            return (
+                f"{self._target.registry.host}/{self._target.name}:{tag} stays: the registry"
+                f" deletes by digest alone, and {reason}"
+            )
+        await self._target.delete_manifest(head.digest)
+        return None
+
+    async def _still_needed(self, tag: str, digest: str) -> str | None:
+        for other, held in self._held.items():
+            if held == digest and other != tag and other not in self._going:
+                return f"{other} points at the same manifest"
+        if self._needed is None:
+            self._needed = await self._survey()
+        return self._needed.get(digest)
+
+    async def _survey(self) -> dict[str, str]:
+        """By digest, why the manifest has to stay: what every other tag points at, and below."""
+        names = [name for name in await self._target.tags() if name not in self._going]
+        heads = await asyncio.gather(*(self._target.head_manifest(name) for name in names))
+        needed: dict[str, str] = {}
+        roots: dict[str, str] = {}
+        for name, head in zip(names, heads, strict=True):
+            if head is not None:
+                needed.setdefault(head.digest, f"{name} points at the same manifest")
+                roots.setdefault(head.digest, name)
+        seen: set[str] = set()
+        await asyncio.gather(
+            *(self._below(digest, name, needed, seen) for digest, name in roots.items())
+        )
+        return needed
+
+    async def _below(self, digest: str, tag: str, needed: dict[str, str], seen: set[str]) -> None:
+        if digest in seen:
+            return
+        seen.add(digest)
+        try:
+            manifest = await self._target.get_manifest(digest)
+        except NotFound:
+            return
+        for child in manifest.children:
+            needed.setdefault(child.digest, f"it is a part of {tag}")
+        await asyncio.gather(
+            *(self._below(child.digest, tag, needed, seen) for child in manifest.children)
+        )

@@ -1,0 +1,227 @@
+"""What refers to a manifest travels with it: signatures, SBOMs, provenance.
+
+By the referrers API and by the referrers tag schema (distribution-spec 1.1, "Listing Referrers"),
+and by cosign's tags `sha256-<hex>.sig`, `.att` and `.sbom`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mirror.outcome import Dropped, DropReason
+from mirror.registry import Descriptor, Manifest, NotFound, RefusedMediaType, Repository, mediatypes
+from mirror.sync.copy_stats import Ledger
+from mirror.sync.single_flight import SingleFlight
+from mirror.sync.tag_rules import companion_prefix, subject_of
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A manifest that was put at the target, and whether the target keeps its subject's list."""
+
+    manifest: Manifest
+    acknowledged: bool
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """What came over with one subject."""
+
+    count: int
+    dropped: tuple[Dropped, ...]
+
+
+PutTree = Callable[[Manifest, Ledger], Awaitable[Placed]]
+
+
+class ReferrerCopier:
+    """Copies the referrers of manifests from one repository to another, for one run."""
+
+    def __init__(
+        self,
+        source: Repository,
+        target: Repository,
+        put_tree: PutTree,
+        companions: Collection[str] = (),
+        *,
+        refuses: Callable[[Manifest], bool] = lambda _: False,
+        left_out: Collection[str] = (),
+    ) -> None:
+        """`put_tree` puts a manifest by digest with all that it names and its own referrers.
+
+        `companions`: sha256-… tags at the source that no tag policy brings over by itself.
+        `refuses` tells of a manifest whether the target is known to refuse its like. `left_out`
+        are digests that are not wanted at the target; it may grow.
+        """
+        self._source = source
+        self._target = target
+        self._put_tree = put_tree
+        self._refuses = refuses
+        self._left_out = left_out
+        self._companions: dict[str, list[str]] = {}
+        for name in sorted(companions):
+            self._companions.setdefault(name.partition(".")[0], []).append(name)
+        self._flight: SingleFlight[str, _Arrived] = SingleFlight()
+        self._lists: SingleFlight[str, list[Descriptor]] = SingleFlight()
+        self._first = asyncio.Lock()
+        self._listed: dict[str, tuple[Descriptor, ...]] = {}  # by fallback tag, in this run
+
+    async def look(self, digest: str) -> list[Descriptor]:
+        """What refers to a manifest by the source's API, asked once a run. Raises RegistryError."""
+        listed, _ = await self._lists.do(digest, lambda: self._look(digest))
+        return listed
+
+    async def _look(self, digest: str) -> list[Descriptor]:
+        abilities = self._source.registry.abilities
+        if abilities.referrers is None:
+            async with self._first:  # one request finds out for all whether there is such an API
+                if abilities.referrers is None:
+                    return await self._source.referrers(digest, fallback=False)
+        return await self._source.referrers(digest, fallback=False)
+
+    async def copy(self, digest: str, ledger: Ledger) -> int:
+        """Bring what refers to the source's manifest `digest` to the target; how many there are.
+
+        Raises RegistryError, and CircularWork where tags refer to each other.
+        """
+        own = Ledger()
+        try:
+            arrived, mine = await self._flight.do(digest, lambda: self._copy(digest, own))
+        finally:
+            ledger.add(own)
+        if not mine:  # what was left out is told of every tag that shares it
+            ledger.dropped.update({drop.digest: drop for drop in arrived.dropped})
+        return arrived.count
+
+    async def joined(self, tag: str, manifest: Manifest, ledger: Ledger) -> Manifest:
+        """A fallback index of the source, as it has to be at the target.
+
+        Where the source has the referrers API too, the list that it gives may be longer than its
+        index; at a target without the API the tag must hold both. Raises as `copy`, which it
+        waits for, so that the tag is written with the whole list and once.
+        """
+        subject = subject_of(tag)
+        if subject is None or companion_prefix(subject) != tag or not manifest.is_index:
+            return manifest
+        await self.copy(subject, ledger)
+        return _with_entries(manifest, self._listed.get(tag, ()))
+
+    async def _copy(self, digest: str, ledger: Ledger) -> _Arrived:
+        fallback = companion_prefix(digest)
+        index: Manifest | None = None
+        count = 0
+        for tag in self._companions.get(fallback, ()):
+            placed = await self._placed_tag(tag, ledger)
+            if placed is None:
+                continue
+            count += 1
+            if tag == fallback and placed.is_index:
+                index = placed
+            else:
+                await self._target.put_manifest(tag, placed)
+        listed = [one for one in await self.look(digest) if one.digest not in self._left_out]
+        # Each in a task of its own: a long chain of signatures does not pile up on one stack.
+        brought = await asyncio.gather(
+            *(self._copy_one(digest, descriptor, ledger) for descriptor in listed),
+            return_exceptions=True,
+        )
+        for one in brought:
+            if isinstance(one, BaseException):
+                raise one
+            count += one is not None
+        unlisted = [
+            descriptor
+            for descriptor, acknowledged in zip(listed, brought, strict=True)
+            if acknowledged is False
+        ]
+        if index or unlisted:
+            await self._write_fallback(fallback, index, unlisted)
+        return _Arrived(count, tuple(ledger.dropped.values()))
+
+    async def _copy_one(self, subject: str, descriptor: Descriptor, ledger: Ledger) -> bool | None:
+        """Whether the target lists the referrer by itself; None when there is none to list."""
+        try:
+            manifest = await self._source.get_manifest(descriptor.digest)
+        except NotFound:  # listed, yet deleted since
+            return None
+        if manifest.subject is None or manifest.subject.digest != subject:
+            return None  # the list is wrong: what does not name the subject does not refer to it
+        placed = await self._put(manifest, ledger)
+        if placed is not None and placed.acknowledged:
+            self._target.registry.abilities.referrers = True
+        return placed.acknowledged if placed else None
+
+    async def _placed_tag(self, tag: str, ledger: Ledger) -> Manifest | None:
+        try:
+            manifest = await self._source.get_manifest(tag)
+        except NotFound:  # listed, yet deleted since
+            return None
+        placed = await self._put(manifest, ledger)
+        return placed.manifest if placed else None
+
+    async def _put(self, manifest: Manifest, ledger: Ledger) -> Placed | None:
+        """Put a referrer; None, and told in the ledger, when the target would not take it."""
+        try:
+            if not self._refuses(manifest):
+                return await self._put_tree(manifest, ledger)
+        except RefusedMediaType:
+            pass
+        ledger.dropped[manifest.digest] = _refused(manifest.digest, manifest)
+        return None
+
+    async def _write_fallback(
+        self, tag: str, index: Manifest | None, unlisted: Sequence[Descriptor]
+    ) -> None:
+        """Keep the index under the subject's tag, as the client's duty is where the registry does
+        not answer OCI-Subject ("Pushing Manifests with Subject").
+
+        `index` is the source's own, None where it has none: what the target has is added to then.
+        """
+        self._listed[tag] = tuple(unlisted)
+        present: Manifest | None = None
+        if unlisted:
+            with suppress(NotFound):
+                present = await self._target.get_manifest(tag)
+        written = _with_entries(index or present or _EMPTY, unlisted)
+        if present is None or written.digest != present.digest:
+            await self._target.put_manifest(tag, written)
+
+
+def _with_entries(index: Manifest, more: Iterable[Descriptor]) -> Manifest:
+    """The index with those that it lacks at its end; itself where it lacks none."""
+    held = {entry.digest for entry in index.children}
+    missing = [_entry(one) for one in more if one.digest not in held]
+    if not missing:
+        return index
+    document = json.loads(index.raw)
+    document["manifests"] = [*(document.get("manifests") or ()), *missing]
+    raw = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return Manifest.parse(raw, index.media_type, None)
+
+
+_EMPTY: Final = Manifest.parse(
+    json.dumps({"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": []}).encode(),
+    mediatypes.OCI_INDEX,
+)
+
+
+def _entry(descriptor: Descriptor) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "mediaType": descriptor.media_type,
+        "digest": descriptor.digest,
+        "size": descriptor.size,
+    }
+    if descriptor.artifact_type:
+        entry["artifactType"] = descriptor.artifact_type
+    if descriptor.annotations:
+        entry["annotations"] = dict(descriptor.annotations)
+    return entry
+
+
+def _refused(digest: str, manifest: Manifest) -> Dropped:
+    return Dropped(digest, manifest.media_type, DropReason.REFERRER_REFUSED)

@@ -1,0 +1,115 @@
+"""Verification: what a stranger would get from the target, seen on connections of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mirror.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
+from mirror.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
+from mirror.sync.gather import all_of, both
+from mirror.sync.single_flight import SingleFlight
+
+
+class Verifier:
+    """Checks tags of one target repository, for one run."""
+
+    def __init__(
+        self, target: Repository, put: Callable[[str], Manifest | None] = lambda _: None
+    ) -> None:
+        """`target` belongs to a registry client that the copy does not use.
+
+        `put` knows by digest the manifests that were put: what they name can be looked for in the
+        same round trip in which the target is asked for them.
+        """
+        self._target = target
+        self._put = put
+        self._manifests: SingleFlight[str, None] = SingleFlight()
+        self._seen_below: SingleFlight[str, None] = SingleFlight()
+        self._blobs: SingleFlight[str, None] = SingleFlight()
+
+    async def verify(self, copied: CopyOutcome) -> Verification:
+        """See that the tag resolves to what was meant, and all that it names is there.
+
+        The manifests' bytes are checked against their digests, the blobs' sizes by HEAD; what was
+        seen once is not asked for again in the run. A failure is in the value, not raised.
+        """
+        change = copied.change
+        failure: TagFailure | None = None
+        try:
+            failure = await self._tag(change, copied.target_digest or change.digest)
+        except _Incomplete as error:
+            failure = TagFailure(change.tag, error.reason, str(error))
+        except RegistryError as error:
+            failure = TagFailure(change.tag, Reason(error.reason), f"verification: {error}")
+        return Verification(change, utcnow(), failure)
+
+    async def _tag(self, change: Change, digest: str) -> TagFailure | None:
+        manifest = await both(self._target.get_manifest(change.target_tag), self._foreseen(digest))
+        if manifest.digest != digest:
+            return TagFailure(
+                change.tag,
+                Reason.DIGEST_MISMATCH,
+                f"verification: {self._where(change.target_tag)} is {manifest.digest} where"
+                f" {digest} was put: does something else write to this tag?",
+            )
+        await self._contents(manifest)
+        return None
+
+    async def _manifest(self, child: Descriptor) -> None:
+        async def fetch() -> None:
+            manifest = await both(
+                self._target.get_manifest(child.digest), self._foreseen(child.digest)
+            )
+            if len(manifest.raw) != child.size:
+                raise _Incomplete(
+                    Reason.DIGEST_MISMATCH,
+                    f"verification: {self._where(child.digest)} has {len(manifest.raw)} bytes"
+                    f" where its index says {child.size}",
+                )
+            await self._contents(manifest)
+
+        await self._manifests.do(child.digest, fetch)
+
+    async def _foreseen(self, digest: str) -> None:
+        """Look already for what a manifest names that was put."""
+        if manifest := self._put(digest):
+            await self._contents(manifest)
+
+    async def _contents(self, manifest: Manifest) -> None:
+        await self._seen_below.do(manifest.digest, lambda: self._below(manifest))
+
+    async def _below(self, manifest: Manifest) -> None:
+        work = [self._manifest(child) for child in manifest.children]
+        work += [
+            self._blob(blob) for blob in manifest.blobs if not is_foreign_layer(blob.media_type)
+        ]
+        await all_of(work)
+
+    async def _blob(self, blob: Descriptor) -> None:
+        async def look() -> None:
+            size = await self._target.head_blob(blob.digest)
+            if size is None:
+                raise _Incomplete(
+                    Reason.NOT_FOUND,
+                    f"verification: blob {self._where(blob.digest)} is missing",
+                )
+            if size != blob.size:
+                raise _Incomplete(
+                    Reason.DIGEST_MISMATCH,
+                    f"verification: blob {self._where(blob.digest)} has {size} bytes"
+                    f" where its manifest says {blob.size}",
+                )
+
+        await self._blobs.do(blob.digest, look)
+
+    def _where(self, reference: str) -> str:
+        separator = "@" if ":" in reference else ":"
+        return f"{self._target.registry.host}/{self._target.name}{separator}{reference}"
+
+
+class _Incomplete(Exception):
+    """The target does not hold what it should."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,169 @@
+"""The Markdown of every page, rendered from site/pages and site/fragments with the record.
+
+Parts that come from the record are HTML fragments, escaped by Jinja; a page holds a placeholder
+for each, which site/hooks.py fills after Markdown: fragments need not survive Markdown's rules,
+and two thousand table rows do not pass through its parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from mirror.alerts.words import REASONS
+from mirror.website import charts, documents, figures
+from mirror.website import health as judge
+from mirror.website.changelog import changelog
+from mirror.website.site_data import SiteRecord
+from mirror.website.sources import LANGUAGES, Language, data, links, site_folder, sources
+from mirror.website.tags import ImageTags, images
+from mirror.website.words import Words
+
+FILTERED_SHOWN = 20
+TAGS_OFFERED = 50
+DAYS_SHOWN = 30
+WHOLE_MIRRORS = 4  # with more, plots and runs are on each mirror's own page alone, for the weight
+BUILDER_DATA = ("defaults", "profiles", "executors", "service")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all pages of one build share."""
+
+    record: SiteRecord
+    states: tuple[judge.SourceState, ...]
+    images: tuple[ImageTags, ...]
+
+    @classmethod
+    def of(cls, record: SiteRecord) -> Site:
+        """The record joined with the sources that a person may choose."""
+        original = next(source for source in sources() if not source.is_mirror)
+        return cls(
+            record=record,
+            states=judge.source_states(sources(), record),
+            images=images(record, original.repository),
+        )
+
+
+def write_pages(site: Site, folder: Path, fragments: Path) -> None:
+    """Write `<folder>/<language>/**.md` and the fragments that they refer to."""
+    for language in LANGUAGES:
+        writer = _Writer(site, language, folder / language, fragments)
+        for template in sorted((site_folder() / "pages" / language).glob("*.md")):
+            writer.page(template.stem, f"pages/{language}/{template.name}")
+        for mirror in site.record.mirrors:
+            writer.page(f"status/{mirror.name}", f"pages/{language}/parts/mirror.md", mirror=mirror)
+        for image in site.images:
+            for page in image.pages():
+                path = page.path.rstrip("/")
+                writer.page(path, f"pages/{language}/parts/tags.md", tag_page=page)
+
+
+class _Writer:
+    """Renders the pages of one language."""
+
+    def __init__(self, site: Site, language: Language, folder: Path, fragments: Path) -> None:
+        self._folder = folder
+        self._fragments = fragments
+        self._language = language
+        self._environment = Environment(
+            loader=FileSystemLoader(site_folder()),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            comment_start_string="{##",  # Markdown's `{#id}` names a heading
+            comment_end_string="##}",
+        )
+        # The order of variables in a generated file is the order in site/data.
+        self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+        words = Words(language)
+        self._environment.globals.update(
+            site=site,
+            record=site.record,
+            states=site.states,
+            words=words,
+            language=language,
+            links=links(),
+            changelog=changelog(),
+            FILTERED_SHOWN=FILTERED_SHOWN,
+            DAYS_SHOWN=DAYS_SHOWN,
+            WHOLE_MIRRORS=WHOLE_MIRRORS,
+            goals=judge,
+            health=lambda mirror: judge.health(mirror, site.record),
+            day_state=judge.day_state,
+            recommended=lambda in_china: judge.recommended(site.states, in_china=in_china),
+            filtered=documents.filtered,
+            reason=lambda reason: getattr(REASONS[reason], language),
+            strip_cells=lambda mirror: charts.strip(mirror, site.record),
+            delay_plot=lambda mirror: Markup(charts.delay_plot(mirror, words)),  # noqa: S704
+            speed_plot=lambda mirror: Markup(charts.speed_plot(mirror, words)),  # noqa: S704
+            builder_words=_builder_words(language),
+            builder_facts=lambda: _builder_facts(site, language),
+            **{
+                name: _in_words(getattr(figures, name), words)
+                for name in ("moment", "duration", "percent", "gain", "size", "speed")
+            },
+        )
+
+    def page(self, path: str, template: str, **context: Any) -> None:
+        """Write one page; `path` is its address under the language's root, without slashes."""
+        depth = 0 if path == "index" else path.count("/") + 1
+        root = "../" * (depth + (self._language != LANGUAGES[0]))
+
+        def live(fragment: str, **values: Any) -> str:
+            html = self._environment.get_template(f"fragments/{fragment}.html").render(
+                {**context, **values}, to=lambda page: f"{'../' * depth}{page}" or "./", root=root
+            )
+            number = sum(1 for _ in self._fragments.iterdir())
+            (self._fragments / f"{number}.html").write_text(html, encoding="utf-8")
+            return f'<div data-live="{number}"></div>'
+
+        text = self._environment.get_template(template).render(
+            {**context, "live": live, "to": lambda page: f"{'../' * depth}{page}" or "./"},
+            root=root,
+        )
+        file = self._folder / f"{path}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def _in_words(function: Callable[..., str], words: Words) -> Callable[..., str]:
+    return lambda *values: function(words, *values)
+
+
+def _builder_words(language: Language) -> dict[str, str]:
+    return {key: entry[language] for key, entry in data("builder-words").items()}
+
+
+def _is_said(key: str) -> bool:
+    """Whether the script says this word: a rule, the verdict, or the label of a field."""
+    fields = data("profiles")["full-custom"]
+    return key.startswith("rule_") or key in ("blocked", "ready") or key in fields
+
+
+def _builder_facts(site: Site, language: Language) -> dict[str, Any]:
+    original = site.images[0]
+    return {
+        **{name: data(name) for name in BUILDER_DATA},
+        # Only what the generator asks for: names and descriptions stand in the page already.
+        "sources": [{"id": source.id, "image": source.image} for source in sources()],
+        "providers": data("providers"),
+        "words": {key: text for key, text in _builder_words(language).items() if _is_said(key)},
+        "live": {
+            state.source.id: {
+                "health": state.health,
+                "recommendable": state.recommendable,
+                "tags": [tag.name for tag in state.mirror.tags if tag.in_sync][:TAGS_OFFERED]
+                if state.mirror
+                else [row.name for row in original.rows][:TAGS_OFFERED],
+            }
+            for state in site.states
+        },
+    }

@@ -1,0 +1,81 @@
+"""Read the record, build the site, put it in place: what the flow and the command both do."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flows.local.site_server import METRICS_FILE
+from mirror.config.settings import Settings
+from mirror.errors import ConfigError
+from mirror.history import data_dir, database_url, prepare
+from mirror.history.engine import create_engine
+from mirror.history.openmetrics import openmetrics
+from mirror.website.build import build_site
+from mirror.website.load import read_record
+from mirror.website.swap import publish_to
+
+FOLDER_ENV = "MIRROR_SITE_DIR"
+ADDRESS_ENV = "MIRROR_SITE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was put in place."""
+
+    folder: Path
+    mirrors: int
+    tags: int
+    seconds: float
+
+
+def site_folder_of_environment() -> Path:
+    """Where the site goes unless told otherwise: MIRROR_SITE_DIR, else in the data folder."""
+    named = os.environ.get(FOLDER_ENV)
+    return Path(named) if named else data_dir() / "site" / "public"
+
+
+def site_address() -> str:
+    """MIRROR_SITE_URL, ending in a slash: where the public finds the site, base path included.
+
+    Empty when unset: the site then works under any address, without canonical links.
+    Raises ConfigError when it is no http(s) address.
+    """
+    named = os.environ.get(ADDRESS_ENV, "")
+    parts = urlsplit(named)
+    if named and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
+        raise ConfigError(
+            f"{ADDRESS_ENV}: {named!r} is not an address such as https://example.com/mirror/"
+        )
+    return named and named.rstrip("/") + "/"
+
+
+def publish_site(settings: Settings, folder: Path, address: str) -> Published:
+    """Build the site of the configured mirrors and make it what `folder` shows.
+
+    Blocks for some seconds. Raises PublishError, DatabaseAway.
+    """
+    began = time.perf_counter()
+    url = database_url()
+    prepare(url)
+    engine = create_engine(url, read_only=True)
+    try:
+        record = read_record(engine, settings.mirrors)
+        metrics = openmetrics(engine)
+    finally:
+        engine.dispose()
+
+    def build(fresh: Path) -> None:
+        build_site(record, fresh, address)
+        (fresh / METRICS_FILE).write_text(metrics, encoding="utf-8")
+
+    publish_to(folder, build)
+    return Published(
+        folder=folder,
+        mirrors=len(record.mirrors),
+        tags=sum(len(mirror.tags) for mirror in record.mirrors),
+        seconds=round(time.perf_counter() - began, 2),
+    )

@@ -1,0 +1,204 @@
+"""The commands of docker-compose.yml, run in its order, until a scheduled run really fires.
+
+This is what sees it when an upgrade stops Prefect's scheduler without a word (SQLAlchemy 2.1 did:
+the server ran, deployments were registered, and no scheduled run was ever made).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import yaml
+
+from flows.local.fake_registry.hub import DemoHub
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.releases import release
+from tests.deploy.composed import ROOT, Composed, composed, free_port, in_order, start
+
+EVERY = 8  # seconds, instead of the half hour and the hour of prefect.yaml
+SOURCE = "newbe36524/hagicode"
+
+
+@pytest.fixture(scope="module")
+async def source() -> AsyncIterator[DemoRegistry]:
+    async with DemoRegistry() as registry:
+        for version in ("0.1.0-beta.77", "0.1.0-beta.78"):
+            made = release(version)
+            await push(registry.url, SOURCE, made.tags, made.image)
+        yield registry
+
+
+@pytest.fixture(scope="module")
+async def target() -> AsyncIterator[DemoRegistry]:
+    async with DemoRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture(scope="module")
+async def project(
+    tmp_path_factory: pytest.TempPathFactory, source: DemoRegistry, target: DemoRegistry
+) -> AsyncIterator[Composed]:
+    folder = tmp_path_factory.mktemp("app")
+    async with DemoHub(source.store) as hub:
+        config = mirrors_yaml(source, target, hub)
+        (folder / "mirrors.yaml").write_text(yaml.safe_dump(config))
+        (folder / "prefect.yaml").write_text(
+            re.sub(
+                r"interval: (1800|3600)\b",
+                f"interval: {EVERY}",
+                (ROOT / "prefect.yaml").read_text(),
+            )
+        )
+        async with composed(folder, environment(folder)) as running:
+            yield running
+
+
+def mirrors_yaml(source: DemoRegistry, target: DemoRegistry, hub: DemoHub) -> dict[str, Any]:
+    """The mirrors of mirrors.yaml on registries here; Azure's cannot be reached."""
+    mirrors = yaml.safe_load((ROOT / "mirrors.yaml").read_text())["mirrors"]
+    nowhere = f"127.0.0.1:{free_port()}"
+    for name, mirror in mirrors.items():
+        mirror["source"] = f"{source.host}/{SOURCE}"
+        mirror["target"] = f"{nowhere if 'azure' in name else target.host}/mirror/{name}"
+    return {
+        "registries": {
+            source.host: {"insecure": True, "hub_api": hub.url},
+            target.host: {"insecure": True},
+            nowhere: {"insecure": True},
+        },
+        "mirrors": mirrors,
+    }
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What .env and the image give; Prefect only looks more often than it would."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "POSTGRES_PASSWORD": "letmein",  # nothing but a test listens to it
+        "MIRROR_DATA_DIR": str(folder / "data"),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+    }
+
+
+async def flow_runs(project: Composed, deployment: str, *states: str) -> list[dict[str, Any]]:
+    """Runs of a deployment in one of these states, as Prefect's API tells."""
+    asked = {
+        "deployments": {"name": {"any_": [deployment]}},
+        "flow_runs": {"state": {"name": {"any_": list(states)}}},
+    }
+    async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
+        answer = await client.post("/flow_runs/filter", json=asked)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+
+async def task_runs(project: Composed, flow_run: str) -> dict[str, str]:
+    """State type by task run name, as Prefect's API tells."""
+    asked = {"flow_runs": {"id": {"any_": [flow_run]}}}
+    async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
+        answer = await client.post("/task_runs/filter", json=asked)
+        answer.raise_for_status()
+        return {task["name"]: task["state_type"] for task in answer.json()}
+
+
+async def eventually(
+    project: Composed, deployment: str, *states: str, seconds: float = 120
+) -> dict[str, Any]:
+    """The first run of a deployment that reaches one of the states."""
+    for _ in range(int(seconds / 0.5)):
+        if found := await flow_runs(project, deployment, *states):
+            return found[0]
+        await asyncio.sleep(0.5)
+    raise TimeoutError(f"no run of {deployment} became {' or '.join(states)} in {seconds:.0f} s")
+
+
+async def ask(project: Composed, query: str, *values: str) -> list[tuple[Any, ...]]:
+    where = f"host=127.0.0.1 port={project.ports['5432']} user=mirror dbname=mirror"
+
+    def fetch() -> list[tuple[Any, ...]]:
+        with psycopg.connect(where) as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+    return await asyncio.to_thread(fetch)
+
+
+async def test_every_service_starts_after_what_it_depends_on(project: Composed) -> None:
+    assert project.order == in_order(project.services)
+    for name, service in project.services.items():
+        for other in service.get("depends_on", {}):
+            assert project.order.index(other) < project.order.index(name)
+
+
+async def test_every_step_ends_well(project: Composed) -> None:
+    assert project.exits == dict.fromkeys(
+        ("prefect-database", "migrate", "work-pool", "deploy", "publish"), 0
+    )
+
+
+async def test_steps_may_run_again(project: Composed) -> None:
+    # `docker compose up` runs them at every start, on a database that is there already.
+    for name in ("prefect-database", "migrate", "work-pool"):
+        await start(project, name)
+        assert project.exits[name] == 0, name
+
+
+async def test_a_scheduled_run_fires_and_its_tasks_have_their_names(project: Composed) -> None:
+    run = await eventually(project, "hagicode-aliyun", "Completed")
+    assert run["auto_scheduled"] is True
+    assert run["parameters"] == {"mirror": "hagicode-aliyun", "full": True}
+    tags = {"0.1.0-beta.77", "0.1.0-beta.78", "0.1.0", "0.1", "0", "latest"}
+    expected = {"discover", "diff", "verify"} | {f"copy {tag}" for tag in tags}
+    # Prefect's server learns of task runs by events, a moment after the run has ended.
+    for _ in range(60):
+        states = await task_runs(project, run["id"])
+        if set(states.values()) == {"COMPLETED"} and states.keys() == expected:
+            break
+        await asyncio.sleep(0.5)
+    assert states == dict.fromkeys(expected, "COMPLETED")
+
+
+async def test_the_record_has_that_run(project: Composed, target: DemoRegistry) -> None:
+    run = await eventually(project, "hagicode-aliyun", "Completed")
+    rows = await ask(
+        project,
+        "SELECT status, trigger, complete FROM sync_run WHERE flow_run_id::text = %s",
+        run["id"],
+    )
+    assert rows == [("succeeded", "schedule", True)]
+    assert "latest" in target.store.repository("mirror/hagicode-aliyun").tags
+
+
+async def test_a_failed_run_is_failed_for_prefect_and_in_the_record(project: Composed) -> None:
+    # Failed until it is tried again: three times, five minutes apart.
+    run = await eventually(project, "hagicode-azure", "Failed", "AwaitingRetry")
+    rows = await ask(
+        project,
+        "SELECT status, reason, message FROM sync_run WHERE flow_run_id::text = %s",
+        run["id"],
+    )
+    ((status, reason, message),) = rows
+    assert (status, reason) == ("failed", "network")
+    assert "mirror/hagicode-azure" in message
+
+
+async def test_the_site_and_the_worker_answer(project: Composed) -> None:
+    async with httpx.AsyncClient() as client:
+        site = await client.get(project.url("8080"))
+        assert site.status_code == 200 and "HagiCode" in site.text
+        metrics = await client.get(f"{project.url('8080')}/metrics")
+        assert metrics.status_code == 200 and metrics.text.endswith("# EOF\n")
+        assert (await client.get(f"{project.url('8081')}/health")).status_code == 200
+        assert (await client.get(f"{project.url('4200')}/")).status_code == 200

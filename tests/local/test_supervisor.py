@@ -1,0 +1,128 @@
+"""Programs start in order, are watched, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.local.supervisor import Program, Supervisor
+from mirror.errors import MirrorError
+
+FOREVER = "import time; time.sleep(600)"
+
+
+def python(name: str, code: str, **options: object) -> Program:
+    return Program(name, (sys.executable, "-c", code), **options)  # type: ignore[arg-type] # by key
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError(f"not so within {seconds} s")
+
+
+async def test_leaving_stops_all_in_the_reverse_of_their_order(tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    code = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n"
+        f"    open({str(order)!r}, 'a').write(sys.argv[1] + '\\n'); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    async with Supervisor(tmp_path) as supervisor:
+        for name in ("first", "second", "third"):
+            log = tmp_path / f"{name}.log"
+
+            async def ready(log: Path = log) -> bool:
+                return "ready" in log.read_text()
+
+            await supervisor.start(Program(name, (sys.executable, "-c", code, name), health=ready))
+    assert order.read_text().split() == ["third", "second", "first"]
+
+
+async def test_grandchildren_end_with_their_group(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {FOREVER!r}])\n"
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    async with Supervisor(tmp_path) as supervisor:
+        await supervisor.start(python("parent", code))
+        await until(lambda: note.exists() and note.read_text())
+        grandchild = int(note.read_text())
+        assert alive(grandchild)
+    await until(lambda: not alive(grandchild))
+
+
+async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n" + FOREVER
+    )
+
+    async def ready() -> bool:
+        return "ready" in (tmp_path / "stubborn.log").read_text()
+
+    supervisor = Supervisor(tmp_path)
+    child = await supervisor.start(python("stubborn", code, health=ready))
+    await child.stop(patience=0.2)
+    assert await child.wait() == -signal.SIGKILL
+
+
+async def test_one_that_ends_while_starting_is_told_with_its_last_words(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    async with Supervisor(tmp_path) as supervisor:
+        with pytest.raises(MirrorError, match=r"broken ended with code 3 .*: no room left"):
+            code = "import sys; print('no room left'); sys.exit(3)"
+            await supervisor.start(python("broken", code, health=never))
+
+
+async def test_one_that_never_answers_is_told_and_stopped(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    async with Supervisor(tmp_path) as supervisor:
+        with pytest.raises(MirrorError, match=r"mute did not answer within 0 s"):
+            await supervisor.start(python("mute", FOREVER, health=never, startup_seconds=0.3))
+
+
+async def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    program = python("flaky", FOREVER)
+    async with Supervisor(tmp_path) as supervisor:
+        first = await supervisor.start(program)
+        keeper = asyncio.create_task(supervisor.keep_running(program, said.append))
+        os.kill(first.pid, signal.SIGKILL)
+        await until(lambda: supervisor.running("flaky") not in (None, first.pid))
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+        second = supervisor.running("flaky")
+    assert second is not None and not alive(second)
+    assert said == [
+        f"flaky ended with code -9; starting it again in 1 s (log: {tmp_path / 'flaky.log'})"
+    ]

@@ -1,0 +1,203 @@
+"""`mirror up`: everything from nothing on one machine, and nothing left when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from flows.local.fake_registry.hub import DemoHub
+from flows.local.fake_registry.push import push
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.releases import release
+from flows.local.prefect_programs import WORK_POOL
+from flows.orchestration.deployments import planned, register
+from mirror.config.settings import load_settings
+from mirror.history.embedded import Cluster
+
+MIRROR = Path(sys.executable).with_name("mirror")
+SOURCE = "newbe36524/hagicode"
+
+
+def mirror(name: str, source: DemoRegistry, target: DemoRegistry) -> dict[str, str]:
+    return {
+        "source": f"{source.host}/{SOURCE}",
+        "target": f"{target.host}/{name}/hagicode",
+        "every": "45m",
+        "watch_every": "3m",
+    }
+
+
+@dataclass
+class Up:
+    """A running `mirror up`."""
+
+    process: psutil.Process
+    folder: Path
+    target: DemoRegistry
+    said: str = ""
+
+    def address(self, name: str) -> str:
+        """What it said is the address of that part."""
+        found = re.search(rf"^{name} +(http://\S+)", self.said, re.MULTILINE)
+        assert found is not None, self.said
+        return found[1]
+
+    async def deployments(self) -> dict[str, dict[str, Any]]:
+        async with httpx.AsyncClient(base_url=f"{self.address('Prefect')}/api") as client:
+            flows = (await client.post("/flows/filter", json={})).json()
+            names = {flow["id"]: flow["name"] for flow in flows}
+            answer = await client.post("/deployments/filter", json={})
+            answer.raise_for_status()
+            return {f"{names[each['flow_id']]}/{each['name']}": each for each in answer.json()}
+
+
+async def start_up(folder: Path, output: int | IO[bytes], *options: str) -> Process:
+    """`mirror up` on the data of that folder; Prefect only looks more often than it would."""
+    return await asyncio.create_subprocess_exec(
+        MIRROR,
+        "up",
+        "--config",
+        folder / "mirrors.yaml",
+        *options,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=asyncio.subprocess.STDOUT,
+        env={
+            **os.environ,
+            "MIRROR_DATA_DIR": str(folder / "data"),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+        },
+    )
+
+
+async def refused(folder: Path, *options: str) -> tuple[int | None, str]:
+    """`mirror up` that is to fail: its exit code and what it said."""
+    process = await start_up(folder, asyncio.subprocess.PIPE, *options)
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, said.decode()
+
+
+@pytest.fixture(scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    folder = tmp_path_factory.mktemp("up")
+    async with DemoRegistry() as source, DemoRegistry() as target, DemoHub(source.store) as hub:
+        made = release("0.1.0-beta.78")
+        await push(source.url, SOURCE, made.tags, made.image)
+        hosts = {
+            source.host: {"insecure": True, "hub_api": hub.url},
+            target.host: {"insecure": True},
+        }
+        names = ("east", "west")
+        settings = {
+            "registries": hosts,
+            "mirrors": {name: mirror(name, source, target) for name in names},
+        }
+        (folder / "mirrors.yaml").write_text(yaml.safe_dump(settings))
+        with (folder / "out").open("wb") as output:
+            process = await start_up(folder, output, "--ui-port", "0", "--site-port", "0")
+        running = Up(psutil.Process(process.pid), folder, target)
+        try:
+            for _ in range(900):
+                running.said = (folder / "out").read_text()
+                if "Ctrl-C" in running.said:
+                    break
+                assert process.returncode is None, running.said
+                await asyncio.sleep(0.2)
+            yield running
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            await process.wait()
+            await asyncio.to_thread(Cluster(folder / "data" / "postgres").stop)
+
+
+async def test_what_it_names_answers(up: Up) -> None:
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{up.address('Prefect')}/api/health")).status_code == 200
+        assert (await client.get(up.address("Prefect"))).status_code == 200
+        assert (await client.get(f"{up.address('Site')}/healthz")).status_code == 200
+
+
+async def test_the_schedules_are_those_of_mirrors_yaml(up: Up) -> None:
+    found = await up.deployments()
+    every = {name: each["schedules"][0]["schedule"]["interval"] for name, each in found.items()}
+    assert every["sync/east"] == every["sync/west"] == 45 * 60
+    assert every["watch/all-mirrors"] == 3 * 60
+    assert found["sync/east"]["parameters"] == {"mirror": "east", "full": True}
+    assert found["sync/east"]["entrypoint"] == "flows.sync.sync"
+    assert found["sync/east"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert {each["global_concurrency_limit"]["limit"] for each in found.values()} == {1}
+
+
+async def test_new_mirrors_are_synced_without_waiting_for_the_schedule(up: Up) -> None:
+    wanted = {"0.1.0-beta.78", "0.1.0", "0.1", "0", "latest"}
+    for _ in range(240):
+        east, west = (up.target.store.repository(f"{name}/hagicode") for name in ("east", "west"))
+        if wanted == set(east.tags) == set(west.tags):
+            break
+        await asyncio.sleep(0.5)
+    assert wanted == set(east.tags) == set(west.tags)
+
+
+async def test_the_site_and_metrics_are_published_at_once(up: Up) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(600):
+            metrics = await client.get(up.address("Metrics"))
+            if metrics.status_code == 200:
+                break
+            await asyncio.sleep(0.5)
+        assert metrics.text.endswith("# EOF\n")
+        assert "HagiCode" in (await client.get(up.address("Site"))).text
+
+
+async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(up: Up) -> None:
+    settings = load_settings(up.folder / "mirrors.yaml")
+    fewer = settings.model_copy(update={"mirrors": {"east": settings.mirrors["east"]}})
+    api = f"{up.address('Prefect')}/api"
+    removed = await register(api, planned(fewer), WORK_POOL, up.folder)
+    assert "west" in removed
+    left = await up.deployments()
+    assert "sync/east" in left and not [name for name in left if name.endswith("/west")]
+
+
+async def test_a_second_one_on_the_same_data_says_so(up: Up) -> None:
+    code, said = await refused(up.folder, "--ui-port", "0", "--site-port", "0")
+    assert code == 1
+    assert said.count("\n") == 1 and "another `mirror up` runs" in said
+
+
+async def test_a_taken_port_is_one_clear_line(up: Up, tmp_path: Path) -> None:
+    shutil.copy(up.folder / "mirrors.yaml", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = await refused(tmp_path, "--ui-port", str(port))
+    assert code == 1
+    assert said.count("\n") == 1 and f"port {port}" in said and "--ui-port" in said
+
+
+async def test_sigterm_leaves_nothing_behind(up: Up) -> None:
+    everything = up.process.children(recursive=True)
+    assert everything
+    up.process.send_signal(signal.SIGTERM)
+    for _ in range(300):
+        left = [child for child in everything if child.is_running()]
+        if not left and "stopped" in (up.folder / "out").read_text():
+            break
+        await asyncio.sleep(0.2)
+    assert not left
+    assert Cluster(up.folder / "data" / "postgres").socket_dir() is None

@@ -1,0 +1,382 @@
+"""The compose builder as a person uses it, in Chromium, in both languages and on a phone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, expect
+
+from tests.website.browser import SMALL_PHONE
+from tests.website.conftest import Reader, Sites
+from tests.website.oracle import expected
+
+WORDS = json.loads(
+    (Path(__file__).parents[2] / "site" / "data" / "builder-words.json").read_text("utf-8")
+)
+SECRET = "sk-very-secret"
+
+
+@pytest.fixture(scope="module")
+def room(browser: Browser, sites: Sites) -> Iterator[tuple[Page, str]]:
+    """One page for the whole module, and the site's address."""
+    with ExitStack() as stack:
+        reader = Reader(browser, sites, stack)
+        page = reader.open("compose-builder/")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield page, sites.address("busy")
+        assert reader.complaints == []
+
+
+@pytest.fixture(params=["zh", "en"])
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def opened(room: tuple[Page, str], language: str, query: str = "") -> Page:
+    """The builder, fresh."""
+    page, address = room
+    page.goto(f"{address}{'' if language == 'zh' else 'en/'}compose-builder/{query}")
+    return page
+
+
+def full(room: tuple[Page, str], language: str) -> Page:
+    """The full profile with everything that is asked for filled in."""
+    page = opened(room, language, "?profile=full-custom")
+    page.fill("#workdirPath", "/srv/repos")
+    page.fill("#claudeToken", SECRET)
+    expect(page.locator("#copy")).to_be_enabled()
+    return page
+
+
+def tick(page: Page, executor: str, on: bool = True) -> None:
+    page.set_checked(f'input[name="executors"][value="{executor}"]', on)
+
+
+def file_of(page: Page) -> dict[str, Any]:
+    """The file in the preview, parsed."""
+    document: dict[str, Any] = yaml.safe_load(page.locator("#compose").inner_text())
+    return document
+
+
+# What breaks each rule: the steps, the field that complains, the rule.
+RULES: dict[str, tuple[list[tuple[str, str, Any]], str, str]] = {
+    "no executor": ([("tick", "claude", False)], "executors", "executor"),
+    "http port 0": ([("fill", "httpPort", "0")], "httpPort", "port"),
+    "http port too high": ([("fill", "httpPort", "65536")], "httpPort", "port"),
+    "http port no number": ([("fill", "httpPort", "80a")], "httpPort", "port"),
+    "http port blank": ([("fill", "httpPort", "")], "httpPort", "port"),
+    "http port negative": ([("fill", "httpPort", "-1")], "httpPort", "port"),
+    "work directory blank": ([("fill", "workdirPath", "  ")], "workdirPath", "required"),
+    "container name blank": ([("fill", "containerName", "")], "containerName", "required"),
+    "image tag blank": ([("fill", "imageTag", " ")], "imageTag", "required"),
+    "claude token blank": ([("fill", "claudeToken", "")], "claudeToken", "required"),
+    "claude address blank": (
+        [("select", "claudeProvider", "custom")],
+        "claudeUrl",
+        "required",
+    ),
+    "codex key blank": ([("tick", "codex", True)], "codexKey", "required"),
+    "puid no number": ([("fill", "puid", "root")], "puid", "number"),
+    "pgid blank": ([("fill", "pgid", "")], "pgid", "number"),
+    "licence key blank": ([("select", "licenseKeyType", "custom")], "licenseKey", "required"),
+    "opencode file relative": (
+        [("tick", "opencode", True), ("fill", "openCodeConfigFile", "opencode.json")],
+        "openCodeConfigFile",
+        "jsonFile",
+    ),
+    "opencode file no json": (
+        [("tick", "opencode", True), ("fill", "openCodeAuthFile", "/srv/auth.yaml")],
+        "openCodeAuthFile",
+        "jsonFile",
+    ),
+    "https port 0": ([("check", "https", True), ("fill", "httpsPort", "0")], "httpsPort", "port"),
+    "https port is the http port": (
+        [("check", "https", True), ("fill", "httpsPort", "45000")],
+        "httpsPort",
+        "differsFromHttp",
+    ),
+    "lan address a name": (
+        [("check", "https", True), ("fill", "lanIp", "my.lan")],
+        "lanIp",
+        "address",
+    ),
+    "lan address out of range": (
+        [("check", "https", True), ("fill", "lanIp", "192.168.1.256")],
+        "lanIp",
+        "address",
+    ),
+    "code-server port is the service's": (
+        [("fill", "codeServerPort", "45000")],
+        "codeServerPort",
+        "servicePort",
+    ),
+    "code-server port too high": (
+        [("fill", "codeServerPort", "99999")],
+        "codeServerPort",
+        "port",
+    ),
+    "code-server published at loopback": (
+        [("check", "codeServerPublish", True)],
+        "codeServerHost",
+        "everyAddress",
+    ),
+    "published port is the http port": (
+        [
+            ("fill", "codeServerHost", "0.0.0.0"),
+            ("check", "codeServerPublish", True),
+            ("fill", "codeServerPublishedPort", "45000"),
+        ],
+        "codeServerPublishedPort",
+        "differsFromHttp",
+    ),
+    "published port is the https port": (
+        [
+            ("fill", "codeServerHost", "::"),
+            ("check", "codeServerPublish", True),
+            ("check", "https", True),
+            ("fill", "codeServerPublishedPort", "443"),
+        ],
+        "codeServerPublishedPort",
+        "differsFromHttps",
+    ),
+    "published port 0": (
+        [
+            ("fill", "codeServerHost", "::"),
+            ("check", "codeServerPublish", True),
+            ("fill", "codeServerPublishedPort", "0"),
+        ],
+        "codeServerPublishedPort",
+        "port",
+    ),
+    "code-server password blank": (
+        [("select", "codeServerAuth", "password")],
+        "codeServerPassword",
+        "required",
+    ),
+}
+
+
+def take(page: Page, steps: list[tuple[str, str, Any]]) -> None:
+    for action, field, what in steps:
+        if action == "fill":
+            page.fill(f"#{field}", what)
+        elif action == "select":
+            page.select_option(f"#{field}", what)
+        elif action == "check":
+            page.set_checked(f"#{field}", what)
+        else:
+            tick(page, field, what)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_breaks_a_rule_is_said_at_its_field_and_blocks_copy_and_download(
+    room: tuple[Page, str], rule: str
+) -> None:
+    steps, field, broken = RULES[rule]
+    page = full(room, "zh")
+    take(page, steps)
+    place = page.locator(f"#error-{field}")
+    expect(place).to_be_visible()
+    expect(place).to_have_text(WORDS[f"rule_{broken}"]["zh"])
+    expect(page.locator(f"#{field}")).to_have_attribute("aria-invalid", "true")
+    for button in ("#copy", "#download", "#copy-caddyfile", "#download-caddyfile"):
+        expect(page.locator(button)).to_be_disabled()
+    expect(page.locator("#verdict")).to_contain_text(WORDS[field]["zh"])
+    # Only this field complains.
+    assert page.locator("[data-error]:visible").count() == 1
+
+
+def test_messages_are_in_the_language_of_the_page(room: tuple[Page, str], language: str) -> None:
+    page = opened(room, language)
+    expect(page.locator("#error-claudeToken")).to_have_text(WORDS["rule_required"][language])
+    expect(page.locator("#copy")).to_have_text(WORDS["copy"][language])
+    expect(page.locator("#copy")).to_be_disabled()
+    page.fill("#workdirPath", "/srv/repos")
+    page.fill("#claudeToken", SECRET)
+    expect(page.locator("#verdict")).to_have_text(WORDS["ready"][language])
+    expect(page.locator("#copy")).to_be_enabled()
+
+
+def test_the_default_file_is_the_facts_default_with_the_recommended_source(
+    room: tuple[Page, str], language: str
+) -> None:
+    page = opened(room, language)
+    page.fill("#workdirPath", "/srv/repos")
+    page.fill("#claudeToken", SECRET)
+    assert file_of(page) == expected({"workdirPath": "/srv/repos", "claudeToken": SECRET})
+
+
+QUICK = ("httpPort", "workdirPath", "acceptEula", "claudeProvider", "claudeToken")
+FULL_ONLY = (
+    "containerName",
+    "imageTag",
+    "hostOS",
+    "workdirCreatedByRoot",
+    "puid",
+    "pgid",
+    "licenseKeyType",
+    "claudeSonnetModel",
+    "claudeOpusModel",
+    "claudeHaikuModel",
+    "claudeAgentTeams",
+    "codeServer",
+    "codeServerHost",
+    "codeServerPort",
+    "codeServerAuth",
+    "codeServerPublish",
+    "https",
+)
+
+
+def test_quick_start_shows_five_things_and_full_custom_everything(room: tuple[Page, str]) -> None:
+    page = opened(room, "zh")
+    for field in QUICK:
+        expect(page.locator(f"#{field}")).to_be_visible()
+    for field in FULL_ONLY:
+        expect(page.locator(f"#{field}")).to_be_hidden()
+    page.check('input[name="profile"][value="full-custom"]')
+    for field in QUICK + FULL_ONLY:
+        expect(page.locator(f"#{field}")).to_be_visible()
+
+
+def test_a_choice_is_in_the_file_and_in_the_address_and_survives_a_reload(
+    room: tuple[Page, str],
+) -> None:
+    page = full(room, "zh")
+    page.check('input[name="source"][value="azure-acr"]')
+    assert "source=azure-acr" in page.url
+    assert "profile=full-custom" in page.url
+    assert file_of(page)["services"]["hagicode"]["image"] == "hagicode.azurecr.io/hagicode:0"
+    page.reload()
+    expect(page.locator('input[name="source"][value="azure-acr"]')).to_be_checked()
+    expect(page.locator('input[name="profile"][value="full-custom"]')).to_be_checked()
+
+
+def test_the_language_switch_keeps_the_page_and_the_choice(room: tuple[Page, str]) -> None:
+    page = opened(room, "zh", "?source=docker-hub&profile=full-custom")
+    page.click("[data-keep-query]")
+    page.wait_for_url("**/en/compose-builder/?source=docker-hub&profile=full-custom")
+    expect(page.locator('input[name="source"][value="docker-hub"]')).to_be_checked()
+
+
+@pytest.mark.parametrize("query", ["?source=nowhere&profile=constructor", "?source=&profile="])
+def test_an_address_made_up_falls_back_to_the_defaults(room: tuple[Page, str], query: str) -> None:
+    page = opened(room, "zh", query)
+    expect(page.locator('input[name="source"][value="aliyun-acr"]')).to_be_checked()
+    expect(page.locator('input[name="profile"][value="quick-start"]')).to_be_checked()
+
+
+def test_copy_and_download_hand_out_exactly_the_preview(room: tuple[Page, str]) -> None:
+    page = full(room, "zh")
+    page.check("#https")
+    shown = page.evaluate("document.getElementById('compose').textContent")
+    page.click("#copy")
+    expect(page.locator("#copy")).to_have_text("已复制")
+    assert page.evaluate("navigator.clipboard.readText()") == shown
+    for button, name, source in (
+        ("#download", "docker-compose.yml", "compose"),
+        ("#download-caddyfile", "Caddyfile", "caddyfile"),
+    ):
+        with page.expect_download() as caught:
+            page.click(button)
+        assert caught.value.suggested_filename == name
+        text = Path(caught.value.path()).read_text(encoding="utf-8")
+        assert text == page.evaluate(f"document.getElementById('{source}').textContent")
+    page.click("#copy-caddyfile")
+    expect(page.locator("#copy-caddyfile")).to_have_text("已复制")
+
+
+def test_the_caddyfile_shows_only_with_https(room: tuple[Page, str]) -> None:
+    page = full(room, "zh")
+    expect(page.locator("#caddy")).to_be_hidden()
+    page.check("#https")
+    expect(page.locator("#caddyfile")).to_contain_text("https://192.168.1.100 {")
+
+
+def test_secrets_never_leave_the_page_and_are_not_stored(room: tuple[Page, str]) -> None:
+    page = full(room, "zh")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.url} {request.post_data}"))
+    tick(page, "codex")
+    page.fill("#codexKey", SECRET)
+    page.select_option("#codeServerAuth", "password")
+    page.fill("#codeServerPassword", SECRET)
+    page.click("#copy")
+    assert SECRET in page.locator("#compose").inner_text()
+    assert SECRET not in page.url
+    kept = page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    )
+    assert SECRET not in kept
+    assert [url for url in sent if not url.startswith("blob:")] == []
+    page.reload()
+    expect(page.locator("#codexKey")).to_have_value("")
+    expect(page.locator("#claudeToken")).to_have_value("")
+
+
+def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
+    room: tuple[Page, str],
+) -> None:
+    page = opened(room, "zh", "?profile=full-custom&source=aliyun-acr")
+    offered = page.locator("#known-tags option").evaluate_all("all => all.map(o => o.value)")
+    assert offered[0] == "0.1.0-beta.2000"
+    page.fill("#imageTag", "not-in-the-list")
+    assert file_of(page)["services"]["hagicode"]["image"].endswith(":not-in-the-list")
+
+
+@pytest.mark.parametrize(
+    ("record", "zone", "source"),
+    [
+        ("busy", "Asia/Shanghai", "aliyun-acr"),
+        ("busy", "Europe/Paris", "docker-hub"),
+        ("troubled", "Asia/Shanghai", "docker-hub"),  # Aliyun's mirror fails
+        ("empty", "Asia/Shanghai", "aliyun-acr"),
+    ],
+)
+def test_the_recommended_source_has_a_badge_and_a_reason_and_can_be_overridden(
+    reader: Reader, record: str, zone: str, source: str
+) -> None:
+    page = reader.open("compose-builder/", record=record, zone=zone)
+    card = page.locator(f'.hc-choice[data-source="{source}"]')
+    expect(page.locator("[data-recommended]:visible")).to_have_count(1)
+    expect(card.locator("[data-recommended]")).to_be_visible()
+    expect(card.locator("[data-reason]:visible, [data-stand-in]:visible")).to_have_count(1)
+    expect(card.locator("input")).to_be_checked()
+    page.check('input[name="source"][value="azure-acr"]')
+    expect(card.locator("[data-recommended]")).to_be_visible()
+    assert file_of(page)["services"]["hagicode"]["image"].startswith("hagicode.azurecr.io/")
+
+
+def test_in_china_the_reason_is_the_speed_there(reader: Reader) -> None:
+    page = reader.open("compose-builder/", zone="Asia/Shanghai")
+    expect(page.locator("[data-reason]:visible")).to_have_text("国内访问速度快")
+
+
+def test_a_failing_source_says_so_beside_its_name(reader: Reader) -> None:
+    page = reader.open("compose-builder/", record="troubled")
+    card = page.locator('.hc-choice[data-source="aliyun-acr"]')
+    expect(card).to_contain_text("同步失败")
+    expect(card).to_contain_text("暂不推荐")
+    expect(card).to_contain_text("同步成功率 95%")
+
+
+@pytest.mark.parametrize("profile", ["quick-start", "full-custom"])
+def test_it_fits_a_small_phone(reader: Reader, profile: str, language: str) -> None:
+    prefix = "" if language == "zh" else "en/"
+    page = reader.open(f"{prefix}compose-builder/?profile={profile}", size=SMALL_PHONE)
+    page.fill("#workdirPath", "/srv/repos")
+    page.fill("#claudeToken", SECRET)
+    expect(page.locator("#copy")).to_be_enabled()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_without_script_it_says_so_and_names_the_example(reader: Reader) -> None:
+    page = reader.open("compose-builder/", script=False)
+    expect(page.locator(".hc-old")).to_contain_text("JavaScript")
+    expect(page.locator("#builder-form")).to_be_hidden()

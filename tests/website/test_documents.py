@@ -1,0 +1,296 @@
+"""What the built site says, and what machines read of it, for each of the three records."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from mirror.website import BuildFailed, NotOurs, build_site, publish_to
+from mirror.website.sources import site_folder
+from tests.website import records
+from tests.website.conftest import Sites
+from tests.website.npm import FOLDER, installed
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+RECORDS = ("empty", "troubled", "busy")
+NO_DATA = {"zh": "暂无数据", "en": "no data yet"}
+
+
+class Anchors(HTMLParser):
+    """Links and ids of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what the tag refers to and how it may be referred to."""
+        for name, value in attrs:
+            if value is not None and name in ("href", "src", "action"):
+                self.links.append(value)
+            elif value is not None and name == "id":
+                self.ids.add(value)
+
+
+def text_of(folder: Path, page: str) -> str:
+    """The article of a page, without tags."""
+    html = (folder / page / "index.html").read_text(encoding="utf-8")
+    article = re.search(r"<article.*?</article>", html, re.S)
+    assert article
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", article[0]))
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_no_link_is_dead(sites: Sites, record: str) -> None:
+    folder = sites.folder(record)
+    pages = {
+        file.relative_to(folder).as_posix(): Anchors(file.read_text(encoding="utf-8"))
+        for file in folder.rglob("*.html")
+        if file.name != "404.html"  # its links begin at the root of the host
+    }
+    dead = []
+    for name, page in pages.items():
+        for link in page.links:
+            address, fragment = urldefrag(urljoin(f"http://site/{name}", link))
+            parts = urlsplit(address)
+            if parts.netloc != "site":
+                if parts.scheme not in ("https", "mailto") and parts.netloc != "example.com":
+                    dead.append((name, link))
+                continue
+            path = unquote(parts.path).lstrip("/")
+            target = folder / path
+            if target.is_dir():
+                target /= "index.html"
+            is_there = target.is_file()
+            reached = pages.get(target.relative_to(folder).as_posix()) if is_there else None
+            if not is_there or (fragment and reached and fragment not in reached.ids):
+                dead.append((name, link))
+    assert dead == []
+    assert len(pages) > 24
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_the_html_is_valid(sites: Sites, record: str) -> None:
+    """Only valid-autocomplete is off: Material keeps browsers from restoring its drawer's state."""
+    folder = sites.folder(record)
+    installed("html-validate")
+    pages = [
+        str(file)
+        for file in sorted(folder.rglob("*.html"))
+        if not file.parent.name.isdigit() or file.parent.name == "2"
+    ]
+    done = subprocess.run(
+        [str(FOLDER / "node_modules/.bin/html-validate"), "--config", "htmlvalidate.json", *pages],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.replace(str(folder), "")[:4000]
+
+
+def test_an_empty_record_is_told_as_no_data_and_never_as_a_figure(sites: Sites) -> None:
+    folder = sites.folder("empty")
+    for language, prefix in (("zh", ""), ("en", "en/")):
+        for page in ("", "sources/", "status/", "status/hagicode-aliyun/", "tags/"):
+            text = text_of(folder, f"{prefix}{page}")
+            assert NO_DATA[language].lower() in text.lower(), page
+            figures = re.sub(r"[≥≤] ?99%|≤ ?1%|50%", "", text)  # the promises
+            assert "100%" not in figures, page
+            assert not re.search(r"\b0%|\b0 (ms|s|秒|分钟|min)\b", figures), page
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    assert [mirror["health"] for mirror in status["mirrors"]] == ["unknown", "unknown"]
+    assert status["mirrors"][0]["success"]["tags"] == {"good": 0, "ended": 0, "rate": None}
+    assert status["mirrors"][0]["delay_seconds"] is None
+
+
+def test_failures_and_an_incident_are_told_as_they_are(sites: Sites) -> None:
+    folder = sites.folder("troubled")
+    status = text_of(folder, "status/")
+    for told in ("同步失败", "95% 未达标", "40 分钟 未达标", "落后标签 3", "进行中", "已恢复"):
+        assert told in status, told
+    detail = text_of(folder, "status/hagicode-aliyun/")
+    assert "凭据缺失、错误或权限不足" in detail
+    assert "暂不推荐" in text_of(folder, "")
+    assert "未达标" not in status[status.index("hagicode-azure") : status.index("事件")]
+    # Of 60 tags three have not arrived.
+    tags = text_of(folder, "tags/")
+    assert tags.count("尚未同步") == 3
+    # The index was filtered at Aliyun, so the digests differ and both are told.
+    sources = text_of(folder, "sources/")
+    assert "构建证明（目标仓库拒收） × 1" in sources
+    assert records.digest("0.1.0-beta.57") in sources
+    assert records.digest("0.1.0-beta.57 filtered") in sources
+
+
+def test_three_years_are_told_by_their_last_90_days(sites: Sites) -> None:
+    folder = sites.folder("busy")
+    html = (folder / "status" / "index.html").read_text(encoding="utf-8")
+    days = len(re.findall(r"M\d+ 0h6\.5", html)) + html.count('<rect class="hc-day-')
+    assert days == 3 * 90
+    assert html.count('role="img"') == 3 * 3  # of each mirror: strip, delay, speed
+    assert "达标" in html
+    assert "未达标" not in html
+    detail = (folder / "status" / "hagicode-aliyun" / "index.html").read_text(encoding="utf-8")
+    assert "2026-08-27 至 2026-11-24，共 90 天有数据" in detail
+    assert detail.count('role="img"') == 3
+    assert len(re.findall(r'<tr><th scope="row">2026-', detail)) == 30  # the plots as a table
+    assert "+586%" in detail
+    tags = {file.parent for file in (folder / "tags").rglob("index.html")}
+    assert len(tags) == 40 + 1  # 2,000 in pages of 50, and the other image
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_status_json_keeps_to_its_published_schema(sites: Sites, record: str) -> None:
+    folder = sites.folder(record)
+    schema = json.loads((folder / "status.schema.json").read_text(encoding="utf-8"))
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    checker = jsonschema.Draft202012Validator
+    checker.check_schema(schema)
+    checker(schema, format_checker=checker.FORMAT_CHECKER).validate(status)
+    assert status["generated_at"] == "2026-11-24T08:00:00Z"
+
+
+def test_status_json_recommends_by_the_state_of_the_mirrors(sites: Sites) -> None:
+    found = {}
+    for record in RECORDS:
+        text = (sites.folder(record) / "status.json").read_text(encoding="utf-8")
+        found[record] = json.loads(text)["recommended"]
+    assert found == {
+        "empty": {"china": "aliyun-acr", "elsewhere": "docker-hub"},
+        "troubled": {"china": "docker-hub", "elsewhere": "docker-hub"},
+        "busy": {"china": "aliyun-acr", "elsewhere": "docker-hub"},
+    }
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_feed_is_atom_with_an_entry_for_each_incident(sites: Sites, language: str) -> None:
+    prefix = "" if language == "zh" else "en/"
+    feed = ElementTree.parse(sites.folder("troubled") / prefix / "feed.xml").getroot()
+    assert feed.tag == f"{ATOM}feed"
+    entries = feed.findall(f"{ATOM}entry")
+    assert len(entries) == 2
+    link = entries[0].find(f"{ATOM}link")
+    assert link is not None
+    assert link.get("href") == f"https://example.com/mirror/{prefix}status/#incident-7"
+    identifiers = {entry.findtext(f"{ATOM}id") for entry in entries}
+    assert identifiers == {
+        "tag:hagicode.com,2026:mirror/incident/7",
+        "tag:hagicode.com,2026:mirror/incident/3",
+    }
+    assert entries[1].findtext(f"{ATOM}updated") == "2026-11-21T08:35:00+00:00"
+    summary = entries[0].findtext(f"{ATOM}summary") or ""
+    assert "&lt;script&gt;" in summary  # HTML in Atom, so the text is escaped once more
+    empty = ElementTree.parse(sites.folder("empty") / prefix / "feed.xml").getroot()
+    assert empty.findall(f"{ATOM}entry") == []
+
+
+def test_the_badge_tells_the_state_and_reads_as_text(sites: Sites) -> None:
+    folder = sites.folder("troubled")
+    for file, state in (
+        ("badges/hagicode-aliyun.svg", "同步失败"),
+        ("badges/hagicode-azure.svg", "正常"),
+        ("en/badges/hagicode-aliyun.svg", "Failing"),
+    ):
+        root = ElementTree.parse(folder / file).getroot()
+        name = Path(file).stem
+        assert root.get("aria-label") == f"{name}: {state}"
+
+
+def test_the_digest_map_lists_every_filtered_tag(sites: Sites) -> None:
+    text = (sites.folder("troubled") / "digests" / "hagicode-aliyun.csv").read_text("utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert len(rows) == 57
+    assert rows[0] == {
+        "tag": "0.1.0-beta.57",
+        "source_digest": records.digest("0.1.0-beta.57"),
+        "mirror_digest": records.digest("0.1.0-beta.57 filtered"),
+        "left_out": "attestation_refused:unknown/unknown",
+    }
+
+
+def test_each_text_has_a_compressed_sibling_of_the_same_content(sites: Sites) -> None:
+    folder = sites.folder("empty")
+    for file in folder.rglob("*.html"):
+        packed = file.with_name(file.name + ".gz").read_bytes()
+        assert gzip.decompress(packed) == file.read_bytes()
+    assert not list(folder.rglob("*.map"))
+    assert not (folder / "assets" / "javascripts").exists()
+
+
+def test_two_thousand_tags_are_built_page_by_page(tmp_path: Path) -> None:
+    build_site(records.busy(), tmp_path)  # how fast is in bench/RECORD.md
+    assert (tmp_path / "tags" / "40" / "index.html").is_file()
+
+
+def test_a_page_that_mkdocs_refuses_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "site"
+    shutil.copytree(site_folder(), own)
+    (own / "pages" / "en" / "faq.md").write_text("[gone](nowhere.md)\n", encoding="utf-8")
+    for module in ("build", "pages", "sources"):
+        monkeypatch.setattr(f"mirror.website.{module}.site_folder", lambda: own)
+    with pytest.raises(BuildFailed, match=r"nowhere\.md") as caught:
+        build_site(records.empty(), tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_publish_replaces_the_site_at_once_and_keeps_the_one_before(tmp_path: Path) -> None:
+    public = tmp_path / "www"
+    public.mkdir()  # an empty folder is taken
+    folders: list[Path] = []
+    for text in ("one", "two", "three"):
+        seen = (public / "index.html").read_text("utf-8") if folders else None
+
+        def build(folder: Path, text: str = text, seen: str | None = seen) -> None:
+            (folder / "index.html").write_text(text, encoding="utf-8")
+            if seen is not None:  # while a build runs, readers have the site before
+                assert (public / "index.html").read_text("utf-8") == seen
+
+        folders.append(publish_to(public, build))
+        assert (public / "index.html").read_text("utf-8") == text
+    assert not folders[0].exists()
+    assert folders[1].is_dir()
+    assert public.resolve() == folders[2]
+
+
+def test_a_build_that_fails_leaves_the_site_as_it_was(tmp_path: Path) -> None:
+    public = tmp_path / "www"
+
+    def well(folder: Path) -> None:
+        (folder / "index.html").write_text("one")
+
+    publish_to(public, well)
+
+    def fail(folder: Path) -> None:
+        (folder / "half.html").write_text("half")
+        raise BuildFailed("no")
+
+    with pytest.raises(BuildFailed):
+        publish_to(public, fail)
+    assert (public / "index.html").read_text() == "one"
+    assert len([path for path in (tmp_path / ".www.builds").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_folder_of_someone_elses_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(NotOurs, match="absent or empty"):
+        publish_to(tmp_path, lambda folder: None)
+    with pytest.raises(NotOurs, match="is a file"):
+        publish_to(tmp_path / "precious.txt", lambda folder: None)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
