@@ -69,21 +69,23 @@ def time_views(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
 
 def time_reports(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
     """What the commands, the site and Prometheus ask for."""
-    yield timed("mirror status", lambda: len(reports.status(engine)))
+    yield timed("mirror status", lambda: len(reports.read_status(engine)))
     windows = {"7 days": 7, "30 days": 30, "90 days": 90, "a year": 365}
     for name, days in windows.items():
         since = timedelta(days=days)
         yield timed(
             f"mirror report, {name}",
-            lambda since=since: len(reports.report(engine, since).mirrors),  # type: ignore[misc]  # a default binds it now
+            lambda since=since: len(reports.read_report(engine, since).mirrors),  # type: ignore[misc]  # a default binds it now
         )
     week = timedelta(days=7)
     one = "mirror-01"
     yield timed(
-        "mirror report, one mirror, 7 days", lambda: bool(reports.report(engine, week, one))
+        "mirror report, one mirror, 7 days", lambda: bool(reports.read_report(engine, week, one))
     )
-    yield timed("mirror report, one mirror, all", lambda: bool(reports.report(engine, None, one)))
-    yield timed("mirror report, all", lambda: len(reports.report(engine, None).mirrors))
+    yield timed(
+        "mirror report, one mirror, all", lambda: bool(reports.read_report(engine, None, one))
+    )
+    yield timed("mirror report, all", lambda: len(reports.read_report(engine, None).mirrors))
     yield timed("OpenMetrics", lambda: len(openmetrics(engine).splitlines()))
 
 

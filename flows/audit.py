@@ -16,18 +16,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration.artifacts import key
-from flows.orchestration.secret_blocks import load_secret
-from flows.orchestration.states import FellShort
-from mirror.checks.audit import Audited, AuditLook
-from mirror.checks.audit import audit as look_at
-from mirror.checks.audit_report import AuditReport, AuditSides, open_paced
-from mirror.config.settings import MirrorSettings, load_settings
-from mirror.history import AuditOutcome, Finding, Record, database_url, prepare
-from mirror.history.mirror_rows import mirror_row
+from flows.orchestration import FellShort, key, load_secret
+from mirror.checks import Audited, AuditLook, AuditReport, AuditSides, audit as look_at, open_paced
+from mirror.config import MirrorSettings, load_settings
+from mirror.history import AuditOutcome, Finding, Record, database_url, mirror_row, prepare
 from mirror.outcome import Reason, Requests, TagFailure, utcnow
 from mirror.registry import RegistryError
-from mirror.sync.clients import tag_rules
+from mirror.sync import tag_rules
 
 REQUESTS_A_SECOND = 10.0
 SAMPLE = 10  # blobs fetched and hashed by an audit that is not deep

@@ -9,10 +9,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from mirror.history import database_url, prepare
-from mirror.history.engine import create_engine
-from mirror.history.maintain import Maintained
-from mirror.history.maintain import maintain as maintain_record
+from mirror.history import (
+    Maintained,
+    create_engine,
+    database_url,
+    maintain as maintain_record,
+    prepare,
+)
 from mirror.outcome import utcnow
 
 

@@ -18,15 +18,20 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration.artifacts import key
-from mirror.checks.probe_report import ProbeReport
-from mirror.checks.probe_round import ProbePlan, Round, run_round
-from mirror.checks.pull import Pull, choose_tag
-from mirror.checks.pull_counts import AliyunAccount, CountUnknown, pulls_of
-from mirror.config.credentials import anonymous
-from mirror.config.settings import MirrorSettings, Settings, load_settings
-from mirror.history import ProbePull, PullCounted, Record, database_url, prepare
-from mirror.history.mirror_rows import mirror_row
+from flows.orchestration import key
+from mirror.checks import (
+    AliyunAccount,
+    CountUnknown,
+    ProbePlan,
+    ProbeReport,
+    Pull,
+    Round,
+    choose_tag,
+    pulls_of,
+    run_round,
+)
+from mirror.config import MirrorSettings, Settings, anonymous, load_settings
+from mirror.history import ProbePull, PullCounted, Record, database_url, mirror_row, prepare
 from mirror.outcome import utcnow
 from mirror.registry import Reference, Registry
 

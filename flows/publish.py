@@ -10,13 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from mirror.config.settings import load_settings
-from mirror.website.publish import (
-    Published,
-    publish_site,
-    site_address,
-    site_folder_of_environment,
-)
+from mirror.config import load_settings
+from mirror.website import Published, publish_site, site_address, site_folder_of_environment
 
 
 @flow(name="publish", flow_run_name="publish", persist_result=False)

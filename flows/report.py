@@ -16,9 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration.artifacts import key
-from flows.orchestration.report_artifacts import alert_rows, goal_rows, markdown
-from flows.orchestration.secret_blocks import load_secret
+from flows.orchestration import alert_rows, goal_rows, key, load_secret, markdown
 from mirror.alerts import (
     AlertRound,
     OpenAlert,
@@ -26,10 +24,8 @@ from mirror.alerts import (
     note_credential_ends,
     open_alerts,
 )
-from mirror.config.settings import load_settings
-from mirror.history import database_url, prepare, reports
-from mirror.history.engine import create_engine
-from mirror.history.figures import Report
+from mirror.config import load_settings
+from mirror.history import Report, create_engine, database_url, prepare, read_report
 from mirror.outcome import utcnow
 from mirror.units import parse_duration
 
@@ -52,7 +48,7 @@ async def report(since: str = "7d") -> State[None]:
         log.warning("%s", failure)
     engine = create_engine(url)
     try:
-        figures = await asyncio.to_thread(reports.report, engine, span)
+        figures = await asyncio.to_thread(read_report, engine, span)
         standing = await asyncio.to_thread(open_alerts, engine)
     finally:
         engine.dispose()

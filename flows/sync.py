@@ -17,15 +17,10 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current_flow_run
 from prefect.states import Cancelled, Completed
 
-from flows.orchestration.artifacts import publish_run, report_progress
-from flows.orchestration.hooks import alert
-from flows.orchestration.secret_blocks import load_secret
-from flows.orchestration.states import FellShort
-from mirror.config.credentials import require
-from mirror.config.settings import MirrorSettings, Settings, load_settings
+from flows.orchestration import FellShort, alert, load_secret, publish_run, report_progress
+from mirror.config import MirrorSettings, Settings, load_settings, require
 from mirror.errors import ConfigError
-from mirror.history import Record, RetryRule, TargetLocked, database_url, prepare
-from mirror.history.mirror_rows import mirror_row
+from mirror.history import Record, RetryRule, TargetLocked, database_url, mirror_row, prepare
 from mirror.outcome import (
     Change,
     CopyOutcome,
@@ -38,25 +33,32 @@ from mirror.outcome import (
     utcnow,
 )
 from mirror.registry import RegistryError
-from mirror.sync.ahead import Ahead
-from mirror.sync.clients import Sides, open_sides, tag_rules
-from mirror.sync.context import SyncRun
-from mirror.sync.deletion import TagRemover
-from mirror.sync.diff import diff
-from mirror.sync.discover import Look, discover
-from mirror.sync.equip import (
+from mirror.sync import (
+    METER,
+    Ahead,
+    Landings,
+    Look,
+    Meter,
+    Sides,
+    SyncRun,
+    TagRemover,
+    adopt,
     begin,
+    bring,
     budget_of,
+    diff,
+    discover,
+    learn_source,
     make_copier,
+    mark_late_referrers,
+    open_sides,
     put_off,
     quota_of,
     remember,
+    tag_rules,
+    verify_task,
     warn_if_closed,
 )
-from mirror.sync.mark_referrers import learn_source, mark_late_referrers
-from mirror.sync.progress import METER, Meter
-from mirror.sync.sync_tag import adopt, bring, verify_task
-from mirror.sync.tag_order import Landings
 
 
 @flow(

@@ -15,11 +15,10 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration.states import FellShort, outcome_of
+from flows.orchestration import FellShort, outcome_of
 from flows.sync import sync
-from mirror.config.settings import MirrorSettings, Settings, load_settings
-from mirror.history import Record, WatchLook, database_url, prepare
-from mirror.history.mirror_rows import mirror_row
+from mirror.config import MirrorSettings, Settings, load_settings
+from mirror.history import Record, WatchLook, database_url, mirror_row, prepare
 from mirror.outcome import (
     Discovery,
     KnownTag,
@@ -31,10 +30,7 @@ from mirror.outcome import (
     utcnow,
 )
 from mirror.registry import RegistryError
-from mirror.sync.clients import open_sides, tag_rules
-from mirror.sync.diff import diff
-from mirror.sync.discover import Look, discover
-from mirror.sync.tag_rules import TagRules
+from mirror.sync import Look, TagRules, diff, discover, open_sides, tag_rules
 
 
 @dataclass(frozen=True)

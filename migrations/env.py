@@ -14,7 +14,7 @@ from alembic import context
 
 from mirror.history.address import database_url
 from mirror.history.engine import create_engine
-from mirror.history.models import Base
+from mirror.history.models.base import Base
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('hagicode-mirror migrations', 0))"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('hagicode-mirror migrations', 0))"

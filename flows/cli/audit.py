@@ -15,9 +15,9 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from flows.cli.options import config_option
-from flows.orchestration.in_process import prepare_prefect, run
-from mirror.checks.audit_report import AuditReport
-from mirror.config.settings import load_settings
+from flows.orchestration import prepare_prefect, run
+from mirror.checks import AuditReport
+from mirror.config import load_settings
 
 _FINDINGS_SHOWN = 50
 
@@ -86,7 +86,7 @@ async def _audit_all(
     names: Sequence[str], deep: bool, sample: int, rate: float
 ) -> list[AuditReport]:
     from flows.audit import audit
-    from flows.orchestration.states import outcome_of
+    from flows.orchestration import outcome_of
 
     async def one(name: str) -> AuditReport:
         state: Any = await audit(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flows.local.ports import choose_port
-from flows.local.signals import run_until_stopped
+from flows.local import choose_port, run_until_stopped
 
 
 @click.command("demo", help="A guided run on sample registries; it stops what it started.")
@@ -19,6 +18,6 @@ from flows.local.signals import run_until_stopped
 def command(keep: bool, ui_port: int) -> None:
     """Exit 0 if every step did what it says, 1 if one did not."""
     ui_port = choose_port("127.0.0.1", ui_port, "Prefect's server", "--ui-port")
-    from flows.local.demo.guide import run_tour
+    from flows.local import run_tour
 
     run_until_stopped(run_tour(ui_port, keep))

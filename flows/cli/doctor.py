@@ -14,10 +14,9 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from flows.cli.options import config_option
-from flows.orchestration.in_process import prepare_prefect, run
-from mirror.checks.doctor import Diagnosis, Examined, examine
-from mirror.checks.preflight import Level
-from mirror.config.settings import load_settings
+from flows.orchestration import prepare_prefect, run
+from mirror.checks import Diagnosis, Examined, Level, examine
+from mirror.config import load_settings
 
 _MARKS = {
     Level.OK: "[green]yes[/]",
@@ -49,7 +48,7 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 def _load_secret(name: str) -> str:
     """Prefect takes two seconds to import, which only a Secret block is worth."""
     prepare_prefect()
-    from flows.orchestration.secret_blocks import load_secret
+    from flows.orchestration import load_secret
 
     return load_secret(name)
 

@@ -7,10 +7,7 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.history.address import database_url
-from mirror.history.engine import create_engine
-from mirror.history.maintain import maintain
-from mirror.history.schema import prepare
+from mirror.history import create_engine, database_url, maintain, prepare
 from mirror.outcome import utcnow
 
 

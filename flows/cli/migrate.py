@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.history.address import database_url, describe
-from mirror.history.migrate import upgrade
-from mirror.history.schema import current
+from mirror.history import current, database_url, describe, upgrade
 
 
 @click.command("migrate")

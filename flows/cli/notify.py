@@ -8,13 +8,16 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.alerts.channels import Channel, Event, Message, Severity, Words, named, open_channels
-from mirror.config.settings import Settings, load_settings
+from mirror.alerts import Channel, Event, Message, open_channels
+from mirror.config import Settings, Severity, load_settings, named
 from mirror.errors import ConfigError
+from mirror.history import Bilingual
 from mirror.outcome import utcnow
 
-TEST = Words("这是一条测试消息，告警将从此渠道发出", "a test: alerts will arrive by this channel")
-NOTHING = Words("无需处理", "nothing")
+TEST = Bilingual(
+    "这是一条测试消息，告警将从此渠道发出", "a test: alerts will arrive by this channel"
+)
+NOTHING = Bilingual("无需处理", "nothing")
 
 
 @click.group(name="notify", help="Send test messages to the alert channels.")

@@ -14,10 +14,9 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from flows.cli.options import config_option
-from flows.orchestration.in_process import prepare_prefect, run
-from mirror.checks.probe_report import ProbeReport
-from mirror.checks.pull import Pull
-from mirror.config.settings import load_settings
+from flows.orchestration import prepare_prefect, run
+from mirror.checks import ProbeReport, Pull
+from mirror.config import load_settings
 
 
 @click.command("probe")

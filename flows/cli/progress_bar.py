@@ -17,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mirror.sync.progress import Meter
+from mirror.sync import Meter
 
 _PACE = 0.2  # seconds between two looks at the meter
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.config.settings import load_settings
-from mirror.website.publish import ADDRESS_ENV, publish_site, site_address
+from mirror.config import load_settings
+from mirror.website import ADDRESS_ENV, publish_site, site_address
 
 
 @click.command("publish")

@@ -11,11 +11,15 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.history.address import database_url
-from mirror.history.document import CSV_COLUMNS, as_json, csv_rows
-from mirror.history.engine import create_engine
-from mirror.history.reports import report
-from mirror.history.schema import prepare
+from mirror.history import (
+    CSV_COLUMNS,
+    as_json,
+    create_engine,
+    csv_rows,
+    database_url,
+    prepare,
+    read_report,
+)
 from mirror.units import parse_duration
 
 
@@ -48,7 +52,7 @@ def command(
     url = database_url()
     prepare(url)
     engine = create_engine(url, read_only=True)
-    found = report(engine, since, name)
+    found = read_report(engine, since, name)
     engine.dispose()
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=2, ensure_ascii=False))

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from flows.local.ports import address, choose_port
-from flows.local.signals import run_until_stopped
+from flows.local import address, choose_port, run_until_stopped
 
 
 @click.command("serve", help="Serve the published site in DIRECTORY, and /metrics, until stopped.")
@@ -27,7 +26,7 @@ def command(directory: Path, host: str, port: int) -> None:
 
 
 async def _serve(directory: Path, host: str, port: int) -> None:
-    from flows.local.site_server import serving
+    from flows.local import serving
 
     async with serving(directory, host, port):
         click.echo(

@@ -11,17 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mirror.history.figures import (
-    SUCCESS_GOAL,
-    Day,
-    Delay,
-    Failure,
-    Goal,
-    MirrorReport,
-    Quota,
-    Report,
-    Run,
-)
+from mirror.history import SUCCESS_GOAL, Day, Delay, Failure, Goal, MirrorReport, Quota, Report, Run
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN_DAYS = 60

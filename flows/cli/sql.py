@@ -13,10 +13,7 @@ import click
 import psycopg
 
 from flows.cli.options import config_option
-from mirror.history.address import database_url
-from mirror.history.document import as_json
-from mirror.history.reader import ROLE, open_reader, psql
-from mirror.history.schema import prepare
+from mirror.history import ROLE, as_json, database_url, open_reader, prepare, psql
 
 SHOWN_ROWS = 1_000
 

@@ -15,11 +15,8 @@ from rich.text import Text
 
 from flows.cli.options import config_option
 from flows.cli.show_runs import COLOURS
-from mirror.config.settings import MirrorSettings, load_settings
-from mirror.history import database_url, prepare
-from mirror.history.engine import create_engine
-from mirror.history.figures import MirrorStatus, Run
-from mirror.history.reports import status
+from mirror.config import MirrorSettings, load_settings
+from mirror.history import MirrorStatus, Run, create_engine, database_url, prepare, read_status
 from mirror.outcome import DropReason, RunStatus, utcnow
 
 _LEFT_OUT = {
@@ -41,7 +38,7 @@ def command(config: Path | None, as_json: bool) -> None:
     prepare(url)
     engine = create_engine(url)
     try:
-        recorded = {found.mirror: found for found in status(engine)}
+        recorded = {found.mirror: found for found in read_status(engine)}
     finally:
         engine.dispose()
     if as_json:

@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from flows.cli.options import config_option
-from flows.orchestration.in_process import prepare_prefect, run
-from mirror.config.settings import load_settings
+from flows.orchestration import prepare_prefect, run
+from mirror.config import load_settings
 from mirror.outcome import RunOutcome, RunStatus, Trigger
-from mirror.sync.progress import METER, Meter
+from mirror.sync import METER, Meter
 
 _MIRRORS_AT_ONCE = 20
 
@@ -68,10 +68,9 @@ def as_document(outcome: RunOutcome) -> dict[str, Any]:
 async def _sync_all(
     names: tuple[str, ...], full: bool, dry_run: bool, meter: Meter, *, bar: bool
 ) -> list[RunOutcome]:
-    from flows.orchestration.states import outcome_of
+    from flows.orchestration import outcome_of
     from flows.sync import sync
-    from mirror.sync.blob_placement import Shared
-    from mirror.sync.context import SHARED_UPLOADS
+    from mirror.sync import SHARED_UPLOADS, Shared
 
     METER.set(meter)
     if len(names) > 1:

@@ -7,11 +7,9 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from flows.local.data_folder import held
-from flows.local.ports import choose_port
-from flows.local.signals import run_until_stopped
-from mirror.config.settings import load_settings
-from mirror.history.embedded import data_dir
+from flows.local import choose_port, held, run_until_stopped
+from mirror.config import load_settings
+from mirror.history import data_dir
 
 PORT = click.IntRange(0, 65535)
 
@@ -47,8 +45,8 @@ def command(
         ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
         site_port = choose_port(host, site_port, "the site", "--site-port")
         # Prefect takes seconds to import: a wrong port is told before.
-        from flows.local.machine import run_machine
-        from mirror.website.publish import site_folder_of_environment
+        from flows.local import run_machine
+        from mirror.website import site_folder_of_environment
 
         site = (site or site_folder_of_environment()).absolute()
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.options import config_option
-from flows.orchestration.in_process import prepare_prefect, run
-from mirror.config.settings import load_settings
+from flows.orchestration import prepare_prefect, run
+from mirror.config import load_settings
 from mirror.outcome import RunStatus
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) 
 
 
 async def _watch(pace: timedelta, once: bool, as_json: bool) -> int:
-    from flows.orchestration.states import outcome_of
+    from flows.orchestration import outcome_of
     from flows.watch import Watched, watch
 
     while True:

@@ -11,7 +11,7 @@ import click
 
 from flows.cli.options import config_option
 from mirror.alerts import Watchdog, WatchdogRound
-from mirror.config.settings import Settings, load_settings
+from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
 from mirror.units import parse_duration
 

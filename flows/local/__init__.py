@@ -11,3 +11,8 @@ ports.py        addresses, free and taken ports
 signals.py      stopping on request
 healthy.py      what the containers' health checks run
 """
+
+import lazy_loader
+
+# What the room offers is listed in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

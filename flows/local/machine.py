@@ -15,8 +15,9 @@ from flows.local.prefect_programs import WORK_POOL, worker
 from flows.local.site_server import serving
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
-from flows.orchestration.deployments import ALL, PUBLISH, planned, register, run_now
-from mirror.config.settings import Settings, format_duration
+from flows.orchestration import ALL, PUBLISH, planned, register, run_now
+from mirror.config import Settings
+from mirror.units import format_duration
 
 
 async def run_machine(

@@ -13,8 +13,9 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from mirror.website import METRICS_FILE
+
 METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-METRICS_FILE = "metrics.txt"
 
 # The pages bring their own Content-Security-Policy in a meta tag, which cannot say who may frame
 # them (https://www.w3.org/TR/CSP3/#meta-element); that part goes in the header.

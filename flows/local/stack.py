@@ -19,8 +19,7 @@ from flows.local.data_folder import ledger_of
 from flows.local.ports import address
 from flows.local.prefect_programs import server
 from flows.local.supervisor import Program, Supervisor
-from mirror.history import database_url, prepare
-from mirror.history.embedded import SUPERUSER, Cluster, data_dir
+from mirror.history import SUPERUSER, Cluster, data_dir, database_url, prepare
 
 PREFECT_DATABASE = "prefect"
 

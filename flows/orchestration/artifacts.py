@@ -15,7 +15,7 @@ from prefect.artifacts import (
 )
 
 from mirror.outcome import CopyOutcome, RunOutcome
-from mirror.sync.progress import Meter
+from mirror.sync import Meter
 
 _ROWS = 200
 _FIRST_PROGRESS = 2.0  # seconds; most runs are over by then and need none

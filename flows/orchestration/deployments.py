@@ -21,7 +21,7 @@ from prefect.runner.storage import LocalStorage
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
-from mirror.config.settings import MirrorSettings, Settings
+from mirror.config import MirrorSettings, Settings
 
 ALL = "all-mirrors"
 PAGE = 200  # the most that Prefect's API gives at once

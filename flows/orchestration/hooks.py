@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.logging.loggers import flow_run_logger
 
-from mirror.config.settings import load_settings
+from mirror.config import load_settings
 from mirror.history import database_url
 
 

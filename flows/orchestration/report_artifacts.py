@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from mirror.alerts import OpenAlert
-from mirror.alerts.channels.render import plain
-from mirror.history.figures import Goal, MirrorReport, Report
+from mirror.alerts import OpenAlert, plain
+from mirror.history import Goal, MirrorReport, Report
 from mirror.units import format_duration
 
 ROWS = 200

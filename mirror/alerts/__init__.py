@@ -7,23 +7,7 @@ it finds it no more; what is to be said of it, a row for each channel (alert_del
 report and `mirror watchdog` all do such rounds; that several do so at once changes nothing.
 """
 
-from mirror.alerts.credential_ends import note_credential_ends
-from mirror.alerts.dispatch import Dispatched
-from mirror.alerts.evaluation import BUDGET, AlertRound, evaluate, evaluate_and_dispatch
-from mirror.alerts.open_alerts import OpenAlert, open_alerts
-from mirror.alerts.state import Changes
-from mirror.alerts.watchdog import Watchdog, WatchdogRound
+import lazy_loader
 
-__all__ = [
-    "BUDGET",
-    "AlertRound",
-    "Changes",
-    "Dispatched",
-    "OpenAlert",
-    "Watchdog",
-    "WatchdogRound",
-    "evaluate",
-    "evaluate_and_dispatch",
-    "note_credential_ends",
-    "open_alerts",
-]
+# What the room offers is listed in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,8 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from mirror.config.credentials import SecretLoader, endpoint, expires_at
-from mirror.config.settings import Settings
+from mirror.config import SecretLoader, Settings, endpoint, expires_at
 from mirror.errors import ConfigError
 from mirror.registry import Credential, Reference
 

@@ -22,7 +22,7 @@ from mirror.alerts.channels import (
 )
 from mirror.alerts.links import run_link
 from mirror.alerts.outbox import Delivery, Outbox
-from mirror.alerts.words import REASONS, SAYINGS, filled
+from mirror.history import REASONS, SAYINGS, filled
 
 TIMEOUT = 10.0  # seconds for one message
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)

@@ -11,15 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from mirror.alerts import state as ledger
-from mirror.alerts.channels import named, open_channels
+from mirror.alerts.channels import open_channels
 from mirror.alerts.dispatch import Dispatched, dispatch
 from mirror.alerts.outbox import Outbox
 from mirror.alerts.rules import find
 from mirror.alerts.state import Changes
-from mirror.config.settings import Settings
-from mirror.history import Record
-from mirror.history.engine import create_engine, reachable
-from mirror.history.mirror_rows import mirror_row
+from mirror.config import Settings, named
+from mirror.history import Record, create_engine, mirror_row, reachable
 from mirror.outcome import utcnow
 
 BUDGET = 5.0  # seconds of sending after a sync

@@ -1,28 +1,11 @@
-"""What a rule finds in the record, and what of it an alert keeps."""
+"""What a rule finds in the record."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
-
-from mirror.config.alerting import Rule
-from mirror.outcome import Reason
-
-
-class Details(BaseModel):
-    """What a message says of an alert (alert.details). Times are aware."""
-
-    model_config = ConfigDict(frozen=True)
-
-    since: datetime
-    mirrors: tuple[str, ...] = ()  # those concerned, by name
-    tags: tuple[str, ...] = ()
-    reason: Reason | None = None
-    error: str | None = None  # the record's own line about it
-    flow_run_id: str | None = None
-    facts: dict[str, str | int | float | None] = {}
+from mirror.config import Rule
+from mirror.history import AlertDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +15,7 @@ class Finding:
     rule: Rule
     mirror_id: int | None
     subject: str
-    details: Details
+    details: AlertDetails
 
     @property
     def key(self) -> tuple[str, int, str]:

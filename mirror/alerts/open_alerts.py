@@ -7,10 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from mirror.alerts.channels import Severity, Words
-from mirror.alerts.finding import Details
-from mirror.alerts.words import SAYINGS, filled
-from mirror.config.alerting import Rule
+from mirror.config import Rule, Severity
+from mirror.history import SAYINGS, AlertDetails, Bilingual, filled
 
 _OPEN = sa.text("""
     SELECT alert.rule, alert.severity, mirror.name AS mirror, alert.subject, alert.opened_at,
@@ -37,7 +35,7 @@ class OpenAlert:
     subject: str  # the tag or registry that it is about; empty: the mirror as a whole
     since: datetime
     opened_at: datetime
-    what: Words
+    what: Bilingual
     error: str | None
     unsent: int  # messages that wait for a channel or for the end of the quiet hours
 
@@ -50,7 +48,7 @@ def open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, ...]:
 
 def _alert(row: sa.Row[tuple[object, ...]]) -> OpenAlert:
     values = row._mapping
-    details = Details.model_validate(values["details"])
+    details = AlertDetails.model_validate(values["details"])
     rule = Rule(values["rule"])
     return OpenAlert(
         rule=rule,

@@ -9,16 +9,18 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from mirror.alerts.channels import Channel, Event, Message, NotifyError, Severity, Words
+from mirror.alerts.channels import Channel, Event, Message, NotifyError
+from mirror.config import Severity
+from mirror.history import Bilingual
 
 PATIENCE = 3  # rounds in a row: a restart of the database is nothing to wake people for
 
-_AWAY = Words(
+_AWAY = Bilingual(
     "无法访问记录数据库，同步与告警都已停止",
     "the record's database cannot be reached: neither syncs nor alerts work",
 )
-_BACK = Words("记录数据库恢复可用", "the record's database is back")
-_ADVICE = Words(
+_BACK = Bilingual("记录数据库恢复可用", "the record's database is back")
+_ADVICE = Bilingual(
     "检查 PostgreSQL 与 MIRROR_DATABASE_URL",
     "check PostgreSQL and MIRROR_DATABASE_URL",
 )
@@ -57,7 +59,7 @@ class Outage:
     async def _tell(
         self,
         channels: list[Channel],
-        what: Words,
+        what: Bilingual,
         error: str | None,
         since: datetime,
         now: datetime,

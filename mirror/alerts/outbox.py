@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from mirror.alerts.channels import Event, Severity
-from mirror.alerts.finding import Details
-from mirror.config.alerting import Rule
+from mirror.alerts.channels import Event
+from mirror.config import Rule, Severity
+from mirror.history import AlertDetails
 
 LEASE = timedelta(minutes=2)  # a dispatcher that died loses what it took after so long
 KEEP_TRYING = timedelta(days=7)
@@ -81,7 +81,7 @@ class Delivery:
     mirror: str | None
     subject: str
     closed_at: datetime | None
-    details: Details
+    details: AlertDetails
 
 
 class Outbox:
@@ -109,7 +109,7 @@ class Outbox:
                     row.mirror,
                     row.subject,
                     row.closed_at,
-                    Details.model_validate(row.details),
+                    AlertDetails.model_validate(row.details),
                 )
                 for row in connection.execute(_TAKE, values)
             ]

@@ -14,9 +14,9 @@ from importlib.resources import files
 
 import sqlalchemy as sa
 
-from mirror.alerts.finding import Details, Finding
-from mirror.config.alerting import Rule
-from mirror.config.settings import Settings
+from mirror.alerts.finding import Finding
+from mirror.config import Rule, Settings
+from mirror.history import AlertDetails
 
 
 @cache
@@ -46,7 +46,7 @@ def find(
             rule,
             row.mirror_id,
             row.subject,
-            Details(
+            AlertDetails(
                 since=row.since,
                 mirrors=row.mirrors,
                 tags=row.tags,

@@ -13,11 +13,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from mirror.alerts.channels import ChannelSettings, Event, Severity
-from mirror.alerts.finding import Details, Finding
-from mirror.config.alerting import Rule
-from mirror.config.settings import Settings
-from mirror.history.models import Alert, AlertDelivery
+from mirror.alerts.channels import Event
+from mirror.alerts.finding import Finding
+from mirror.config import ChannelSettings, Rule, Settings, Severity
+from mirror.history import Alert, AlertDelivery, AlertDetails
 
 # Two that evaluate at once would open an alert twice; the second waits, and sees the first's.
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('mirror.alerts', 0))")
@@ -103,7 +102,7 @@ class _Desk:
         """An alert that still holds; True when it is time to say so again."""
         alert.seen_at = self._now
         # It began when it was first seen to hold, whatever the record has forgotten since.
-        began = Details.model_validate(alert.details).since
+        began = AlertDetails.model_validate(alert.details).since
         details = finding.details.model_copy(update={"since": min(began, finding.details.since)})
         alert.details = details.model_dump(mode="json")
         pace = self._settings.alerting.pace(finding.rule)
@@ -122,7 +121,7 @@ class _Desk:
     def tell(self, alert: Alert, event: Event) -> None:
         """A delivery for each channel that wants the alert and, after the first, knows of it."""
         severity = Severity(alert.severity)
-        mirrors = Details.model_validate(alert.details).mirrors
+        mirrors = AlertDetails.model_validate(alert.details).mirrors
         earlier: dict[str, list[datetime | None]] = {}
         if event is not Event.OPENED:
             rows = self._session.execute(
@@ -155,6 +154,6 @@ class _Desk:
 
         Otherwise its end is no recovery: it closes without a word.
         """
-        mirrors = Details.model_validate(alert.details).mirrors
+        mirrors = AlertDetails.model_validate(alert.details).mirrors
         known = alert.rule in set(Rule) and self._settings.alerting.enabled(Rule(alert.rule))
         return known and (not mirrors or any(name in self._settings.mirrors for name in mirrors))

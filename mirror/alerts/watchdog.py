@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from mirror.alerts.channels import Severity, named, open_channels
+from mirror.alerts.channels import open_channels
 from mirror.alerts.evaluation import evaluate_and_dispatch
 from mirror.alerts.outage import Outage
-from mirror.config.alerting import Rule
-from mirror.config.settings import Settings
+from mirror.config import Rule, Settings, Severity, named
 from mirror.errors import DatabaseError
 from mirror.history import database_url, prepare
 from mirror.outcome import utcnow

@@ -1,1 +1,6 @@
 """Checks beside the sync: audit, probe, doctor, pull counts."""
+
+import lazy_loader
+
+# What the room offers is listed in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -25,9 +25,7 @@ from mirror.registry import (
     Repository,
     is_foreign_layer,
 )
-from mirror.sync.discover import Look, discover
-from mirror.sync.single_flight import SingleFlight
-from mirror.sync.tag_rules import TagRules, subject_of
+from mirror.sync import Look, SingleFlight, TagRules, discover, subject_of
 
 _HASHED_AT_ONCE = 4
 

@@ -10,11 +10,9 @@ from typing import Literal
 
 from mirror.checks.audit_finding import Finding
 from mirror.checks.rate_limit import Turns, TurnsTransport
-from mirror.config.credentials import SecretLoader, endpoint
-from mirror.config.settings import MirrorSettings, Settings
+from mirror.config import MirrorSettings, SecretLoader, Settings, endpoint
 from mirror.outcome import Requests, TagFailure
-from mirror.registry import Concurrency, Reference, Registry, Repository
-from mirror.registry.transport import Wire
+from mirror.registry import Concurrency, Reference, Registry, Repository, Wire
 
 # Requests that wait for their turn are under the registry client's time limit already, so no more
 # may wait than get their turn in a few seconds.

@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from mirror.checks.preflight import Check, Checkup, Level, check_source, check_target
-from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at
-from mirror.config.settings import Settings
+from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_at
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import Record, database_url, prepare
 from mirror.registry import (

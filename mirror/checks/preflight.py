@@ -19,9 +19,9 @@ from mirror.registry import (
     RegistryError,
     Repository,
     Unauthorized,
+    Upload,
 )
-from mirror.registry.uploads import Upload
-from mirror.sync.anonymous_pull import anonymous_trouble
+from mirror.sync import anonymous_trouble
 
 QUOTA_LOW = 0.2  # of the limit; below that a warning
 

@@ -14,11 +14,10 @@ from datetime import datetime
 
 from mirror.checks.probe_report import ProbeReport
 from mirror.checks.pull import Pull, PullPlan, pull
-from mirror.config.credentials import anonymous
-from mirror.config.settings import MirrorSettings, Settings
+from mirror.config import MirrorSettings, Settings, anonymous
 from mirror.outcome import Quota
 from mirror.registry import Reference, Registry, RegistryError, RetryPolicy
-from mirror.sync.clients import tag_rules
+from mirror.sync import tag_rules
 
 ROUND_SECONDS = 55.0  # all pulls of a round together, at most: they share a minute
 _PATIENCE = 25.0  # seconds, of one pull at most

@@ -24,7 +24,7 @@ from mirror.registry import (
     Repository,
     is_foreign_layer,
 )
-from mirror.sync.tag_rules import natural_key, specificity, subject_of
+from mirror.sync import natural_key, specificity, subject_of
 
 _EPOCH: Final = datetime.min.replace(tzinfo=UTC)
 LAYERS_AT_ONCE: Final = 3  # dockerd's default of max-concurrent-downloads

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, model_validator
 
-from mirror.alerts.channels.message import Severity
-from mirror.config.channels import Options
+from mirror.config.channels import Options, Severity
 from mirror.units import ClockTime, Duration, TimeZone
 
 

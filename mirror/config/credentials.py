@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mirror.config.docker_config import AuthFile, auth_files
-from mirror.config.settings import RegistrySettings, Settings
+from mirror.config.models import RegistrySettings
+from mirror.config.settings import Settings
 from mirror.errors import ConfigError
 from mirror.registry import Credential, Endpoint, Reference
 

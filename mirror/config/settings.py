@@ -22,13 +22,17 @@ from pydantic import (
 
 from mirror.config.alerting import AlertingSettings, alerting_model
 from mirror.config.channels import ChannelSettings, channel_model, named
-from mirror.config.models import MirrorSettings as MirrorSettings
-from mirror.config.models import Model, RateLimitSettings, RetrySettings, TagPolicy
-from mirror.config.models import RegistrySettings as RegistrySettings
+from mirror.config.models import (
+    MirrorSettings as MirrorSettings,
+    Model,
+    RateLimitSettings,
+    RegistrySettings as RegistrySettings,
+    RetrySettings,
+    TagPolicy,
+)
 from mirror.errors import ConfigError
 from mirror.registry import InvalidReference, Reference
-from mirror.units import format_duration as format_duration
-from mirror.units import parse_duration as parse_duration
+from mirror.units import format_duration as format_duration, parse_duration as parse_duration
 
 HUB = "docker.io"
 HUB_API = "https://hub.docker.com"

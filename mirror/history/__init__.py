@@ -18,57 +18,7 @@ HistoryError (a mirror.errors.DatabaseError)
 └── QueryRefused   a query of `mirror sql` that the database refused
 """
 
-from mirror.history.address import database_url, ensure_database, is_embedded, stop
-from mirror.history.embedded import data_dir
-from mirror.history.errors import (
-    BadDatabaseUrl,
-    DatabaseAway,
-    EmbeddedFailed,
-    HistoryError,
-    LockLost,
-    QueryRefused,
-    SchemaBehind,
-    TargetLocked,
-    UnknownMirror,
-)
-from mirror.history.lock import TargetLock
-from mirror.history.recorder import Record
-from mirror.history.rows import (
-    AuditOutcome,
-    AuditWritten,
-    Finding,
-    MirrorRow,
-    ProbePull,
-    PullCounted,
-    RetryRule,
-    WatchLook,
-)
-from mirror.history.schema import prepare
+import lazy_loader
 
-__all__ = [
-    "AuditOutcome",
-    "AuditWritten",
-    "BadDatabaseUrl",
-    "DatabaseAway",
-    "EmbeddedFailed",
-    "Finding",
-    "HistoryError",
-    "LockLost",
-    "MirrorRow",
-    "ProbePull",
-    "PullCounted",
-    "QueryRefused",
-    "Record",
-    "RetryRule",
-    "SchemaBehind",
-    "TargetLock",
-    "TargetLocked",
-    "UnknownMirror",
-    "WatchLook",
-    "data_dir",
-    "database_url",
-    "ensure_database",
-    "is_embedded",
-    "prepare",
-    "stop",
-]
+# What the room offers is listed in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

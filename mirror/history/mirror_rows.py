@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror.config.settings import MirrorSettings
+from mirror.config import MirrorSettings
 from mirror.history import MirrorRow
 
 

@@ -22,7 +22,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from prometheus_client.registry import CollectorRegistry
 
 from mirror.history.figures import MirrorReport, Report
-from mirror.history.reports import report, totals
+from mirror.history.reports import read_report, read_totals
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 WINDOW = timedelta(days=7)
@@ -31,7 +31,7 @@ _PREFIX = "hagicode_mirror_"
 
 def openmetrics(engine: sa.Engine) -> str:
     """The metrics of all mirrors. Raises DatabaseAway."""
-    return render(totals(engine), report(engine, WINDOW))
+    return render(read_totals(engine), read_report(engine, WINDOW))
 
 
 def render(ever: Report, lately: Report) -> str:

@@ -16,8 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from mirror.history import figures as f
-from mirror.history import report_queries as sql
+from mirror.history import figures as f, report_queries as sql
 from mirror.history.engine import reachable
 from mirror.history.errors import UnknownMirror
 from mirror.outcome import utcnow
@@ -33,7 +32,7 @@ FAILURES_OF = timedelta(days=30)  # single failures of longer ago are for SQL
 Rows = Sequence[Row[Any]]
 
 
-def status(engine: sa.Engine, mirror: str | None = None) -> tuple[f.MirrorStatus, ...]:
+def read_status(engine: sa.Engine, mirror: str | None = None) -> tuple[f.MirrorStatus, ...]:
     """Each mirror now, or the one of that name, by name.
 
     Raises UnknownMirror, DatabaseAway.
@@ -42,7 +41,7 @@ def status(engine: sa.Engine, mirror: str | None = None) -> tuple[f.MirrorStatus
         return tuple(now for _, now in _statuses(connection, mirror))
 
 
-def report(
+def read_report(
     engine: sa.Engine,
     since: datetime | timedelta | None = timedelta(days=7),
     mirror: str | None = None,
@@ -100,7 +99,7 @@ def report(
     return f.Report(begin, until, tuple(reports), tuple(f.Quota(*row) for row in quotas))
 
 
-def totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
+def read_totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
     """Runs, tags, delays and traffic of each mirror since the record began, and nothing else.
 
     Raises DatabaseAway.

@@ -43,6 +43,8 @@ from mirror.registry.references import Reference, is_repository, is_tag
 from mirror.registry.registry import Registry
 from mirror.registry.repository import PutResult, Repository
 from mirror.registry.retries import Clockwork, RetryPolicy
+from mirror.registry.transport import Wire
+from mirror.registry.uploads import Upload
 
 __all__ = [
     "Abilities",
@@ -86,7 +88,9 @@ __all__ = [
     "Unauthorized",
     "UnsupportedMediaType",
     "UntrustedRealm",
+    "Upload",
     "UploadUnknown",
+    "Wire",
     "copy_blob",
     "digest_of",
     "is_foreign_layer",

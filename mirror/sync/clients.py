@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from flows.orchestration.secret_blocks import load_secret
-from mirror.config.credentials import anonymous, endpoint
-from mirror.config.settings import MirrorSettings, Settings
+from flows.orchestration import load_secret
+from mirror.config import MirrorSettings, Settings, anonymous, endpoint
 from mirror.registry import HubApi, Reference, Registry, Repository
 from mirror.sync.bandwidth import Cap, Pace
 from mirror.sync.image_rules import ImageRules

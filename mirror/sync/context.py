@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
-from mirror.config.settings import MirrorSettings
+from mirror.config import MirrorSettings
 from mirror.history import Record
 from mirror.outcome import (
     BlobTally,

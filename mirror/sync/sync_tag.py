@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration.states import FellShort, outcome_of
+from flows.orchestration import FellShort, outcome_of
 from mirror.history import RetryRule
 from mirror.outcome import (
     Change,

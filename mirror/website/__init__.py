@@ -9,11 +9,7 @@ PublishError           exit 1: the site could not be built or put in place
 └── NotOurs            the folder holds something that `publish` did not put there
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from mirror.website.build import build_site
-from mirror.website.errors import BuildFailed, NotOurs, PublishError
-from mirror.website.site_data import SiteRecord
-from mirror.website.swap import publish_to
-
-__all__ = ["BuildFailed", "NotOurs", "PublishError", "SiteRecord", "build_site", "publish_to"]
+# What the room offers is listed in __init__.pyi; each name is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,11 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from mirror.alerts.finding import Details
-from mirror.alerts.words import SAYINGS, filled
-from mirror.config.alerting import Rule
-from mirror.config.settings import MirrorSettings
-from mirror.history import figures, reports
+from mirror.config import MirrorSettings, Rule
+from mirror.history import SAYINGS, AlertDetails, figures, filled, read_report
 from mirror.outcome import DropReason, Reason, RunStatus, Trigger, utcnow
 from mirror.website.site_data import (
     Day,
@@ -137,7 +134,7 @@ def read_record(
 def _report(
     engine: sa.Engine, window: timedelta, now: datetime
 ) -> tuple[figures.MirrorReport, ...]:
-    return reports.report(engine, window, now=now).mirrors
+    return read_report(engine, window, now=now).mirrors
 
 
 def _pairs(rows: Iterable[Row[Any]]) -> dict[str, datetime]:
@@ -259,7 +256,7 @@ def _tags(rows: Iterable[Row[Any]], left_out: Iterable[Row[Any]]) -> dict[str, t
 
 
 def _incident(row: Row[Any]) -> Incident:
-    details = Details.model_validate(row.details)
+    details = AlertDetails.model_validate(row.details)
     said = filled(SAYINGS[Rule(row.rule)].holds, details.facts, max(len(details.tags), 1))
     return Incident(
         id=str(row.id),

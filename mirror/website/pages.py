@@ -15,9 +15,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from mirror.alerts.words import REASONS
-from mirror.website import charts, documents, figures
-from mirror.website import health as judge
+from mirror.history import REASONS
+from mirror.website import charts, documents, figures, health as judge
 from mirror.website.changelog import changelog
 from mirror.website.site_data import SiteRecord
 from mirror.website.sources import LANGUAGES, Language, data, links, site_folder, sources

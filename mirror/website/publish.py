@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.local.site_server import METRICS_FILE
-from mirror.config.settings import Settings
+from mirror.config import Settings
 from mirror.errors import ConfigError
-from mirror.history import data_dir, database_url, prepare
-from mirror.history.engine import create_engine
-from mirror.history.openmetrics import openmetrics
+from mirror.history import create_engine, data_dir, database_url, openmetrics, prepare
 from mirror.website.build import build_site
 from mirror.website.load import read_record
-from mirror.website.swap import publish_to
+from mirror.website.swap import METRICS_FILE, publish_to
 
 FOLDER_ENV = "MIRROR_SITE_DIR"
 ADDRESS_ENV = "MIRROR_SITE_URL"

@@ -15,6 +15,9 @@ from uuid import uuid4
 
 from mirror.website.errors import NotOurs
 
+METRICS_FILE = "metrics.txt"
+"""In the public folder: what `/metrics` serves."""
+
 
 def publish_to(public: Path, build: Callable[[Path], None]) -> Path:
     """Let `build` fill a new folder, then make it what `public` shows; returns the new folder.

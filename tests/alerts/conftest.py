@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mirror.alerts.channels import Event, Message, Severity, Words
+from mirror.alerts.channels.message import Event, Message
+from mirror.config.channels import Severity
 from mirror.history import Record
+from mirror.history.alert_texts import Bilingual
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.alerts.story import Story, settings
 
@@ -63,13 +65,13 @@ def message() -> Callable[..., Message]:
         return Message(
             event=event,
             severity=Severity.CRITICAL,
-            what=Words("标签重试后仍同步失败", "tags still fail after their retries"),
-            advice=Words("检查目标仓库的凭据", "check the target's credential"),
+            what=Bilingual("标签重试后仍同步失败", "tags still fail after their retries"),
+            advice=Bilingual("检查目标仓库的凭据", "check the target's credential"),
             since=NOON,
             at=NOON,
             mirror="hagicode-aliyun",
             tags=tags,
-            reason=Words("凭据被拒绝", "credential refused"),
+            reason=Bilingual("凭据被拒绝", "credential refused"),
             errors=errors,
             link="http://127.0.0.1:4200/runs/flow-run/7b1d",
         )

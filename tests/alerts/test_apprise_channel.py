@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from mirror.alerts.channels import Message, NotConfigured, Refused
 from mirror.alerts.channels.apprise_channel import Elsewhere
+from mirror.alerts.channels.errors import NotConfigured, Refused
+from mirror.alerts.channels.message import Message
 from mirror.config.channels import AppriseOptions
 from mirror.outcome import utcnow
 from tests.alerts.webhook import TOKEN, Hook, serve_hook

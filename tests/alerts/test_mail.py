@@ -9,15 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mirror.alerts.channels import (
-    Event,
-    Message,
-    NotConfigured,
-    PartlyRefused,
-    Refused,
-    Unreachable,
-)
+from mirror.alerts.channels.errors import NotConfigured, PartlyRefused, Refused, Unreachable
 from mirror.alerts.channels.mail import Email
+from mirror.alerts.channels.message import Event, Message
 from mirror.config.channels import EmailOptions
 from mirror.outcome import utcnow
 from tests.alerts.mail_server import PASSWORD, USER, Mailbox, serve_mail

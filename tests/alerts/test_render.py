@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from mirror.alerts.channels import Event, Message
+from mirror.alerts.channels.message import Event, Message
 from mirror.alerts.channels.render import TITLE_LENGTH, cut, markdown, plain, text, title
 
 MakeMessage = Callable[..., Message]

@@ -8,7 +8,8 @@ import pytest
 
 from flows.local.fake_registry.hub import DemoHub, HubBehaviour
 from flows.local.fake_registry.hub_rows import HubRow
-from mirror.checks.pull_counts import AliyunAccount, CountUnknown, pulls_of
+from mirror.checks.aliyun_counts import AliyunAccount, CountUnknown
+from mirror.checks.pull_counts import pulls_of
 from mirror.registry import Endpoint, Registry
 from tests.checks.aliyun_api import aliyun_api
 

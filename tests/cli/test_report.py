@@ -35,7 +35,7 @@ def report(*arguments: str) -> Result:
 
 def shown(engine: sa.Engine, width: int = 120) -> str:
     console = Console(file=StringIO(), width=width)
-    show_report(reports.report(engine, None, now=NOW), console)
+    show_report(reports.read_report(engine, None, now=NOW), console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.alerts.channels import Severity
 from mirror.config.alerting import AlertingSettings, QuietHours, Rule
+from mirror.config.channels import Severity
 from mirror.config.settings import Settings, load_settings
 from mirror.errors import ConfigError
 

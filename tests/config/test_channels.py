@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mirror.alerts.channels import ChannelSettings, Severity, named, open_channels
+from mirror.alerts.channels.channel import open_channels
+from mirror.config import ChannelSettings, named
+from mirror.config.channels import Severity
 
 DINGTALK = {"dingtalk": {"token_env": "DINGTALK_TOKEN"}}
 

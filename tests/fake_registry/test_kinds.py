@@ -8,8 +8,7 @@ import uuid
 import httpx
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry import oddities
+from flows.local.fake_registry import media_types as mediatypes, oddities
 from flows.local.fake_registry.behaviour import MIB
 from flows.local.fake_registry.content import Image
 from flows.local.fake_registry.digests import digest_of

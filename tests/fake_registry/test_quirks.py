@@ -9,8 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry import quirks
+from flows.local.fake_registry import media_types as mediatypes, quirks
 from flows.local.fake_registry.behaviour import MIB, Auth, Behaviour, PullQuota, Throttle
 from flows.local.fake_registry.images import attested, multi_platform, single
 from flows.local.fake_registry.push import plain_client, push

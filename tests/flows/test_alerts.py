@@ -218,4 +218,4 @@ async def test_robots_that_hang_hold_up_a_sync_for_seconds_and_no_other_channel(
 
 
 async def _report(world: World, rows: Rows) -> Report:
-    return reports.report(rows.engine, START - timedelta(hours=1), now=world.now())
+    return reports.read_report(rows.engine, START - timedelta(hours=1), now=world.now())

@@ -58,7 +58,7 @@ async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
     record: Record, engine: sa.Engine
 ) -> None:
     runs = await make_history(record, engine)
-    before = reports.report(engine, None, NAME, NOW).mirrors[0]
+    before = reports.read_report(engine, None, NAME, NOW).mirrors[0]
     year_later = datetime(2028, 1, 2, 3, 0, tzinfo=UTC)
     assert maintain(engine, NOW).partitions_dropped == 0
     done = maintain(engine, year_later - timedelta(days=31))
@@ -66,7 +66,7 @@ async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
     done = maintain(engine, year_later)
     assert done.partitions_dropped >= len(GROWING)
     assert "2026_11" not in months(engine)
-    after = reports.report(engine, None, NAME, year_later).mirrors[0]
+    after = reports.read_report(engine, None, NAME, year_later).mirrors[0]
     assert (after.runs, after.tags) == (before.runs, before.tags)
     assert (after.delay.samples, after.delay.max) == (before.delay.samples, before.delay.max)
     assert after.delay.p50 == pytest.approx(before.delay.p50, rel=0.025)
@@ -94,7 +94,7 @@ async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: s
     await record.tag_ended(run, NAME, copied(tag, at(21, 23, 11)), seen(tag, at(21, 23, 11)))
     await record.end_run(RunOutcome(NAME, run, RunStatus.SUCCEEDED), at=at(21, 23, 12))
     maintain(engine, NOW + timedelta(days=1))
-    found = reports.report(engine, None, NAME, NOW).mirrors[0]
+    found = reports.read_report(engine, None, NAME, NOW).mirrors[0]
     assert found.runs == figures.Runs(succeeded=5, partial=1, failed=1, abandoned=1)
     assert found.tags.succeeded == 7
 
@@ -102,9 +102,9 @@ async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: s
 async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engine) -> None:
     await make_history(record, engine)
     maintain(engine, NOW)
-    first = reports.report(engine, None, NAME, NOW)
+    first = reports.read_report(engine, None, NAME, NOW)
     maintain(engine, NOW)
-    assert reports.report(engine, None, NAME, NOW) == first
+    assert reports.read_report(engine, None, NAME, NOW) == first
 
 
 async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
@@ -114,7 +114,7 @@ async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
     async with record.target_lock(MIRROR.target):
         assert maintain(engine, NOW).runs_closed == 0  # it lives: it holds the lock
     assert maintain(engine, NOW).runs_closed == 1
-    assert reports.report(engine, None, NAME, NOW).mirrors[0].runs.abandoned == 1
+    assert reports.read_report(engine, None, NAME, NOW).mirrors[0].runs.abandoned == 1
 
 
 def test_two_do_not_maintain_at_once(engine: sa.Engine) -> None:

@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from mirror.history import Record
 from mirror.history.openmetrics import CONTENT_TYPE, openmetrics, render
-from mirror.history.reports import report, totals
+from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -35,7 +35,7 @@ async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
     await make_history(record, engine)
     await make_pulls(record)
     await make_counts(record)
-    found = parsed(render(totals(engine, now=NOW), report(engine, at(22, 0), now=NOW)))
+    found = parsed(render(read_totals(engine, now=NOW), read_report(engine, at(22, 0), now=NOW)))
     assert value(found, "tags", state="in_sync") == 5
     assert value(found, "runs_total", status="succeeded") == 4
     assert value(found, "tag_records_total", status="abandoned") == 1

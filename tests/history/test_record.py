@@ -357,10 +357,10 @@ async def test_what_is_left_out_stands_with_the_tag_until_it_arrives_whole(
     run, tag = await begin(record), change()
     arm = Dropped(digest(9), "application/vnd.oci.image.manifest.v1+json", DropReason.PLATFORM)
     await record.tag_ended(run, NAME, replace(copied(tag), dropped=(arm,)), seen(tag))
-    (status,) = reports.status(engine)
+    (status,) = reports.read_status(engine)
     assert [(part.reason, part.tags) for part in status.left_out] == [("platform", 1)]
     assert await record.dropped_digests(NAME) == {digest(9)}
     second = await begin(record)
     await record.tag_ended(second, NAME, copied(tag), seen(tag))
-    (status,) = reports.status(engine)
+    (status,) = reports.read_status(engine)
     assert status.left_out == ()

@@ -184,7 +184,7 @@ def test_quota(rows: Rows) -> None:
 
 
 def test_a_report_of_everything(rows: Rows, engine: sa.Engine) -> None:
-    (found,) = reports.report(engine, None, NAME, NOW).mirrors
+    (found,) = reports.read_report(engine, None, NAME, NOW).mirrors
     assert found.runs == figures.Runs(succeeded=4, partial=1, failed=1, abandoned=1)
     assert found.runs.success_rate == 4 / 7
     assert found.tags == figures.Tags(succeeded=6, failed=1, abandoned=1, retried=1)
@@ -217,7 +217,7 @@ def test_a_report_of_everything(rows: Rows, engine: sa.Engine) -> None:
 
 def test_a_report_of_a_part_of_a_day(rows: Rows, engine: sa.Engine) -> None:
     # From 20 November 10:30: without run 1 and what it brought, and without the 10:00 round.
-    (found,) = reports.report(engine, at(20, 10, 30), NAME, NOW).mirrors
+    (found,) = reports.read_report(engine, at(20, 10, 30), NAME, NOW).mirrors
     assert found.runs == figures.Runs(succeeded=3, partial=1, failed=1, abandoned=1)
     assert found.tags == figures.Tags(succeeded=4, failed=1, abandoned=1, retried=1)
     assert (found.delay.samples, found.delay.p50) == (3, 4200.0)
@@ -225,7 +225,7 @@ def test_a_report_of_a_part_of_a_day(rows: Rows, engine: sa.Engine) -> None:
 
 
 def test_a_report_of_the_last_hours(rows: Rows, engine: sa.Engine) -> None:
-    (found,) = reports.report(engine, timedelta(hours=4), NAME, NOW).mirrors
+    (found,) = reports.read_report(engine, timedelta(hours=4), NAME, NOW).mirrors
     assert found.runs == figures.Runs(failed=1)
     assert found.tags.success_rate is None
     assert found.delay == figures.Delay()
@@ -235,7 +235,7 @@ def test_percentiles_of_many_delays_are_close(
     rows: Rows, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports, "EXACT_UP_TO", 4)
-    (found,) = reports.report(engine, None, NAME, NOW).mirrors
+    (found,) = reports.read_report(engine, None, NAME, NOW).mirrors
     assert found.delay.exact is False
     assert found.delay.p50 == pytest.approx(3960, rel=0.025)
     assert found.delay.p95 == pytest.approx(208_860, rel=0.025)
@@ -245,7 +245,7 @@ def test_percentiles_of_many_delays_are_close(
 async def test_nothing_counted_is_unknown_and_never_all_well(
     record: Record, engine: sa.Engine
 ) -> None:
-    (found,) = reports.report(engine, None).mirrors
+    (found,) = reports.read_report(engine, None).mirrors
     assert found.runs.success_rate is None
     assert found.tags.success_rate is None
     assert {goal.met for goal in found.goals} == {None}
@@ -254,7 +254,7 @@ async def test_nothing_counted_is_unknown_and_never_all_well(
 
 async def test_status_now(record: Record, engine: sa.Engine) -> None:
     runs = await make_history(record, engine)
-    (found,) = reports.status(engine)
+    (found,) = reports.read_status(engine)
     assert (found.mirror, found.source, found.target) == (NAME, MIRROR.source, MIRROR.target)
     assert (found.tags, found.in_sync, found.behind, found.oldest_lag) == (5, 5, 0, None)
     assert found.last_run is not None
@@ -264,5 +264,5 @@ async def test_status_now(record: Record, engine: sa.Engine) -> None:
 
 def test_an_unknown_mirror_is_said(engine: sa.Engine) -> None:
     with pytest.raises(UnknownMirror, match="nobody"):
-        reports.report(engine, None, "nobody")
-    assert reports.status(engine) == ()
+        reports.read_report(engine, None, "nobody")
+    assert reports.read_status(engine) == ()

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from flows.orchestration.report_artifacts import ROWS, alert_rows, goal_rows, markdown
 from mirror.alerts import OpenAlert
-from mirror.alerts.channels import Severity, Words
 from mirror.config.alerting import Rule
+from mirror.config.channels import Severity
+from mirror.history.alert_texts import Bilingual
 from mirror.history.figures import Failure, MirrorReport, MirrorStatus, Report, Tags
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -36,7 +37,7 @@ ALERT = OpenAlert(
     subject="1.0.0",
     since=NOON,
     opened_at=NOON,
-    what=Words("标签失败", "tags that fail: 1"),
+    what=Bilingual("标签失败", "tags that fail: 1"),
     error=SAID,
     unsent=2,
 )

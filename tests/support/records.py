@@ -16,7 +16,7 @@ from mirror.history.address import embedded_url
 from mirror.history.embedded import Cluster
 from mirror.history.engine import create_engine
 from mirror.history.migrate import upgrade
-from mirror.history.models import Base
+from mirror.history.models.base import Base
 
 _numbers = itertools.count()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from flows.local.fake_registry.faults import Delay, Respond, Rule
 from flows.local.fake_registry.images import single

@@ -15,7 +15,7 @@ from flows.local.demo.commands import Mirror
 from flows.local.demo.sample import FIRST, sample_registries
 from flows.local.demo.screen import Screen
 from flows.local.stack import running_stack
-from mirror.history.engine import create_engine
+from mirror.history import create_engine
 
 HOST = "127.0.0.1"
 

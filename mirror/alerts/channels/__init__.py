@@ -15,22 +15,17 @@ from mirror.alerts.channels.errors import (
     TooFast,
     Unreachable,
 )
-from mirror.alerts.channels.message import Event, Message, Severity, Words
-from mirror.config.channels import ChannelSettings, named
+from mirror.alerts.channels.message import Event, Message
 
 __all__ = [
     "Channel",
-    "ChannelSettings",
     "Event",
     "Message",
     "NotConfigured",
     "NotifyError",
     "PartlyRefused",
     "Refused",
-    "Severity",
     "TooFast",
     "Unreachable",
-    "Words",
-    "named",
     "open_channels",
 ]

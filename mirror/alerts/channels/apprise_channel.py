@@ -10,11 +10,12 @@ from datetime import datetime
 
 from mirror.alerts.channels.credentials import secret, without
 from mirror.alerts.channels.errors import NotConfigured, Refused, Unreachable
-from mirror.alerts.channels.message import Event, Message, Severity
+from mirror.alerts.channels.message import Event, Message
 from mirror.alerts.channels.pace import Pace
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
-from mirror.config.channels import AppriseOptions
+from mirror.config import AppriseOptions
+from mirror.config.channels import Severity
 
 LIMIT_BYTES = 16_000  # apprise splits or cuts further where a service takes less
 _LOGGERS = ("apprise", "urllib3.connectionpool")  # at DEBUG both write whole URLs

@@ -14,7 +14,7 @@ from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.pace import Pace
 from mirror.alerts.channels.robot import TIMEOUT
 from mirror.alerts.channels.wecom import WeCom
-from mirror.config.channels import ChannelSettings
+from mirror.config import ChannelSettings
 
 
 class Channel(Protocol):

@@ -14,7 +14,7 @@ from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.pace import Pace
 from mirror.alerts.channels.render import markdown, text, title
-from mirror.config.channels import DingTalkOptions
+from mirror.config import DingTalkOptions
 
 LIMIT_BYTES = 16_000  # our own: the robot takes about 20,000 in a body
 _TOO_FAST = (130101,)

@@ -14,7 +14,7 @@ from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.pace import Pace
 from mirror.alerts.channels.render import text
-from mirror.config.channels import FeishuOptions
+from mirror.config import FeishuOptions
 
 LIMIT_BYTES = 16_000  # our own: the robot takes about 20,000 in a body
 _TOO_FAST = (11232,)

@@ -15,11 +15,12 @@ from email.utils import format_datetime, make_msgid
 
 from mirror.alerts.channels.credentials import secret, without
 from mirror.alerts.channels.errors import NotConfigured, PartlyRefused, Refused, Unreachable
-from mirror.alerts.channels.message import Message, Severity
+from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.pace import Pace
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
-from mirror.config.channels import EmailOptions
+from mirror.config import EmailOptions
+from mirror.config.channels import Severity
 
 LIMIT_BYTES = 64_000
 

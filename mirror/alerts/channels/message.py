@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-
-class Severity(StrEnum):
-    """How urgent an alert is. Only critical ones go out during quiet hours."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
+from mirror.config import Severity
+from mirror.history import Bilingual
 
 
 class Event(StrEnum):
@@ -25,25 +20,17 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The same sentence in Chinese and in English."""
-
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
     """One message, whatever its channel. Times are aware."""
 
     event: Event
     severity: Severity
-    what: Words
-    advice: Words
+    what: Bilingual
+    advice: Bilingual
     since: datetime
     at: datetime  # when the message is written; of a recovery, when it was found recovered
     mirror: str | None = None
     tags: tuple[str, ...] = ()
-    reason: Words | None = None
+    reason: Bilingual | None = None
     errors: tuple[str, ...] = ()  # lines of the record, as the registry's answers made them
     link: str | None = None  # the run in the Prefect UI

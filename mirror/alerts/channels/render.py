@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
-from mirror.alerts.channels.message import Event, Message, Severity, Words
+from mirror.alerts.channels.message import Event, Message
+from mirror.config import Severity
+from mirror.history import Bilingual
 
 TAGS_SHOWN = 20
 ERRORS_SHOWN = 3
@@ -17,15 +19,15 @@ TITLE_LENGTH = 150
 
 _BEIJING = timezone(timedelta(hours=8))
 _SEVERITY = {
-    Severity.INFO: Words("提示", "INFO"),
-    Severity.WARNING: Words("警告", "WARNING"),
-    Severity.CRITICAL: Words("严重", "CRITICAL"),
+    Severity.INFO: Bilingual("提示", "INFO"),
+    Severity.WARNING: Bilingual("警告", "WARNING"),
+    Severity.CRITICAL: Bilingual("严重", "CRITICAL"),
 }
 _EVENT = {
-    Event.OPENED: Words("", ""),
-    Event.REPEATED: Words("仍未恢复：", "Still: "),
-    Event.RECOVERED: Words("已恢复：", "Recovered: "),
-    Event.TEST: Words("测试：", "Test: "),
+    Event.OPENED: Bilingual("", ""),
+    Event.REPEATED: Bilingual("仍未恢复：", "Still: "),
+    Event.RECOVERED: Bilingual("已恢复：", "Recovered: "),
+    Event.TEST: Bilingual("测试：", "Test: "),
 }
 # Registries' answers and tags end up in chat markup, and neither WeCom's markdown nor Feishu's
 # text (`<at user_id="all">`) knows an escape character: look-alikes take the place of markup.
@@ -99,24 +101,27 @@ def _lines(message: Message, tags: int, label: str, link: str) -> list[str]:
 
 
 def _fields(message: Message, tags: int, chinese: bool) -> list[tuple[str, str]]:
-    def pick(words: Words) -> str:
+    def pick(words: Bilingual) -> str:
         return words.zh if chinese else words.en
 
     recovered = message.event is Event.RECOVERED
     fields = [
-        (pick(Words("情况：", "What:")), pick(_EVENT[message.event]) + plain(pick(message.what))),
-        (pick(Words("开始时间：", "Since:")), _moment(message.since, chinese)),
+        (
+            pick(Bilingual("情况：", "What:")),
+            pick(_EVENT[message.event]) + plain(pick(message.what)),
+        ),
+        (pick(Bilingual("开始时间：", "Since:")), _moment(message.since, chinese)),
     ]
     if recovered:
-        fields.append((pick(Words("恢复时间：", "Until:")), _moment(message.at, chinese)))
+        fields.append((pick(Bilingual("恢复时间：", "Until:")), _moment(message.at, chinese)))
     if message.mirror:
-        fields.append((pick(Words("镜像：", "Mirror:")), plain(message.mirror)))
+        fields.append((pick(Bilingual("镜像：", "Mirror:")), plain(message.mirror)))
     if message.tags:
-        fields.append((pick(Words("标签：", "Tags:")), _tags(message.tags, tags, chinese)))
+        fields.append((pick(Bilingual("标签：", "Tags:")), _tags(message.tags, tags, chinese)))
     if message.reason:
-        fields.append((pick(Words("原因：", "Reason:")), plain(pick(message.reason))))
+        fields.append((pick(Bilingual("原因：", "Reason:")), plain(pick(message.reason))))
     if not recovered:
-        fields.append((pick(Words("处理：", "What to do:")), pick(message.advice)))
+        fields.append((pick(Bilingual("处理：", "What to do:")), pick(message.advice)))
     return fields
 
 

@@ -11,7 +11,7 @@ from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.pace import Pace
 from mirror.alerts.channels.render import markdown, text
-from mirror.config.channels import WeComOptions
+from mirror.config import WeComOptions
 
 TEXT_BYTES = 2048
 MARKDOWN_BYTES = 4096

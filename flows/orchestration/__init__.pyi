@@ -1,0 +1,13 @@
+from .artifacts import key as key, publish_run as publish_run, report_progress as report_progress
+from .deployments import (
+    ALL as ALL,
+    PUBLISH as PUBLISH,
+    planned as planned,
+    register as register,
+    run_now as run_now,
+)
+from .hooks import alert as alert
+from .in_process import prepare_prefect as prepare_prefect, run as run
+from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
+from .secret_blocks import load_secret as load_secret
+from .states import FellShort as FellShort, outcome_of as outcome_of

@@ -1,0 +1,23 @@
+"""What an alert keeps of what its rule found (alert.details)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from mirror.outcome import Reason
+
+
+class AlertDetails(BaseModel):
+    """What a message says of an alert (alert.details). Times are aware."""
+
+    model_config = ConfigDict(frozen=True)
+
+    since: datetime
+    mirrors: tuple[str, ...] = ()  # those concerned, by name
+    tags: tuple[str, ...] = ()
+    reason: Reason | None = None
+    error: str | None = None  # the record's own line about it
+    flow_run_id: str | None = None
+    facts: dict[str, str | int | float | None] = {}

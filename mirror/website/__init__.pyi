@@ -1,0 +1,11 @@
+from .build import build_site as build_site
+from .errors import BuildFailed as BuildFailed, NotOurs as NotOurs
+from .health import health as health
+from .publish import (
+    ADDRESS_ENV as ADDRESS_ENV,
+    Published as Published,
+    publish_site as publish_site,
+    site_address as site_address,
+    site_folder_of_environment as site_folder_of_environment,
+)
+from .swap import METRICS_FILE as METRICS_FILE, publish_to as publish_to
