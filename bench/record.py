@@ -35,8 +35,8 @@ from mirror.history import migrate, reports
 from mirror.history.address import embedded_url
 from mirror.history.embedded import Cluster
 from mirror.history.engine import create_engine
-from mirror.history.maintain import close_days, maintain
-from mirror.history.openmetrics import openmetrics
+from mirror.history.maintain import close_days, maintain_history
+from mirror.history.openmetrics import read_openmetrics
 from mirror.history.queries import QUERIES
 from mirror.outcome import utcnow
 
@@ -86,7 +86,7 @@ def time_reports(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
         "mirror report, one mirror, all", lambda: bool(reports.read_report(engine, None, one))
     )
     yield timed("mirror report, all", lambda: len(reports.read_report(engine, None).mirrors))
-    yield timed("OpenMetrics", lambda: len(openmetrics(engine).splitlines()))
+    yield timed("OpenMetrics", lambda: len(read_openmetrics(engine).splitlines()))
 
 
 def time_rules(engine: sa.Engine, timed: Stopwatch, mirrors: int) -> Iterator[Timing]:
@@ -179,7 +179,7 @@ def run(size: Size, folder: Path, rounds: int) -> str:
         site = list(time_site(engine, replace(stopwatch, rounds=min(rounds, 3))))
         writes = asyncio.run(time_writes(url, 10 * rounds, size))
         begin = time.perf_counter()
-        maintain(engine, utcnow())
+        maintain_history(engine, utcnow())
         maintained = time.perf_counter() - begin
         text = "\n\n".join(
             [

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bench.stopwatch import Stopwatch, Timing
 from mirror.config.settings import Settings, load_settings
-from mirror.history.openmetrics import openmetrics
+from mirror.history.openmetrics import read_openmetrics
 from mirror.website.build import build_site
 from mirror.website.load import read_record
 
@@ -42,7 +42,7 @@ def time_site(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
             record = read_record(engine, mirrors)
             (whole,) = record.mirrors
             shown = replace(record, mirrors=(replace(whole, tags=whole.tags[:count]),))
-            openmetrics(engine)
+            read_openmetrics(engine)
             with tempfile.TemporaryDirectory(dir=folder) as site:
                 build_site(shown, Path(site, "public"))
                 return sum(1 for _ in Path(site).rglob("*.html"))

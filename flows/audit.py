@@ -22,7 +22,7 @@ from mirror.config import MirrorSettings, load_settings
 from mirror.history import AuditOutcome, Finding, Record, database_url, mirror_row, prepare
 from mirror.outcome import Reason, Requests, TagFailure, utcnow
 from mirror.registry import RegistryError
-from mirror.sync import tag_rules
+from mirror.sync import tag_rules_of
 
 REQUESTS_A_SECOND = 10.0
 SAMPLE = 10  # blobs fetched and hashed by an audit that is not deep
@@ -71,7 +71,7 @@ async def run_audit(name: str, *, deep: bool, rate: float, sample: int) -> Audit
         audited = Audited(0, ())
         async with open_paced(settings, mirror, rate, load_secret) as sides:
             look = AuditLook(
-                sides.source, sides.target, tag_rules(mirror), known, None if deep else sample
+                sides.source, sides.target, tag_rules_of(mirror), known, None if deep else sample
             )
             try:
                 audited = await look_task(AuditWork(mirror, sides, look))

@@ -13,7 +13,7 @@ from mirror.history import (
     Maintained,
     create_engine,
     database_url,
-    maintain as maintain_record,
+    maintain_history,
     prepare,
 )
 from mirror.outcome import utcnow
@@ -37,6 +37,6 @@ def _maintain(now: datetime) -> Maintained:
     prepare(url)
     engine = create_engine(url)
     try:
-        return maintain_record(engine, now)
+        return maintain_history(engine, now)
     finally:
         engine.dispose()

@@ -22,7 +22,7 @@ from mirror.alerts import (
     OpenAlert,
     evaluate_and_dispatch,
     note_credential_ends,
-    open_alerts,
+    read_open_alerts,
 )
 from mirror.config import load_settings
 from mirror.history import Report, create_engine, database_url, prepare, read_report
@@ -49,7 +49,7 @@ async def report(since: str = "7d") -> State[None]:
     engine = create_engine(url)
     try:
         figures = await asyncio.to_thread(read_report, engine, span)
-        standing = await asyncio.to_thread(open_alerts, engine)
+        standing = await asyncio.to_thread(read_open_alerts, engine)
     finally:
         engine.dispose()
     await _publish(figures, standing, failures)

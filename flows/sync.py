@@ -55,7 +55,7 @@ from mirror.sync import (
     put_off,
     quota_of,
     remember,
-    tag_rules,
+    tag_rules_of,
     verify_task,
     warn_if_closed,
 )
@@ -249,7 +249,7 @@ async def discover_task(run: SyncRun) -> int:
             Look(
                 source=run.sides.source,
                 target=run.sides.target,
-                rules=tag_rules(run.mirror),
+                rules=tag_rules_of(run.mirror),
                 known=run.known,
                 full=run.full,
                 hub=run.sides.hub,
@@ -266,7 +266,7 @@ async def diff_task(run: SyncRun) -> int:
     """What has to be done; the number of changed tags."""
     with run.timed("diff"):
         run.plan = diff(
-            run.discovery, run.known, tag_rules(run.mirror), utcnow(), retry_now=run.retry_now
+            run.discovery, run.known, tag_rules_of(run.mirror), utcnow(), retry_now=run.retry_now
         )
     return len(run.plan.changes)
 
@@ -281,7 +281,7 @@ async def _record_held(run: SyncRun) -> None:
 
 
 async def _delete_gone(run: SyncRun) -> None:
-    rules = tag_rules(run.mirror)
+    rules = tag_rules_of(run.mirror)
     held = {rules.target_name(tag.name): tag.target_digest for tag in run.known.values()}
     remover = TagRemover(
         run.sides.target, [change.target_tag for change in run.plan.deletions], held

@@ -30,7 +30,7 @@ from mirror.outcome import (
     utcnow,
 )
 from mirror.registry import RegistryError
-from mirror.sync import Look, TagRules, diff, discover, open_sides, tag_rules
+from mirror.sync import Look, TagRules, diff, discover, open_sides, tag_rules_of
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Seen:
 async def look_task(glance: Glance) -> Seen:
     """Look at one source for all of its mirrors at once."""
     known = {m.name: await glance.record.known_tags(m.name) for m in glance.mirrors}
-    rules = {mirror.name: tag_rules(mirror) for mirror in glance.mirrors}
+    rules = {mirror.name: tag_rules_of(mirror) for mirror in glance.mirrors}
     async with open_sides(glance.settings, glance.mirrors[0]) as sides:
         try:
             seen = await discover(

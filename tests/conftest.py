@@ -1,3 +1,3 @@
 """What all tests share; the fixtures themselves are in tests/support."""
 
-pytest_plugins = ("tests.support.fixtures", "tests.support.records")
+pytest_plugins = ("tests.support.fixtures", "tests.support.records", "tests.support.users")

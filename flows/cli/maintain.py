@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.history import create_engine, database_url, maintain, prepare
+from mirror.history import create_engine, database_url, maintain_history, prepare
 from mirror.outcome import utcnow
 
 
@@ -18,7 +18,7 @@ def command(config: Path | None) -> None:
     url = database_url()
     prepare(url)
     engine = create_engine(url)
-    done = maintain(engine, utcnow())
+    done = maintain_history(engine, utcnow())
     engine.dispose()
     closed = f"{done.closed_until:%Y-%m-%d}" if done.closed_until else "nothing yet"
     click.echo(

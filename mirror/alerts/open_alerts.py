@@ -40,7 +40,7 @@ class OpenAlert:
     unsent: int  # messages that wait for a channel or for the end of the quiet hours
 
 
-def open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, ...]:
+def read_open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, ...]:
     """The alerts that are open, the most urgent first, at most `limit` of them."""
     with engine.connect() as connection:
         return tuple(_alert(row) for row in connection.execute(_OPEN, {"limit": limit}))

@@ -17,7 +17,7 @@ from mirror.checks.pull import Pull, PullPlan, pull
 from mirror.config import MirrorSettings, Settings, anonymous
 from mirror.outcome import Quota
 from mirror.registry import Reference, Registry, RegistryError, RetryPolicy
-from mirror.sync import tag_rules
+from mirror.sync import tag_rules_of
 
 ROUND_SECONDS = 55.0  # all pulls of a round together, at most: they share a minute
 _PATIENCE = 25.0  # seconds, of one pull at most
@@ -54,7 +54,7 @@ async def run_round(
         at_source = await _pull(settings, source, plan.tag, plan, patience)
     reports = []
     for mirror in mirrors:
-        name = tag_rules(mirror).target_name(plan.tag)
+        name = tag_rules_of(mirror).target_name(plan.tag)
         at_target = await _pull(settings, mirror.target, name, plan, patience)
         reports.append(
             ProbeReport(

@@ -36,11 +36,11 @@ from .figures import (
     Report as Report,
     Run as Run,
 )
-from .maintain import Maintained as Maintained, maintain as maintain
+from .maintain import Maintained as Maintained, maintain_history as maintain_history
 from .migrate import upgrade as upgrade
 from .mirror_rows import mirror_row as mirror_row
 from .models.alerts import Alert as Alert, AlertDelivery as AlertDelivery
-from .openmetrics import openmetrics as openmetrics
+from .openmetrics import read_openmetrics as read_openmetrics
 from .reader import ROLE as ROLE, open_reader as open_reader, psql as psql
 from .recorder import Record as Record
 from .reports import read_report as read_report, read_status as read_status

@@ -71,7 +71,7 @@ class Maintained:
     closed_until: datetime | None  # the daily tables hold everything before
 
 
-def maintain(engine: sa.Engine, now: datetime) -> Maintained:
+def maintain_history(engine: sa.Engine, now: datetime) -> Maintained:
     """Make partitions three months ahead, close days, drop months older than 13, tidy up.
 
     To be called every hour or day; nothing breaks if it is not: the recorder makes the partition

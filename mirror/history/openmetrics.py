@@ -29,7 +29,7 @@ WINDOW = timedelta(days=7)
 _PREFIX = "hagicode_mirror_"
 
 
-def openmetrics(engine: sa.Engine) -> str:
+def read_openmetrics(engine: sa.Engine) -> str:
     """The metrics of all mirrors. Raises DatabaseAway."""
     return render(read_totals(engine), read_report(engine, WINDOW))
 

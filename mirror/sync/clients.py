@@ -58,7 +58,7 @@ async def open_sides(settings: Settings, mirror: MirrorSettings) -> AsyncIterato
         )
 
 
-def tag_rules(mirror: MirrorSettings) -> TagRules:
+def tag_rules_of(mirror: MirrorSettings) -> TagRules:
     """The tag strategy as the steps take it."""
     tags = mirror.tags
     return TagRules(
@@ -75,7 +75,7 @@ def tag_rules(mirror: MirrorSettings) -> TagRules:
     )
 
 
-def image_rules(mirror: MirrorSettings) -> ImageRules:
+def image_rules_of(mirror: MirrorSettings) -> ImageRules:
     """What of an image is mirrored, as the steps take it."""
     platforms = None if mirror.platforms == "all" else tuple(mirror.platforms)
     return ImageRules(platforms=platforms, attestations=mirror.attestations == "keep")

@@ -32,7 +32,7 @@ from mirror.outcome import (
 from mirror.registry import Manifest
 from mirror.sync.ahead import Ahead
 from mirror.sync.blob_placement import Shared
-from mirror.sync.clients import Sides, image_rules
+from mirror.sync.clients import Sides, image_rules_of
 from mirror.sync.copy import Copier
 from mirror.sync.headstart import HeadStart
 from mirror.sync.progress import Meter
@@ -79,7 +79,7 @@ class SyncRun:
         self.known: dict[str, KnownTag] = {}
         self.discovery = Discovery((), False, "")
         self.plan = Plan((), 0)
-        self.start = HeadStart(sides.source, image_rules(mirror))
+        self.start = HeadStart(sides.source, image_rules_of(mirror))
         self.copier: Copier | None = None
         self.slots = asyncio.Semaphore(TAGS_AT_ONCE)
         self.begun = asyncio.Event()

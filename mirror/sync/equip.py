@@ -8,7 +8,7 @@ from mirror.outcome import Change, Quota, Reason, TagFailure, TagStatus
 from mirror.registry import Reference
 from mirror.sync.anonymous_pull import anonymous_trouble
 from mirror.sync.blob_placement import BlobPlacer, Shared
-from mirror.sync.clients import image_rules, pace, tag_rules
+from mirror.sync.clients import image_rules_of, pace, tag_rules_of
 from mirror.sync.context import SHARED_UPLOADS, SyncRun
 from mirror.sync.copy import Copier
 from mirror.sync.headstart import MOST
@@ -54,10 +54,10 @@ async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
         run.sides.source,
         run.sides.target,
         placer,
-        images=image_rules(run.mirror),
-        tags=tag_rules(run.mirror),
+        images=image_rules_of(run.mirror),
+        tags=tag_rules_of(run.mirror),
         referrers=run.mirror.referrers,
-        companions=() if tag_rules(run.mirror).admits_all else run.discovery.companions,
+        companions=() if tag_rules_of(run.mirror).admits_all else run.discovery.companions,
         start=run.start,
     )
 

@@ -1,6 +1,5 @@
 from .build import build_site as build_site
 from .errors import BuildFailed as BuildFailed, NotOurs as NotOurs
-from .health import health as health
 from .publish import (
     ADDRESS_ENV as ADDRESS_ENV,
     Published as Published,

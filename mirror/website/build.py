@@ -17,7 +17,7 @@ from mirror.website import documents
 from mirror.website.badge import badge
 from mirror.website.errors import BuildFailed
 from mirror.website.feed import incident_feed
-from mirror.website.health import health
+from mirror.website.health import health_of
 from mirror.website.pages import Site, write_pages
 from mirror.website.site_data import SiteRecord
 from mirror.website.sources import LANGUAGES, links, site_folder
@@ -115,7 +115,7 @@ def _write_documents(site: Site, folder: Path, site_url: str) -> None:
         prefix = "" if language == LANGUAGES[0] else f"{language}/"
         texts[f"{prefix}feed.xml"] = incident_feed(record, Words(language), site_url)
     for mirror in record.mirrors:
-        state = health(mirror, record)
+        state = health_of(mirror, record)
         texts[f"badges/{mirror.name}.svg"] = badge(mirror, state, Words("zh"))
         texts[f"en/badges/{mirror.name}.svg"] = badge(mirror, state, Words("en"))
         texts[f"digests/{mirror.name}.csv"] = documents.digest_map(mirror)

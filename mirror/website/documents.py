@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from mirror.website.health import SourceState, health, recommended
+from mirror.website.health import SourceState, health_of, recommended
 from mirror.website.site_data import Mirror, Share, SiteRecord, Tag
 from mirror.website.tags import ImageTags
 
@@ -54,7 +54,7 @@ def _mirror(mirror: Mirror, record: SiteRecord) -> dict[str, Any]:
         "name": mirror.name,
         "source": mirror.source,
         "target": mirror.target,
-        "health": health(mirror, record),
+        "health": health_of(mirror, record),
         "every_seconds": int(mirror.every.total_seconds()),
         "delay_goal_seconds": int(mirror.delay_goal.total_seconds()),
         "verified_at": _time(mirror.verified_at),

@@ -33,7 +33,7 @@ class DayState(StrEnum):
     NONE = "none"  # nothing ran
 
 
-def health(mirror: Mirror, record: SiteRecord) -> Health:
+def health_of(mirror: Mirror, record: SiteRecord) -> Health:
     """The mirror's state when the record was read.
 
     Two rounds without a full comparison that ended well are lagging even if no tag is known to be
@@ -83,7 +83,7 @@ def source_states(sources: tuple[Source, ...], record: SiteRecord) -> tuple[Sour
     for source in sources:
         mirror = record.mirror_at(source.repository)
         is_original = bool(record.of_source(source.repository)) or not source.is_mirror
-        state = health(mirror, record) if mirror else None if is_original else Health.UNKNOWN
+        state = health_of(mirror, record) if mirror else None if is_original else Health.UNKNOWN
         states.append(SourceState(source, mirror, state))
     return tuple(states)
 

@@ -95,7 +95,7 @@ class _Writer:
             DAYS_SHOWN=DAYS_SHOWN,
             WHOLE_MIRRORS=WHOLE_MIRRORS,
             goals=judge,
-            health=lambda mirror: judge.health(mirror, site.record),
+            health=lambda mirror: judge.health_of(mirror, site.record),
             day_state=judge.day_state,
             recommended=lambda in_china: judge.recommended(site.states, in_china=in_china),
             filtered=documents.filtered,

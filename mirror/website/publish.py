@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from mirror.config import Settings
 from mirror.errors import ConfigError
-from mirror.history import create_engine, data_dir, database_url, openmetrics, prepare
+from mirror.history import create_engine, data_dir, database_url, prepare, read_openmetrics
 from mirror.website.build import build_site
 from mirror.website.load import read_record
 from mirror.website.swap import METRICS_FILE, publish_to
@@ -61,7 +61,7 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
     engine = create_engine(url, read_only=True)
     try:
         record = read_record(engine, settings.mirrors)
-        metrics = openmetrics(engine)
+        metrics = read_openmetrics(engine)
     finally:
         engine.dispose()
 

@@ -21,9 +21,9 @@ from flows.local.fake_registry.faults import Headers, Respond, Rule
 from flows.local.fake_registry.images import multi_platform
 from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
-from tests.checks.users import User
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry, free_port
+from tests.support.users import User
 
 IMAGE = multi_platform("doctor", sizes=(3_000,))
 

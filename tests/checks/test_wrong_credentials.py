@@ -13,9 +13,9 @@ from mirror.config.credentials import endpoint
 from mirror.config.settings import Settings
 from mirror.errors import ConfigError
 from mirror.registry import NotFound, Registry, Repository, Unauthorized
-from tests.checks.users import User
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry
+from tests.support.users import User
 
 WRONG = "not-the-password"
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from flows.cli.report import command
 from flows.cli.show_report import show_report
 from mirror.history import Record, reports
-from tests.history.conftest import MIRROR
 from tests.history.made_history import NOW, make_counts, make_history, make_pulls
+from tests.support.records import MIRROR
 
 
 @pytest.fixture

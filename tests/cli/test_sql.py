@@ -15,8 +15,8 @@ from flows.cli.sql import command
 from mirror.history import Record
 from mirror.history.errors import QueryRefused
 from mirror.history.reader import open_reader
-from tests.history.conftest import MIRROR
 from tests.history.made_history import make_history
+from tests.support.records import MIRROR
 
 
 @pytest.fixture

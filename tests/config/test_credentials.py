@@ -13,7 +13,7 @@ from mirror.config.credentials import Credentials, anonymous, endpoint
 from mirror.config.settings import Settings
 from mirror.errors import ConfigError
 from mirror.registry import Credential
-from tests.checks.users import User
+from tests.support.users import User
 
 HOST = "registry.example.com"
 SECRET = "s3cret-value"

@@ -44,8 +44,8 @@ from mirror.outcome import (
     TagTally,
     Trigger,
 )
-from tests.history.conftest import MIRROR
 from tests.history.values import change, copied, digest, discovery, failed, plan, seen
+from tests.support.records import MIRROR
 
 NAME = MIRROR.name
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)

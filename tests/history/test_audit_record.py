@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from mirror.history import AuditOutcome, AuditWritten, Finding, Record
 from mirror.outcome import ChangeKind, Reason, TagFailure, Trigger
-from tests.history.conftest import MIRROR
 from tests.history.values import MINUTE, NOON, change, copied, digest, seen
+from tests.support.records import MIRROR
 
 NAME = MIRROR.name
 LOST = Finding("1.0", "missing_blob", "it is gone", digest(7), ChangeKind.MISSING)

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from mirror.history import Record, figures, reports
 from mirror.history.errors import HistoryError
-from mirror.history.maintain import maintain
+from mirror.history.maintain import maintain_history
 from mirror.outcome import Quota, RunOutcome, RunStatus, Trigger
-from tests.history.conftest import MIRROR
 from tests.history.made_history import NAME, NOW, at, make_history
 from tests.history.values import change, copied, seen
+from tests.support.records import MIRROR
 
 GROWING = ("sync_run", "tag_sync", "watch_run", "probe", "quota_reading")
 
@@ -35,10 +35,10 @@ def _months_of_today(engine: sa.Engine) -> None:
 
 
 def test_partitions_are_there_three_months_ahead(engine: sa.Engine) -> None:
-    maintain(engine, NOW)
+    maintain_history(engine, NOW)
     for table in GROWING:
         assert set(months(engine, table)) >= {"2026_11", "2026_12", "2027_01", "2027_02"}
-    assert maintain(engine, NOW).partitions_made == 0
+    assert maintain_history(engine, NOW).partitions_made == 0
 
 
 async def test_the_recorder_makes_a_month_that_nobody_made(
@@ -60,10 +60,10 @@ async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
     runs = await make_history(record, engine)
     before = reports.read_report(engine, None, NAME, NOW).mirrors[0]
     year_later = datetime(2028, 1, 2, 3, 0, tzinfo=UTC)
-    assert maintain(engine, NOW).partitions_dropped == 0
-    done = maintain(engine, year_later - timedelta(days=31))
+    assert maintain_history(engine, NOW).partitions_dropped == 0
+    done = maintain_history(engine, year_later - timedelta(days=31))
     assert (done.partitions_dropped, "2026_11" in months(engine)) == (0, True)
-    done = maintain(engine, year_later)
+    done = maintain_history(engine, year_later)
     assert done.partitions_dropped >= len(GROWING)
     assert "2026_11" not in months(engine)
     after = reports.read_report(engine, None, NAME, year_later).mirrors[0]
@@ -81,19 +81,23 @@ async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
 
 async def test_a_day_is_closed_an_hour_after_it_ended(record: Record, engine: sa.Engine) -> None:
     await make_history(record, engine)
-    assert maintain(engine, datetime(2026, 11, 22, 0, 59, tzinfo=UTC)).closed_until == at(21, 0)
-    assert maintain(engine, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)).closed_until == at(22, 0)
+    assert maintain_history(engine, datetime(2026, 11, 22, 0, 59, tzinfo=UTC)).closed_until == at(
+        21, 0
+    )
+    assert maintain_history(engine, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)).closed_until == at(
+        22, 0
+    )
 
 
 async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: sa.Engine) -> None:
     await make_history(record, engine)
-    maintain(engine, NOW)
+    maintain_history(engine, NOW)
     # A worker whose clock is an hour behind ends a run of yesterday after yesterday was closed.
     run = await record.begin_run(NAME, Trigger.MANUAL, True, at=at(21, 23, 10))
     tag = change("0.9", 90, pushed_at=at(21, 23), detected_at=at(21, 23))
     await record.tag_ended(run, NAME, copied(tag, at(21, 23, 11)), seen(tag, at(21, 23, 11)))
     await record.end_run(RunOutcome(NAME, run, RunStatus.SUCCEEDED), at=at(21, 23, 12))
-    maintain(engine, NOW + timedelta(days=1))
+    maintain_history(engine, NOW + timedelta(days=1))
     found = reports.read_report(engine, None, NAME, NOW).mirrors[0]
     assert found.runs == figures.Runs(succeeded=5, partial=1, failed=1, abandoned=1)
     assert found.tags.succeeded == 7
@@ -101,9 +105,9 @@ async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: s
 
 async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engine) -> None:
     await make_history(record, engine)
-    maintain(engine, NOW)
+    maintain_history(engine, NOW)
     first = reports.read_report(engine, None, NAME, NOW)
-    maintain(engine, NOW)
+    maintain_history(engine, NOW)
     assert reports.read_report(engine, None, NAME, NOW) == first
 
 
@@ -112,8 +116,8 @@ async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
 ) -> None:
     await record.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
     async with record.target_lock(MIRROR.target):
-        assert maintain(engine, NOW).runs_closed == 0  # it lives: it holds the lock
-    assert maintain(engine, NOW).runs_closed == 1
+        assert maintain_history(engine, NOW).runs_closed == 0  # it lives: it holds the lock
+    assert maintain_history(engine, NOW).runs_closed == 1
     assert reports.read_report(engine, None, NAME, NOW).mirrors[0].runs.abandoned == 1
 
 
@@ -122,7 +126,7 @@ def test_two_do_not_maintain_at_once(engine: sa.Engine) -> None:
     with engine.connect() as other:
         other.execute(sa.text(f"SELECT pg_advisory_xact_lock({key})"))
         with pytest.raises(HistoryError, match="another maintenance"):
-            maintain(engine, NOW)
+            maintain_history(engine, NOW)
 
 
 def test_a_reader_does_not_stop_the_making_of_partitions(engine: sa.Engine) -> None:

@@ -22,7 +22,7 @@ from mirror.history import (
 )
 from mirror.history.engine import create_engine, parse_url
 from mirror.outcome import Trigger
-from tests.history.conftest import MIRROR
+from tests.support.records import MIRROR
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from mirror.history import Record
-from mirror.history.openmetrics import CONTENT_TYPE, openmetrics, render
+from mirror.history.openmetrics import CONTENT_TYPE, read_openmetrics, render
 from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
@@ -52,7 +52,7 @@ async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
 
 
 async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: sa.Engine) -> None:
-    text = openmetrics(engine)
+    text = read_openmetrics(engine)
     found = parsed(text)
     assert text.endswith("# EOF\n")
     assert value(found, "success_ratio", of="runs") is None
@@ -62,7 +62,7 @@ async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: 
 
 @pytest.mark.parametrize("unit", ["seconds", "ratio", "bytes"])
 async def test_units_end_the_names(record: Record, engine: sa.Engine, unit: str) -> None:
-    found = [family for family in families(openmetrics(engine)) if family.unit == unit]
+    found = [family for family in families(read_openmetrics(engine)) if family.unit == unit]
     assert found
     assert all(family.name.endswith(f"_{unit}") for family in found)
     assert CONTENT_TYPE.startswith("application/openmetrics-text")

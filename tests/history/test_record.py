@@ -26,7 +26,6 @@ from mirror.outcome import (
     TagTally,
     Trigger,
 )
-from tests.history.conftest import MIRROR
 from tests.history.values import (
     MINUTE,
     NOON,
@@ -38,6 +37,7 @@ from tests.history.values import (
     plan,
     seen,
 )
+from tests.support.records import MIRROR
 
 NAME = MIRROR.name
 

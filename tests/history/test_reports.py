@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from mirror.history import Record, UnknownMirror, figures, reports
-from mirror.history.maintain import maintain
-from tests.history.conftest import MIRROR
+from mirror.history.maintain import maintain_history
 from tests.history.made_history import NAME, NOW, PLACE, at, make_counts, make_history, make_pulls
+from tests.support.records import MIRROR
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
@@ -27,7 +27,7 @@ async def rows(record: Record, engine: sa.Engine, request: pytest.FixtureRequest
     await make_pulls(record)
     await make_counts(record)
     if request.param == "rolled up":
-        assert maintain(engine, NOW).closed_until == at(22, 0)
+        assert maintain_history(engine, NOW).closed_until == at(22, 0)
 
     def query(text: str) -> list[tuple[Any, ...]]:
         with engine.connect() as connection:

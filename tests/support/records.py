@@ -1,4 +1,4 @@
-"""A real PostgreSQL, built by the migrations.
+"""A real PostgreSQL, built by the migrations, and a record with one mirror in it.
 
 One embedded server for the session, stopped at its end; its database is emptied before each test.
 """
@@ -6,18 +6,29 @@ One embedded server for the session, stopped at its end; its database is emptied
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
+from mirror.history import MirrorRow, Record
 from mirror.history.address import embedded_url
 from mirror.history.embedded import Cluster
 from mirror.history.engine import create_engine
 from mirror.history.migrate import upgrade
 from mirror.history.models.base import Base
 
+MIRROR = MirrorRow(
+    name="hagicode-aliyun",
+    source="docker.io/newbe36524/hagicode",
+    target="registry.example.com/hagicode/hagicode",
+    every=timedelta(minutes=30),
+    watch_every=timedelta(minutes=2),
+    delay_goal=timedelta(minutes=30),
+)
 _numbers = itertools.count()
 
 
@@ -62,3 +73,25 @@ def url(migrated: str) -> str:
         connection.execute(sa.text("UPDATE closed SET until = '-infinity'"))
     engine.dispose()
     return migrated
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    """Connections to that database."""
+    engine = create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def record(url: str) -> AsyncIterator[Record]:
+    """The record in that database, with one mirror."""
+    async with Record.open(url) as record:
+        await record.ensure_mirror(MIRROR)
+        yield record
+
+
+@pytest.fixture
+def deep_folder(tmp_path: Path) -> Path:
+    """A folder whose path is longer than a unix socket's may be."""
+    return tmp_path / ("deep" * 30)

@@ -36,7 +36,7 @@ from mirror.outcome import (
     Verification,
     utcnow,
 )
-from mirror.website.health import Health, health
+from mirror.website.health import Health, health_of
 from mirror.website.load import read_record
 from mirror.website.site_data import Share, SiteRecord
 from tests.website.records import ALIYUN, AZURE, HUB, digest
@@ -118,7 +118,7 @@ def test_a_record_that_knows_no_mirror_gives_the_configured_ones_without_figures
     record = read_record(engine, mirrors)
     assert [mirror.name for mirror in record.mirrors] == [ALIYUN_NAME, AZURE_NAME]
     for mirror in record.mirrors:
-        assert health(mirror, record) is Health.UNKNOWN
+        assert health_of(mirror, record) is Health.UNKNOWN
         assert mirror.synced is None
         assert mirror.tag_success == Share(0, 0)
         assert mirror.delay is None
@@ -147,7 +147,7 @@ async def test_syncs_are_read_as_they_went(
     assert len(aliyun.days) == 1
     assert azure.synced is None
     # Every run was partial: the mirror was never seen whole.
-    assert health(aliyun, record) is Health.LAGGING
+    assert health_of(aliyun, record) is Health.LAGGING
 
 
 def test_alerts_are_incidents_without_what_is_the_operators_business(
