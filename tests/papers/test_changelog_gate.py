@@ -106,11 +106,25 @@ def test_what_was_reverted_needs_no_line(repository: Repository) -> None:
     assert refusal(repository) == ""
 
 
-def test_what_others_changed_on_the_base_meanwhile_does_not_count(repository: Repository) -> None:
-    repository.run("git", "switch", "--quiet", "--create", "topic")
-    repository.commit("Explain", {"docs/site.md": "explained\n"})
-    repository.run("git", "switch", "--quiet", "main")
-    repository.commit("Change the product", {"flows/sync.py": "changed\n"})
+def diverge(repository: Repository, message: str, files: dict[str, str]) -> None:
+    """Start the branch `topic`, then commit to the base, which moves on."""
+    repository.run("git", "branch", "topic")
+    repository.commit(message, files)
     repository.run("git", "tag", "--force", "base")
     repository.run("git", "switch", "--quiet", "topic")
+
+
+def test_a_line_that_only_the_base_dropped_is_not_one_of_the_change(
+    repository: Repository,
+) -> None:
+    diverge(repository, "Reword", {"CHANGELOG.md": "# Changelog\n\n## Next\n"})
+    repository.commit("Copy faster", {"flows/sync.py": "faster\n"})
+    assert "(Copy faster) changes the product" in refusal(repository)
+
+
+def test_what_a_merge_of_the_base_brings_needs_no_line(repository: Repository) -> None:
+    diverge(repository, "Change the product", {"flows/watch.py": "changed\n"})
+    repository.commit("Rename\n\nChangelog: none", {"flows/sync.py": "renamed\n"})
+    merged = repository.run("git", "merge", "--quiet", "--message=Merge", "base")
+    assert merged.returncode == 0, merged.stderr
     assert refusal(repository) == ""
