@@ -51,7 +51,6 @@ from .rows import (
     MirrorRow as MirrorRow,
     ProbePull as ProbePull,
     PullCounted as PullCounted,
-    RetryRule as RetryRule,
     WatchLook as WatchLook,
 )
 from .schema import current as current, prepare as prepare

@@ -25,15 +25,6 @@ class MirrorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryRule:
-    """When later runs try a failed tag again: `times` times after `wait`, then `then_every`."""
-
-    times: int = 3
-    wait: timedelta = timedelta(minutes=5)
-    then_every: timedelta = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
 class WatchLook:
     """One look of the watch at all sources; mirrors by name."""
 

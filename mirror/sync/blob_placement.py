@@ -11,9 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import Enum
 
-from mirror.outcome import PlacedBlob
 from mirror.registry import Descriptor, DigestMismatch, Repository, copy_blob
-from mirror.sync.bandwidth import Pace
+from mirror.sync.bandwidth import BandwidthLimiter
 from mirror.sync.single_flight import SingleFlight
 
 # Layers share the link whatever their number, while small blobs are bound by round trips: each
@@ -24,7 +23,8 @@ _SMALL_AT_ONCE = 96
 
 Holders = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
 Progress = Callable[[int], None]
-Shared = SingleFlight[tuple[str, str], str]
+SharedUploads = SingleFlight[tuple[str, str], str]
+"""Uploads of blobs in progress, by registry and digest: the repository each goes to."""
 
 
 class Placement(Enum):
@@ -45,11 +45,11 @@ class BlobPlacer:
         *,
         holdings: Collection[str] = (),
         holders: Holders | None = None,
-        shared: Shared | None = None,
+        shared: SharedUploads | None = None,
         look_first: bool = True,
         expect: Progress = lambda _: None,
         progress: Progress = lambda _: None,
-        pace: Pace | None = None,
+        limiter: BandwidthLimiter | None = None,
     ) -> None:
         """`holdings`: digests that the record has at the target repository.
 
@@ -62,11 +62,11 @@ class BlobPlacer:
         self._target = target
         self._holdings: dict[str, int | None] = dict.fromkeys(holdings)  # sizes where known
         self._holders = holders
-        self._shared = shared or Shared()
+        self._shared = shared or SharedUploads()
         self._look_first = look_first
         self._expect = expect
         self._progress = progress
-        self._pace = pace
+        self._limiter = limiter
         self._elsewhere: dict[str, str] = {}
         self._flight: SingleFlight[str, Placement] = SingleFlight()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -136,10 +136,7 @@ class BlobPlacer:
 
     async def _upload(self, blob: Descriptor) -> str:
         self._expect(blob.size)
-        await copy_blob(self._source, self._target, blob, progress=self._progress, pace=self._pace)
+        await copy_blob(
+            self._source, self._target, blob, progress=self._progress, pace=self._limiter
+        )
         return self._target.name
-
-    @staticmethod
-    def placed(blobs: Sequence[Descriptor]) -> tuple[PlacedBlob, ...]:
-        """The blobs as the record takes them."""
-        return tuple(PlacedBlob(blob.digest, blob.size) for blob in blobs)

@@ -9,7 +9,7 @@ from mirror.sync.blob_placement import Placement
 
 
 @dataclass
-class Ledger:
+class CopyStats:
     """What the copy of one tag did so far; kept through a failure, so that nothing is lost."""
 
     tally: dict[Placement, int] = field(default_factory=lambda: dict.fromkeys(Placement, 0))
@@ -18,7 +18,7 @@ class Ledger:
     dropped: dict[str, Dropped] = field(default_factory=dict)
     referrers: int = 0
 
-    def add(self, other: Ledger) -> None:
+    def add(self, other: CopyStats) -> None:
         """Take over what a part of the work did."""
         for placement, count in other.tally.items():
             self.tally[placement] += count

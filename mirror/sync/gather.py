@@ -1,4 +1,4 @@
-"""Work side by side that ends as a whole: nothing of it goes on when the caller does."""
+"""Concurrent work that ends as a whole: nothing of it continues when the caller does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 
-async def all_of(work: Iterable[Awaitable[T]]) -> list[T]:
-    """All values in order; if any failed, its error, but only when the others have ended too.
+async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """All values in order; if any failed, its error, but only once the others have ended too.
 
-    What the others brought about is then known, and a later run need not do it again.
+    What the others achieved is then known, and a later run need not do it again. A TaskGroup
+    would cancel them.
     """
     results = await asyncio.gather(*work, return_exceptions=True)
     values: list[T] = []
@@ -23,7 +24,7 @@ async def all_of(work: Iterable[Awaitable[T]]) -> list[T]:
     return values
 
 
-async def both(first: Awaitable[T], second: Awaitable[object]) -> T:
+async def gather_both(first: Awaitable[T], second: Awaitable[object]) -> T:
     """The first one's value, once both have ended; its own error before that of the second."""
-    value, _ = await all_of([cast(Awaitable[object], first), second])
+    value, _ = await gather_all([cast(Awaitable[object], first), second])
     return cast(T, value)

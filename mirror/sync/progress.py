@@ -1,22 +1,30 @@
-"""Bytes on their way, for whoever wants to watch a run."""
+"""The progress of syncs, for a bar in the terminal or an artifact."""
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 
 @dataclass
-class Meter:
-    """What a run has to bring over and what it has brought; bytes and tags."""
+class SyncProgress:
+    """What is to be copied and what has been copied; bytes and tags."""
 
     expected: int = 0
     done: int = 0
     tags: int = 0
     tags_done: int = 0
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once there are tags to copy."""
+
+    def add_tags(self, count: int) -> None:
+        """`count` more tags are going to be copied."""
+        self.tags += count
+        if count:
+            self.started.set()
 
     def expect(self, size: int) -> None:
-        """A blob of `size` bytes has to be streamed."""
+        """A blob of `size` bytes is going to be streamed."""
         self.expected += size
 
     def advance(self, size: int) -> None:
@@ -29,7 +37,3 @@ class Meter:
         if self.expected:
             return min(self.done / self.expected, 1.0)
         return self.tags_done / self.tags if self.tags else 1.0
-
-
-METER: ContextVar[Meter | None] = ContextVar("mirror_meter", default=None)
-"""Set by whoever starts a run and wants to watch it (the bar of `mirror sync`)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mirror.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
 from mirror.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
-from mirror.sync.gather import all_of, both
+from mirror.sync.gather import gather_all, gather_both
 from mirror.sync.single_flight import SingleFlight
 
 
@@ -44,7 +44,9 @@ class Verifier:
         return Verification(change, utcnow(), failure)
 
     async def _tag(self, change: Change, digest: str) -> TagFailure | None:
-        manifest = await both(self._target.get_manifest(change.target_tag), self._foreseen(digest))
+        manifest = await gather_both(
+            self._target.get_manifest(change.target_tag), self._foreseen(digest)
+        )
         if manifest.digest != digest:
             return TagFailure(
                 change.tag,
@@ -57,7 +59,7 @@ class Verifier:
 
     async def _manifest(self, child: Descriptor) -> None:
         async def fetch() -> None:
-            manifest = await both(
+            manifest = await gather_both(
                 self._target.get_manifest(child.digest), self._foreseen(child.digest)
             )
             if len(manifest.raw) != child.size:
@@ -83,7 +85,7 @@ class Verifier:
         work += [
             self._blob(blob) for blob in manifest.blobs if not is_foreign_layer(blob.media_type)
         ]
-        await all_of(work)
+        await gather_all(work)
 
     async def _blob(self, blob: Descriptor) -> None:
         async def look() -> None:

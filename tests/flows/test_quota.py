@@ -16,7 +16,7 @@ from flows.local.fake_registry.limits import Pulls
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Rows
-from tests.sync.mirroring import seed
+from tests.sync.core import seed
 
 QUOTA = PullQuota(limit=24, logged_in=200)
 REPOSITORY = "newbe36524/hagicode"

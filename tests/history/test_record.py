@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror, reports
+from mirror.history import LockLost, Record, TargetLocked, UnknownMirror, reports
 from mirror.outcome import (
     ChangeKind,
     Dropped,
@@ -17,6 +17,7 @@ from mirror.outcome import (
     Quota,
     Reason,
     Requests,
+    RetryRule,
     RunOutcome,
     RunStatus,
     Seconds,
