@@ -12,16 +12,15 @@ decides how each of them is run.
 from mirror.sync.anonymous_pull import anonymous_trouble
 from mirror.sync.blob_placement import SharedUploads
 from mirror.sync.clients import MirrorClients, open_clients
+from mirror.sync.concurrency import SingleFlight
 from mirror.sync.context import SyncContext
 from mirror.sync.diff import diff
 from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.image_rules import image_rules_of
 from mirror.sync.prefetch import Prefetch
-from mirror.sync.progress import SyncProgress
 from mirror.sync.recorder import Recorder
 from mirror.sync.run import refuse, run
-from mirror.sync.single_flight import SingleFlight
-from mirror.sync.step import Step, StepBroken
+from mirror.sync.step import Step, StepBroken, SyncProgress
 from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of, tag_rules_of
 
 __all__ = [

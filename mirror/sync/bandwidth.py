@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from mirror.config import MirrorSettings
+from mirror.config import RateLimitSettings
 from mirror.outcome import utcnow
 
 
@@ -48,11 +48,7 @@ class BandwidthLimiter:
         await asyncio.sleep(self._due - now)
 
 
-def bandwidth_limiter_of(mirror: MirrorSettings) -> BandwidthLimiter | None:
-    """The mirror's cap (`rate_limit`), if it has one."""
-    limit = mirror.rate_limit
-    if limit is None:
-        return None
-    return BandwidthLimiter(
-        BandwidthCap(limit.rate, limit.begin, limit.end, ZoneInfo(limit.timezone))
-    )
+def bandwidth_limiter_of(limit: RateLimitSettings) -> BandwidthLimiter:
+    """The limiter that a mirror's `rate_limit` sets."""
+    cap = BandwidthCap(limit.rate, limit.begin, limit.end, ZoneInfo(limit.timezone))
+    return BandwidthLimiter(cap)

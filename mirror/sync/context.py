@@ -13,8 +13,8 @@ from mirror.sync.blob_placement import SharedUploads
 from mirror.sync.clients import MirrorClients
 from mirror.sync.image_rules import ImageRules, image_rules_of
 from mirror.sync.prefetch import Prefetch
-from mirror.sync.progress import SyncProgress
 from mirror.sync.recorder import Recorder
+from mirror.sync.step import SyncProgress
 from mirror.sync.tag_rules import TagRules, tag_rules_of
 
 

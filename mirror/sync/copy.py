@@ -35,10 +35,9 @@ from mirror.registry import (
     is_foreign_layer,
 )
 from mirror.sync.bandwidth import bandwidth_limiter_of
-from mirror.sync.blob_placement import BlobPlacer, Placement
+from mirror.sync.blob_placement import BlobPlacer, CopyStats, Placement
+from mirror.sync.concurrency import CircularWork, SingleFlight, gather_all, gather_both
 from mirror.sync.context import SyncContext
-from mirror.sync.copy_stats import CopyStats
-from mirror.sync.gather import gather_all, gather_both
 from mirror.sync.image_rules import (
     ImageRules,
     Rebuild,
@@ -51,7 +50,6 @@ from mirror.sync.image_rules import (
     unwanted,
 )
 from mirror.sync.referrers import Placed, ReferrerCopier
-from mirror.sync.single_flight import CircularWork, SingleFlight
 from mirror.sync.tag_rules import TagRules
 
 ReadManifest = Callable[[str], Awaitable[Manifest]]
@@ -339,7 +337,9 @@ async def build_copier(
         look_first=look_first or bool(known) or any(seen.values()),
         expect=context.progress.expect,
         progress=context.progress.advance,
-        limiter=bandwidth_limiter_of(context.mirror),
+        limiter=bandwidth_limiter_of(context.mirror.rate_limit)
+        if context.mirror.rate_limit
+        else None,
     )
     return Copier(
         clients.source,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from mirror.outcome import ChangeKind, Discovery, KnownTag
 from mirror.registry import Descriptor, NotFound, RegistryError, Repository
+from mirror.sync.concurrency import SingleFlight
 from mirror.sync.context import SyncContext
-from mirror.sync.single_flight import SingleFlight
 from mirror.sync.tag_rules import companion_prefix
 
 # A signature of one platform of an image is looked for in the newest ones alone: each costs a
@@ -34,7 +34,7 @@ async def mark_late_referrers(
     """
     marked = dict(known)
     capabilities = context.clients.source.registry.abilities
-    if not (context.full and context.mirror.referrers) or capabilities.referrers is False:
+    if capabilities.referrers is False:
         return marked, []
     remembered = await context.recorder.abilities(*context.source)
     if not remembered.get("referrers"):

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from mirror.outcome import Dropped, DropReason
 from mirror.registry import Descriptor, Manifest, NotFound, RefusedMediaType, Repository, mediatypes
-from mirror.sync.copy_stats import CopyStats
-from mirror.sync.single_flight import SingleFlight
+from mirror.sync.blob_placement import CopyStats
+from mirror.sync.concurrency import SingleFlight
 from mirror.sync.tag_rules import companion_prefix, subject_of
 
 

@@ -20,7 +20,7 @@ from mirror.outcome import (
     TagTally,
 )
 from mirror.sync.context import SyncContext
-from mirror.sync.step_timer import StepTimer
+from mirror.sync.step import StepTimer
 
 _NAMED = 3  # tags named in a warning; the history has them all
 

@@ -30,10 +30,8 @@ from mirror.sync.late_referrers import mark_late_referrers
 from mirror.sync.quota import Budget, read_quota, spend
 from mirror.sync.results import SyncResults
 from mirror.sync.step import Step, call
-from mirror.sync.sync_tag import TAGS_AT_ONCE, TagWork, adopt_tag, sync_tag
-from mirror.sync.tag_order import TagOrder
-from mirror.sync.verification_queue import VerificationQueue
-from mirror.sync.verify import Verifier
+from mirror.sync.sync_tag import TAGS_AT_ONCE, TagOrder, TagWork, adopt_tag, sync_tag
+from mirror.sync.verify import VerificationQueue, Verifier
 
 
 async def run(
@@ -96,8 +94,9 @@ async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
 
     discovery = results.discovery = await _discover(context, results, step, known)
     results.failures += discovery.failed
-    known, warnings = await mark_late_referrers(context, discovery, known)
-    results.warnings += warnings
+    if context.full and context.mirror.referrers:
+        known, warnings = await mark_late_referrers(context, discovery, known)
+        results.warnings += warnings
     plan = results.plan = await _diff(context, results, step, known)
     if context.dry_run:
         return
@@ -112,7 +111,8 @@ async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
     await _defer_over_quota(context, results, budget)
     copier = await build_copier(context, discovery, known, look_first=bool(abandoned))
     await _copy_all(context, results, step, copier, budget.affordable)
-    results.warnings += await delete_gone(context, results.run_id, plan.deletions, known)
+    if plan.deletions:
+        results.warnings += await delete_gone(context, results.run_id, plan.deletions, known)
     await _save_capabilities(context)
     if private := await warn_if_private(context.clients, results.copied):
         results.warnings.append(private)

@@ -10,6 +10,7 @@ import pytest
 from flows.local.fake_registry import quirks
 from flows.local.fake_registry.behaviour import Behaviour
 from flows.local.fake_registry.content import Image
+from flows.local.fake_registry.faults import Delay, Rule
 from flows.local.fake_registry.images import multi_platform, single
 from flows.local.fake_registry.oddities import artifact, with_referrers
 from flows.local.fake_registry.registry import DemoRegistry
@@ -119,6 +120,7 @@ async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() 
         seed(source.store, SOURCE, "zeta", replace(image, referrers=(listed,)))
         seed(source.store, SOURCE, (), tagged)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index((tagged,)))
+        source.faults.add(Rule(f"GET .*/manifests/{image.digest}", Delay(0.5)))
         synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert synced.arrived == (fallback_tag(image), "zeta")
         blobs = {**image.blobs, **listed.blobs, **tagged.blobs}
