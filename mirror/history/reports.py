@@ -1,7 +1,7 @@
 """Reading the record: how each mirror stands now, and how it did over a time.
 
-Every query reads daily figures for whole days and raw rows for the rest (migrations/sql/since.sql),
-so that it takes as long on years of history as on a week.
+Every query reads daily figures for whole days and raw rows for the rest (since.sql of the
+migrations), so that it takes as long on years of history as on a week.
 """
 
 from __future__ import annotations

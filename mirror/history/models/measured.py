@@ -1,4 +1,4 @@
-"""What was measured beside the syncs: pulls, pull counts, quotas, audits."""
+"""Measurements next to the syncs: pulls, pull counts, quotas, audits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Daily figures, kept for ever, and what outlives the raw rows of a month that is dropped.
 
-They hold the UTC days before closed.until; migrations/sql/figures.sql fills them, and the report
-views add what came later. Columns stand in the order of those functions.
+They hold the UTC days before closed.until; figures.sql of the migrations fills them, and the report
+views add what came later. The columns are in the order of those functions.
 """
 
 from __future__ import annotations
