@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from bench.record_fill import Size
 from bench.stopwatch import Timing
-from mirror.history import MirrorRow, Record
+from mirror.history import MirrorRow, PostgresRecorder
 from mirror.outcome import (
     Change,
     ChangeKind,
@@ -36,7 +36,7 @@ async def time_writes(url: str, rounds: int, size: Size) -> list[Timing]:
         yield
         took.setdefault(what, []).append(1000 * (time.perf_counter() - begin))
 
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         name, target = "mirror-01", "registry.example.com/bench/target-1"
         half_hour = timedelta(minutes=30)
         row = MirrorRow(name, "docker.io/bench/source-1", target, half_hour, half_hour, half_hour)

@@ -11,7 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mirror.history import SUCCESS_GOAL, Day, Delay, Failure, Goal, MirrorReport, Quota, Report, Run
+from mirror.history import (
+    SUCCESS_GOAL,
+    DayStats,
+    DelayStats,
+    FailureStats,
+    Goal,
+    MirrorReport,
+    QuotaStats,
+    Report,
+    RunSummary,
+)
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN_DAYS = 60
@@ -122,7 +132,7 @@ def _detail(mirror: MirrorReport, goal: Goal) -> str:
     return ""
 
 
-def _delay(delay: Delay) -> str:
+def _delay(delay: DelayStats) -> str:
     about = "" if delay.exact else "about "
     parts = [f"half {about}{duration(delay.p50)}", f"longest {duration(delay.max)}"]
     if delay.in_goal_share is not None:
@@ -149,13 +159,13 @@ def _lines(mirror: MirrorReport) -> Table:
     def rate(value: float | None) -> tuple[float | None, str]:
         return value, "green" if value is not None and value >= SUCCESS_GOAL else "red"
 
-    def lag(day: Day) -> tuple[float | None, str]:
+    def lag(day: DayStats) -> tuple[float | None, str]:
         p95 = day.delay.p95
         if p95 is None:
             return None, "dim"
         return p95 / longest if longest else 0, "green" if p95 <= goal else "red"
 
-    def copied(day: Day) -> tuple[float | None, str]:
+    def copied(day: DayStats) -> tuple[float | None, str]:
         return (day.traffic.bytes_copied / most_bytes if most_bytes else None), "blue"
 
     table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "share well")
@@ -165,15 +175,17 @@ def _lines(mirror: MirrorReport) -> Table:
     return table
 
 
-def _every_day(days: Sequence[Day]) -> list[Day]:
+def _every_day(days: Sequence[DayStats]) -> list[DayStats]:
     """With the days on which nothing ended, so that a line has no gaps that cannot be seen."""
     there = {day.day: day for day in days}
     first, last = days[0].day, days[-1].day
     all_days = (first + timedelta(days=step) for step in range((last - first).days + 1))
-    return [there.get(day, Day(day)) for day in all_days]
+    return [there.get(day, DayStats(day)) for day in all_days]
 
 
-def _spark(days: Sequence[Day], height: Callable[[Day], tuple[float | None, str]]) -> Text:
+def _spark(
+    days: Sequence[DayStats], height: Callable[[DayStats], tuple[float | None, str]]
+) -> Text:
     line = Text()
     for day in days:
         share, colour = height(day)
@@ -184,7 +196,7 @@ def _spark(days: Sequence[Day], height: Callable[[Day], tuple[float | None, str]
     return line
 
 
-def _failures(failures: Sequence[Failure], now: datetime) -> Table:
+def _failures(failures: Sequence[FailureStats], now: datetime) -> Table:
     table = _table(">failures", "", "reason", "tag", ">last", "~said")
     most = failures[0].count
     for failure in failures[:_SHOWN_FAILURES]:
@@ -199,7 +211,7 @@ def _failures(failures: Sequence[Failure], now: datetime) -> Table:
     return table
 
 
-def _runs(runs: Sequence[Run], now: datetime) -> Table:
+def _runs(runs: Sequence[RunSummary], now: datetime) -> Table:
     table = _table(
         "last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by", "~said"
     )
@@ -218,7 +230,7 @@ def _runs(runs: Sequence[Run], now: datetime) -> Table:
     return table
 
 
-def _show_quota(console: Console, quota: Quota) -> None:
+def _show_quota(console: Console, quota: QuotaStats) -> None:
     share = quota.least_remaining / quota.quota if quota.quota else 0
     console.print()
     console.print(

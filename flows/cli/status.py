@@ -16,7 +16,14 @@ from rich.text import Text
 from flows.cli.options import config_option
 from flows.cli.show_runs import COLOURS
 from mirror.config import MirrorSettings, load_settings
-from mirror.history import MirrorStatus, Run, create_engine, database_url, prepare, read_status
+from mirror.history import (
+    MirrorStatus,
+    RunSummary,
+    create_engine,
+    database_url,
+    prepare,
+    read_status,
+)
 from mirror.outcome import DropReason, RunStatus, utcnow
 
 _LEFT_OUT = {
@@ -91,7 +98,7 @@ def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterab
         yield Text(f"{_ago(since)} ago", style="red" if since > 2 * mirror.every else "")
 
 
-def _run(run: Run | None, now: datetime) -> Text:
+def _run(run: RunSummary | None, now: datetime) -> Text:
     if run is None:
         return Text("none", style="yellow")
     colour = COLOURS[RunStatus(run.status)]

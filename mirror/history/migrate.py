@@ -16,7 +16,7 @@ import mirror
 from mirror.history.address import describe
 from mirror.history.engine import reachable
 from mirror.history.errors import SchemaBehind
-from mirror.history.schema import current
+from mirror.history.revision import current_revision
 
 # Before 0.1.0 the first revision was six. The last of them left the schema that the first one
 # makes now, so a development database that got there is stamped and keeps its rows.
@@ -58,7 +58,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
     Raises DatabaseAway; SchemaBehind where refuse_unknown does.
     """
-    found = current(url)
+    found = current_revision(url)
     refuse_unknown(url, found)
     with reachable(url):
         if found == _LAST_BEFORE_SQUASH:

@@ -10,10 +10,10 @@ from mirror.history.address import answering, conninfo
 from mirror.history.connections import Connections
 from mirror.history.errors import TargetLocked
 from mirror.history.lock import TargetLock
-from mirror.history.measure_record import MeasureRecord
+from mirror.history.measurement_recorder import MeasurementRecorder
 from mirror.history.rows import MirrorRow, split_repository
-from mirror.history.run_record import RunRecord
-from mirror.history.tag_record import TagRecord
+from mirror.history.run_recorder import RunRecorder
+from mirror.history.tag_recorder import TagRecorder
 from mirror.outcome import utcnow
 
 _MIRROR = """
@@ -64,7 +64,7 @@ _WHO = """
 """
 
 
-class Record(RunRecord, TagRecord, MeasureRecord):
+class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
     """The record, open for writing. One for a process and its event loop; tasks may share it.
 
     Every method raises DatabaseAway when the database does not answer.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from mirror.history.recorder_session import Session
+from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import RetryRule, delay
 from mirror.outcome import Change, CopyOutcome, Dropped, TagStatus, Verification, utcnow
 
@@ -112,7 +112,7 @@ _BLOBS_GONE = """
 """
 
 
-class TagRecord(Session):
+class TagRecorder(RecorderSession):
     """The recorder's part for tags and their blobs."""
 
     __slots__ = ()

@@ -28,7 +28,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from mirror.history import ProbePull, PullCounted, Record, WatchLook
+from mirror.history import PostgresRecorder, ProbePull, PullCounted, WatchLook
 from mirror.outcome import (
     BlobTally,
     ChangeKind,
@@ -57,7 +57,7 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
 
-async def make_history(record: Record, engine: sa.Engine) -> dict[int, str]:
+async def make_history(record: PostgresRecorder, engine: sa.Engine) -> dict[int, str]:
     """Write the history above, and give the ids of its runs by number."""
     with engine.begin() as connection:
         begin = {"begin": at(20, 0)}
@@ -72,13 +72,13 @@ async def make_history(record: Record, engine: sa.Engine) -> dict[int, str]:
     return runs
 
 
-async def begin(record: Record, moment: datetime, dry_run: bool = False) -> str:
+async def begin(record: PostgresRecorder, moment: datetime, dry_run: bool = False) -> str:
     """Begin a scheduled run."""
     return await record.begin_run(NAME, Trigger.SCHEDULE, True, dry_run, at=moment)
 
 
 async def end(
-    record: Record,
+    record: PostgresRecorder,
     run: str,
     moment: datetime,
     status: RunStatus = RunStatus.SUCCEEDED,
@@ -100,7 +100,7 @@ async def end(
     await record.end_run(outcome, at=moment)
 
 
-async def _first_day(record: Record, runs: dict[int, str]) -> None:
+async def _first_day(record: PostgresRecorder, runs: dict[int, str]) -> None:
     one, two = (
         change("0.1", 1, pushed_at=at(20, 9, 50), detected_at=at(20, 10)),
         change("0.2", 2, pushed_at=at(20, 9), detected_at=at(20, 10)),
@@ -127,7 +127,7 @@ async def _first_day(record: Record, runs: dict[int, str]) -> None:
     await end(record, run, at(20, 11, 7))
 
 
-async def _second_day(record: Record, runs: dict[int, str]) -> None:
+async def _second_day(record: PostgresRecorder, runs: dict[int, str]) -> None:
     taken = TagFailure(None, Reason.LOCK, f"{MIRROR.target}: another run holds it")
     run = runs[4] = await begin(record, at(21, 8))
     await end(record, run, at(21, 8), RunStatus.FAILED, taken)
@@ -148,7 +148,7 @@ async def _second_day(record: Record, runs: dict[int, str]) -> None:
     await end(record, run, at(21, 12))
 
 
-async def _third_day(record: Record, runs: dict[int, str]) -> None:
+async def _third_day(record: PostgresRecorder, runs: dict[int, str]) -> None:
     old = change("0.0", 5, pushed_at=at(22, 10) - timedelta(days=365), detected_at=at(22, 10))
     repair = change("0.1", 1, ChangeKind.MISSING, pushed_at=at(20, 9, 50))
     run = runs[8] = await begin(record, at(22, 10))
@@ -176,7 +176,7 @@ def pull(
     return ProbePull(NAME, moment, "0.1", side, True, digest(number), 0.2, seconds, size, PLACE)
 
 
-async def make_pulls(record: Record) -> None:
+async def make_pulls(record: PostgresRecorder) -> None:
     """Five rounds on 20 November, of which three compare.
 
     round  source              mirror
@@ -202,7 +202,7 @@ async def make_pulls(record: Record) -> None:
     await record.add_probes([pull(at(20, 11), "source", 10), pull(at(20, 11), "target", None)])
 
 
-async def make_counts(record: Record) -> None:
+async def make_counts(record: PostgresRecorder) -> None:
     """Pull counts of three days, quota readings, and looks of the watch.
 
     The source goes 1,000, 1,100, 1,150; the mirror 200, 500, 650:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import Record, figures, reports
+from mirror.history import PostgresRecorder, figures, reports
 from mirror.history.errors import HistoryError
 from mirror.history.maintain import maintain_history
 from mirror.outcome import Quota, RunOutcome, RunStatus, Trigger
@@ -42,7 +42,7 @@ def test_partitions_are_there_three_months_ahead(engine: sa.Engine) -> None:
 
 
 async def test_the_recorder_makes_a_month_that_nobody_made(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     moment = datetime(2031, 5, 3, tzinfo=UTC)
     await record.begin_run(NAME, Trigger.MANUAL, full=True, at=moment)
@@ -55,7 +55,7 @@ async def test_the_recorder_makes_a_month_that_nobody_made(
 
 
 async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     runs = await make_history(record, engine)
     before = reports.read_report(engine, None, NAME, NOW).mirrors[0]
@@ -79,7 +79,9 @@ async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
     assert rows == [(at(20, 11, 7), 1320.0, runs[3])]
 
 
-async def test_a_day_is_closed_an_hour_after_it_ended(record: Record, engine: sa.Engine) -> None:
+async def test_a_day_is_closed_an_hour_after_it_ended(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     await make_history(record, engine)
     assert maintain_history(engine, datetime(2026, 11, 22, 0, 59, tzinfo=UTC)).closed_until == at(
         21, 0
@@ -89,7 +91,9 @@ async def test_a_day_is_closed_an_hour_after_it_ended(record: Record, engine: sa
     )
 
 
-async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: sa.Engine) -> None:
+async def test_what_comes_late_is_counted_all_the_same(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     await make_history(record, engine)
     maintain_history(engine, NOW)
     # A worker whose clock is an hour behind ends a run of yesterday after yesterday was closed.
@@ -103,7 +107,9 @@ async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: s
     assert found.tags.succeeded == 7
 
 
-async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engine) -> None:
+async def test_maintaining_twice_changes_nothing(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     await make_history(record, engine)
     maintain_history(engine, NOW)
     first = reports.read_report(engine, None, NAME, NOW)
@@ -112,7 +118,7 @@ async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engi
 
 
 async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     await record.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
     async with record.target_lock(MIRROR.target):

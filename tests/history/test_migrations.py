@@ -16,14 +16,14 @@ from alembic.script import ScriptDirectory
 from mirror.history import (
     BadDatabaseUrl,
     DatabaseAway,
-    Record,
+    PostgresRecorder,
     SchemaBehind,
     migrate,
     prepare,
-    schema,
 )
 from mirror.history.address import conninfo
 from mirror.history.engine import create_engine, parse_url
+from mirror.history.revision import HEAD, current_revision
 from mirror.outcome import Trigger
 from tests.support.records import MIRROR
 
@@ -39,7 +39,7 @@ def tables(url: str) -> set[str]:
 
 
 def test_the_program_knows_the_newest_migration() -> None:
-    assert SCRIPTS.get_heads() == [schema.HEAD]
+    assert SCRIPTS.get_heads() == [HEAD]
 
 
 def views_and_functions(url: str) -> set[str]:
@@ -87,14 +87,14 @@ def test_up_down_and_up_again_leaves_what_the_models_describe(empty_url: str) ->
 
 async def test_a_development_database_before_the_squash_keeps_its_rows(empty_url: str) -> None:
     migrate.upgrade(empty_url)
-    async with Record.open(empty_url) as record:
+    async with PostgresRecorder.open(empty_url) as record:
         await record.ensure_mirror(MIRROR)
         run = await record.begin_run(MIRROR.name, Trigger.MANUAL, full=True)
         set_revision(empty_url, "0006")
         with pytest.raises(SchemaBehind, match=r"revision 0006.*run `mirror migrate`"):
             prepare(empty_url)
         migrate.upgrade(empty_url)
-        assert schema.current(empty_url) == schema.HEAD
+        assert current_revision(empty_url) == HEAD
         engine = create_engine(empty_url)
         with engine.connect() as connection:
             found = connection.execute(sa.text("SELECT run::text FROM report_recent_runs")).scalar()
@@ -116,7 +116,7 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
     ]
     said = [process.communicate(timeout=120)[1] for process in racing]
     assert [process.returncode for process in racing] == [0, 0], said
-    assert schema.current(empty_url) == schema.HEAD
+    assert current_revision(empty_url) == HEAD
 
 
 def test_a_server_that_is_behind_is_named_with_the_command_to_run(empty_url: str) -> None:
@@ -135,7 +135,7 @@ def test_an_earlier_development_database_is_left_alone_and_the_way_on_is_named(
             SchemaBehind, match=rf"revision {revision} .*migrate it to 0006 .*or drop it"
         ):
             attempt(empty_url)
-    assert schema.current(empty_url) == revision
+    assert current_revision(empty_url) == revision
 
 
 def test_a_schema_of_a_newer_program_is_left_alone(empty_url: str) -> None:

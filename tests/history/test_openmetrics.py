@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from mirror.history import Record
+from mirror.history import PostgresRecorder
 from mirror.history.openmetrics import CONTENT_TYPE, read_openmetrics, render
 from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
@@ -31,7 +31,7 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"hagicode_mirror_{name}", frozenset({"mirror": NAME, **labels}.items())))
 
 
-async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
+async def test_metrics_of_a_history(record: PostgresRecorder, engine: sa.Engine) -> None:
     await make_history(record, engine)
     await make_pulls(record)
     await make_counts(record)
@@ -51,7 +51,9 @@ async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
     assert value(found, "pull_failure_ratio", side="target") is None
 
 
-async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: sa.Engine) -> None:
+async def test_metrics_of_an_empty_record_claim_nothing(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     text = read_openmetrics(engine)
     found = parsed(text)
     assert text.endswith("# EOF\n")
@@ -61,7 +63,7 @@ async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: 
 
 
 @pytest.mark.parametrize("unit", ["seconds", "ratio", "bytes"])
-async def test_units_end_the_names(record: Record, engine: sa.Engine, unit: str) -> None:
+async def test_units_end_the_names(record: PostgresRecorder, engine: sa.Engine, unit: str) -> None:
     found = [family for family in families(read_openmetrics(engine)) if family.unit == unit]
     assert found
     assert all(family.name.endswith(f"_{unit}") for family in found)

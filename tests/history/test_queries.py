@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import Record
+from mirror.history import PostgresRecorder
 from mirror.history.queries import QUERIES, question
 from tests.history.made_history import make_counts, make_history, make_pulls
 
@@ -29,7 +29,7 @@ VIEWS = (
 
 
 @pytest.fixture
-async def history(record: Record, engine: sa.Engine) -> None:
+async def history(record: PostgresRecorder, engine: sa.Engine) -> None:
     """The made history, moved so that its last day is today."""
     await make_history(record, engine)
     await make_pulls(record)

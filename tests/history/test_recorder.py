@@ -8,7 +8,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import LockLost, Record, RetryRule, TargetLocked, UnknownMirror, reports
+from mirror.history import (
+    LockLost,
+    PostgresRecorder,
+    RetryRule,
+    TargetLocked,
+    UnknownMirror,
+    reports,
+)
 from mirror.outcome import (
     ChangeKind,
     Dropped,
@@ -47,17 +54,19 @@ def row(engine: sa.Engine, query: str) -> sa.Row[tuple[object, ...]]:
         return connection.execute(sa.text(query)).one()
 
 
-async def begin(record: Record) -> str:
+async def begin(record: PostgresRecorder) -> str:
     return await record.begin_run(NAME, Trigger.SCHEDULE, full=True, dry_run=False)
 
 
-async def test_a_run_is_written_before_it_works(record: Record, engine: sa.Engine) -> None:
+async def test_a_run_is_written_before_it_works(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     run = await record.begin_run(NAME, Trigger.WATCH, full=False, flow_run_id="prefect-1")
     found = row(engine, "SELECT id::text, status, trigger, complete, flow_run_id FROM sync_run")
     assert tuple(found) == (run, "running", "watch", False, "prefect-1")
 
 
-async def test_a_run_ends_with_its_figures(record: Record, engine: sa.Engine) -> None:
+async def test_a_run_ends_with_its_figures(record: PostgresRecorder, engine: sa.Engine) -> None:
     run = await begin(record)
     outcome = RunOutcome(
         NAME,
@@ -80,7 +89,7 @@ async def test_a_run_ends_with_its_figures(record: Record, engine: sa.Engine) ->
 
 
 async def test_a_tag_whose_digest_could_not_be_had_is_a_failed_tag_record(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run = await begin(record)
     errors = (TagFailure("0.2", Reason.NOT_FOUND, "0.2: no such manifest"),)
@@ -93,7 +102,9 @@ async def test_a_tag_whose_digest_could_not_be_had_is_a_failed_tag_record(
     )
 
 
-async def test_a_run_that_failed_as_a_whole_says_why(record: Record, engine: sa.Engine) -> None:
+async def test_a_run_that_failed_as_a_whole_says_why(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     run = await begin(record)
     errors = (
         TagFailure("0.2", Reason.NOT_FOUND, "0.2"),
@@ -106,7 +117,9 @@ async def test_a_run_that_failed_as_a_whole_says_why(record: Record, engine: sa.
     )
 
 
-async def test_a_tag_is_available_when_it_was_verified(record: Record, engine: sa.Engine) -> None:
+async def test_a_tag_is_available_when_it_was_verified(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     run, tag = await begin(record), change(pushed_at=NOON - 9 * MINUTE)
     await record.discovered(run, NAME, discovery(SourceTag(tag.tag, tag.digest)), plan(tag))
     await record.tag_started(run, NAME, tag)
@@ -122,14 +135,16 @@ async def test_a_tag_is_available_when_it_was_verified(record: Record, engine: s
     }
 
 
-async def test_a_copy_that_was_not_verified_failed(record: Record) -> None:
+async def test_a_copy_that_was_not_verified_failed(record: PostgresRecorder) -> None:
     run, tag = await begin(record), change()
     await record.tag_ended(run, NAME, copied(tag), None)
     known = (await record.known_tags(NAME))[tag.tag]
     assert (known.copied_digest, known.attempts) == (None, 1)
 
 
-async def test_a_failed_tag_waits_five_minutes_three_times_and_then_an_hour(record: Record) -> None:
+async def test_a_failed_tag_waits_five_minutes_three_times_and_then_an_hour(
+    record: PostgresRecorder,
+) -> None:
     rule, waits = RetryRule(), []
     for number in range(1, 6):
         run, tag = await begin(record), change(attempt=number)
@@ -141,7 +156,7 @@ async def test_a_failed_tag_waits_five_minutes_three_times_and_then_an_hour(reco
     assert waits == [5 * MINUTE] * 3 + [timedelta(hours=1)] * 2
 
 
-async def test_a_tag_that_moves_is_tried_afresh(record: Record) -> None:
+async def test_a_tag_that_moves_is_tried_afresh(record: PostgresRecorder) -> None:
     run, tag = await begin(record), change()
     await record.tag_ended(run, NAME, failed(tag), None)
     moved = change(number=2, kind=ChangeKind.MOVED, detected_at=NOON + MINUTE)
@@ -152,7 +167,7 @@ async def test_a_tag_that_moves_is_tried_afresh(record: Record) -> None:
     assert (known.source_digest, known.detected_at) == (digest(2), NOON + MINUTE)
 
 
-async def test_blobs_of_a_tag_that_failed_are_known_too(record: Record) -> None:
+async def test_blobs_of_a_tag_that_failed_are_known_too(record: PostgresRecorder) -> None:
     run, tag = await begin(record), change()
     outcome = failed(tag)
     await record.tag_ended(run, NAME, outcome, None)
@@ -166,7 +181,9 @@ async def test_blobs_of_a_tag_that_failed_are_known_too(record: Record) -> None:
     assert await record.holdings("registry.example.com", "hagicode/hagicode") == set()
 
 
-async def test_an_unchanged_look_writes_nothing(record: Record, engine: sa.Engine) -> None:
+async def test_an_unchanged_look_writes_nothing(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     run, tags = await begin(record), [SourceTag(f"0.{n}", digest(n)) for n in range(50)]
     await record.known_tags(NAME)
     await record.discovered(run, NAME, discovery(*tags), plan())
@@ -177,7 +194,7 @@ async def test_an_unchanged_look_writes_nothing(record: Record, engine: sa.Engin
     assert before[1] == 50
 
 
-async def test_gone_tags_are_marked_and_come_back(record: Record) -> None:
+async def test_gone_tags_are_marked_and_come_back(record: PostgresRecorder) -> None:
     run, tag = await begin(record), SourceTag("0.1", digest(1))
     await record.discovered(run, NAME, discovery(tag), plan())
     await record.discovered(run, NAME, discovery(), plan(gone=("0.1",)), at=NOON)
@@ -186,7 +203,7 @@ async def test_gone_tags_are_marked_and_come_back(record: Record) -> None:
     assert (await record.known_tags(NAME))["0.1"].gone_at is None
 
 
-async def test_an_adopted_tag_is_known_as_copied(record: Record) -> None:
+async def test_an_adopted_tag_is_known_as_copied(record: PostgresRecorder) -> None:
     run, tag = await begin(record), change()
     adopted = Plan((), unchanged=0, adopted=(tag,))
     await record.discovered(run, NAME, discovery(SourceTag(tag.tag, tag.digest)), adopted)
@@ -194,7 +211,9 @@ async def test_an_adopted_tag_is_known_as_copied(record: Record) -> None:
     assert (known.copied_digest, known.target_digest) == (tag.digest, tag.digest)
 
 
-async def test_held_tags_stay_and_deleted_ones_leave(record: Record, engine: sa.Engine) -> None:
+async def test_held_tags_stay_and_deleted_ones_leave(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     run, tag = await begin(record), change()
     await record.tag_ended(run, NAME, copied(tag), seen(tag))
     second = await begin(record)
@@ -205,8 +224,8 @@ async def test_held_tags_stay_and_deleted_ones_leave(record: Record, engine: sa.
     assert await record.known_tags(NAME) == {}
 
 
-async def test_one_run_for_a_target_at_a_time(record: Record, url: str) -> None:
-    async with Record.open(url) as other:
+async def test_one_run_for_a_target_at_a_time(record: PostgresRecorder, url: str) -> None:
+    async with PostgresRecorder.open(url) as other:
         async with record.target_lock(MIRROR.target) as lock:
             run = await begin(record)
             await lock.check()
@@ -219,18 +238,20 @@ async def test_one_run_for_a_target_at_a_time(record: Record, url: str) -> None:
 
 
 async def test_a_lock_whose_connection_was_killed_is_noticed(
-    record: Record, engine: sa.Engine, url: str
+    record: PostgresRecorder, engine: sa.Engine, url: str
 ) -> None:
     async with record.target_lock(MIRROR.target) as lock:
         pid = lock.connection.info.backend_pid
         row(engine, f"SELECT pg_terminate_backend({pid}, 5000)")
         with pytest.raises(LockLost, match="hagicode/hagicode"):
             await lock.check()
-        async with Record.open(url) as other, other.target_lock(MIRROR.target):
+        async with PostgresRecorder.open(url) as other, other.target_lock(MIRROR.target):
             pass
 
 
-async def test_a_killed_run_is_closed_by_the_next(record: Record, engine: sa.Engine) -> None:
+async def test_a_killed_run_is_closed_by_the_next(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     killed, tag, done = await begin(record), change(), change("0.2", 2)
     await record.tag_started(killed, NAME, tag)
     await record.tag_ended(killed, NAME, copied(done, blobs=(1,)), seen(done))
@@ -246,15 +267,15 @@ async def test_a_killed_run_is_closed_by_the_next(record: Record, engine: sa.Eng
     assert [tuple(tag) for tag in tags] == [("0.1.0", "abandoned"), ("0.2", "succeeded")]
 
 
-async def test_a_run_that_lives_is_not_closed(record: Record, url: str) -> None:
-    async with record.target_lock(MIRROR.target), Record.open(url) as other:
+async def test_a_run_that_lives_is_not_closed(record: PostgresRecorder, url: str) -> None:
+    async with record.target_lock(MIRROR.target), PostgresRecorder.open(url) as other:
         run = await begin(record)
         assert await other.close_abandoned(NAME, None) == ()
     assert await record.close_abandoned(NAME, None) == (run,)
 
 
 async def test_the_end_of_a_run_closes_its_unfinished_tags(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run = await begin(record)
     await record.tag_started(run, NAME, change())
@@ -263,7 +284,7 @@ async def test_the_end_of_a_run_closes_its_unfinished_tags(
 
 
 async def test_another_target_forgets_the_tags_and_keeps_the_past(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run, tag = await begin(record), change()
     await record.tag_ended(run, NAME, copied(tag), seen(tag))
@@ -275,7 +296,7 @@ async def test_another_target_forgets_the_tags_and_keeps_the_past(
 
 
 async def test_a_connection_that_died_while_it_rested_is_replaced(
-    record: Record, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    record: PostgresRecorder, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mirror.history.connections._RESTED", 0)
     assert await record.known_tags(NAME) == {}
@@ -289,7 +310,7 @@ async def test_a_connection_that_died_while_it_rested_is_replaced(
 
 
 async def test_a_mirror_as_it_is_recorded_is_not_written_again(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     written = "SELECT xmin::text AS by FROM mirror"
     before = row(engine, written).by
@@ -300,7 +321,9 @@ async def test_a_mirror_as_it_is_recorded_is_not_written_again(
     assert row(engine, "SELECT delay_goal FROM mirror").delay_goal == timedelta(hours=1)
 
 
-async def test_abilities_and_quota_are_remembered(record: Record, engine: sa.Engine) -> None:
+async def test_abilities_and_quota_are_remembered(
+    record: PostgresRecorder, engine: sa.Engine
+) -> None:
     assert await record.abilities("r.example.com", "a/b") == {}
     await record.save_abilities("r.example.com", "a/b", {"mount": True, "chunk": 4_000_000})
     assert await record.abilities("r.example.com", "a/b") == {"mount": True, "chunk": 4_000_000}
@@ -313,7 +336,9 @@ async def test_abilities_and_quota_are_remembered(record: Record, engine: sa.Eng
     )
 
 
-async def test_a_refusal_is_forgotten_after_a_month_and_learnt_anew(record: Record) -> None:
+async def test_a_refusal_is_forgotten_after_a_month_and_learnt_anew(
+    record: PostgresRecorder,
+) -> None:
     where = ("r.example.com", "a/b")
     day = timedelta(days=1)
     await record.save_abilities(*where, {"mount": True, "artifacts": False}, NOON)
@@ -325,20 +350,22 @@ async def test_a_refusal_is_forgotten_after_a_month_and_learnt_anew(record: Reco
     assert await record.abilities(*where, NOON + 32 * day) == {"mount": True}
 
 
-async def test_what_two_mirrors_learn_of_a_repository_is_put_together(record: Record) -> None:
+async def test_what_two_mirrors_learn_of_a_repository_is_put_together(
+    record: PostgresRecorder,
+) -> None:
     where = ("r.example.com", "a/b")
     await record.save_abilities(*where, {"mount": True}, NOON)
     await record.save_abilities(*where, {"referrers": False}, NOON)
     assert await record.abilities(*where, NOON) == {"mount": True, "referrers": False}
 
 
-async def test_an_unknown_mirror_is_named(record: Record) -> None:
+async def test_an_unknown_mirror_is_named(record: PostgresRecorder) -> None:
     with pytest.raises(UnknownMirror, match="nobody"):
         await record.begin_run("nobody", Trigger.MANUAL, full=True)
 
 
 async def test_a_tag_keeps_the_size_and_the_platforms_that_the_source_told(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     told = SourceTag("1.0", digest(1), NOON, size=412, platforms=("linux/amd64", "linux/arm64"))
     run = await begin(record)
@@ -352,7 +379,7 @@ async def test_a_tag_keeps_the_size_and_the_platforms_that_the_source_told(
 
 
 async def test_what_is_left_out_stands_with_the_tag_until_it_arrives_whole(
-    record: Record, engine: sa.Engine
+    record: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run, tag = await begin(record), change()
     arm = Dropped(digest(9), "application/vnd.oci.image.manifest.v1+json", DropReason.PLATFORM)

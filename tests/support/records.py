@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import MirrorRow, Record
+from mirror.history import MirrorRow, PostgresRecorder
 from mirror.history.address import embedded_url
 from mirror.history.embedded import Cluster
 from mirror.history.engine import create_engine
@@ -84,9 +84,9 @@ def engine(url: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-async def record(url: str) -> AsyncIterator[Record]:
+async def record(url: str) -> AsyncIterator[PostgresRecorder]:
     """The record in that database, with one mirror."""
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         await record.ensure_mirror(MIRROR)
         yield record
 
