@@ -25,6 +25,8 @@ from .errors import (
     UnknownMirror as UnknownMirror,
 )
 from .figures import (
+    PULL_FAILURE_GOAL as PULL_FAILURE_GOAL,
+    SPEED_GOAL as SPEED_GOAL,
     SUCCESS_GOAL as SUCCESS_GOAL,
     DayStats as DayStats,
     DelayStats as DelayStats,

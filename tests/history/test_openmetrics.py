@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from mirror.history import PostgresRecorder
-from mirror.history.openmetrics import CONTENT_TYPE, read_openmetrics, render
+from mirror.history.openmetrics import read_openmetrics, render
 from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
@@ -67,4 +67,3 @@ async def test_units_end_the_names(record: PostgresRecorder, engine: sa.Engine, 
     found = [family for family in families(read_openmetrics(engine)) if family.unit == unit]
     assert found
     assert all(family.name.endswith(f"_{unit}") for family in found)
-    assert CONTENT_TYPE.startswith("application/openmetrics-text")

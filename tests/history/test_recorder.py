@@ -177,7 +177,7 @@ async def test_blobs_of_a_tag_that_failed_are_known_too(record: PostgresRecorder
     assert await record.holders("registry.example.com", [digest(5), digest(6)]) == {
         digest(5): "hagicode/hagicode"
     }
-    await record.blobs_gone("registry.example.com", "hagicode/hagicode", [digest(5)])
+    await record.tag_ended(run, NAME, replace(outcome, lost=(digest(5),)), None)
     assert await record.holdings("registry.example.com", "hagicode/hagicode") == set()
 
 
