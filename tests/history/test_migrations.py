@@ -22,7 +22,7 @@ from mirror.history import (
     prepare,
 )
 from mirror.history.address import conninfo
-from mirror.history.engine import create_engine, parse_url
+from mirror.history.engine import create_engine
 from mirror.history.revision import HEAD, current_revision
 from mirror.outcome import Trigger
 from tests.support.records import MIRROR
@@ -156,5 +156,5 @@ def test_a_database_that_is_away_is_named_without_the_password() -> None:
 @pytest.mark.parametrize("text", ["sqlite:///x.db", "hunter2", "mysql://a:hunter2@b/c"])
 def test_an_address_that_is_no_postgres_is_refused(text: str) -> None:
     with pytest.raises(BadDatabaseUrl, match="MIRROR_DATABASE_URL") as error:
-        parse_url(text)
+        create_engine(text)
     assert "hunter2" not in str(error.value)
