@@ -76,11 +76,11 @@ class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Open the record at a URL (mirror.history.database_url) and close it at the end."""
-        record = cls(url, Connections(url))
+        recorder = cls(url, Connections(url))
         try:
-            yield record
+            yield recorder
         finally:
-            await record.connections.aclose()
+            await recorder.connections.aclose()
 
     async def ensure_mirror(self, mirror: MirrorRow) -> bool:
         """Write a mirror as it is configured now, where the record has it otherwise.

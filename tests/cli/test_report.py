@@ -20,12 +20,12 @@ from tests.support.records import MIRROR
 
 @pytest.fixture
 async def history(
-    record: PostgresRecorder, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
+    recorder: PostgresRecorder, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The made history, as the database of the environment."""
-    await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+    await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)
 
 
@@ -48,7 +48,7 @@ async def test_goals_met_and_missed_with_their_samples(history: None, engine: sa
 
 
 async def test_what_was_not_measured_is_unknown(
-    record: PostgresRecorder, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     lines = [line for line in shown(engine).splitlines() if "?" in line]
     assert len(lines) == 6

@@ -21,10 +21,10 @@ from tests.support.records import MIRROR
 
 @pytest.fixture
 async def history(
-    record: PostgresRecorder, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
+    recorder: PostgresRecorder, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The made history, as the database of the environment."""
-    await make_history(record, engine)
+    await make_history(recorder, engine)
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)
 
 

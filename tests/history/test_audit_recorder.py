@@ -18,23 +18,23 @@ REPOSITORY = ("registry.example.com", "hagicode/hagicode")
 
 
 @pytest.fixture
-async def synced(record: PostgresRecorder) -> PostgresRecorder:
-    """A record in which a sync has brought over 1.0 and 2.0 at noon."""
-    run = await record.begin_run(NAME, Trigger.SCHEDULE, full=True)
+async def synced(recorder: PostgresRecorder) -> PostgresRecorder:
+    """A record in which a sync has copied 1.0 and 2.0 at noon."""
+    run = await recorder.begin_run(NAME, Trigger.SCHEDULE, full=True)
     for number, tag in ((1, "1.0"), (2, "2.0")):
         moved = change(tag, number)
-        await record.tag_ended(run, NAME, copied(moved), seen(moved))
-    return record
+        await recorder.tag_ended(run, NAME, copied(moved), seen(moved))
+    return recorder
 
 
 async def audited(
-    record: PostgresRecorder,
+    recorder: PostgresRecorder,
     findings: Sequence[FindingRow],
     failure: TagFailure | None = None,
     minutes: int = 10,
 ) -> AuditWritten:
     begun = NOON + minutes * MINUTE
-    return await record.add_audit(
+    return await recorder.add_audit(
         AuditOutcome(
             NAME,
             begun,

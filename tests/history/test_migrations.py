@@ -87,9 +87,9 @@ def test_up_down_and_up_again_leaves_what_the_models_describe(empty_url: str) ->
 
 async def test_a_development_database_before_the_squash_keeps_its_rows(empty_url: str) -> None:
     migrate.upgrade(empty_url)
-    async with PostgresRecorder.open(empty_url) as record:
-        await record.ensure_mirror(MIRROR)
-        run = await record.begin_run(MIRROR.name, Trigger.MANUAL, full=True)
+    async with PostgresRecorder.open(empty_url) as recorder:
+        await recorder.ensure_mirror(MIRROR)
+        run = await recorder.begin_run(MIRROR.name, Trigger.MANUAL, full=True)
         set_revision(empty_url, "0006")
         with pytest.raises(SchemaBehind, match=r"revision 0006.*run `mirror migrate`"):
             prepare(empty_url)

@@ -31,10 +31,10 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"hagicode_mirror_{name}", frozenset({"mirror": NAME, **labels}.items())))
 
 
-async def test_metrics_of_a_history(record: PostgresRecorder, engine: sa.Engine) -> None:
-    await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+async def test_metrics_of_a_history(recorder: PostgresRecorder, engine: sa.Engine) -> None:
+    await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     found = parsed(render(read_totals(engine, now=NOW), read_report(engine, at(22, 0), now=NOW)))
     assert value(found, "tags", state="in_sync") == 5
     assert value(found, "runs_total", status="succeeded") == 4
@@ -52,7 +52,7 @@ async def test_metrics_of_a_history(record: PostgresRecorder, engine: sa.Engine)
 
 
 async def test_metrics_of_an_empty_record_claim_nothing(
-    record: PostgresRecorder, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     text = read_openmetrics(engine)
     found = parsed(text)
@@ -63,7 +63,9 @@ async def test_metrics_of_an_empty_record_claim_nothing(
 
 
 @pytest.mark.parametrize("unit", ["seconds", "ratio", "bytes"])
-async def test_units_end_the_names(record: PostgresRecorder, engine: sa.Engine, unit: str) -> None:
+async def test_units_end_the_names(
+    recorder: PostgresRecorder, engine: sa.Engine, unit: str
+) -> None:
     found = [family for family in families(read_openmetrics(engine)) if family.unit == unit]
     assert found
     assert all(family.name.endswith(f"_{unit}") for family in found)

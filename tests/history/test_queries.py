@@ -30,11 +30,11 @@ VIEWS = (
 
 
 @pytest.fixture
-async def history(record: PostgresRecorder, engine: sa.Engine) -> None:
+async def history(recorder: PostgresRecorder, engine: sa.Engine) -> None:
     """The made history, moved so that its last day is today."""
-    await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+    await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     shift = "(date_trunc('day', now(), 'UTC') - timestamptz '2026-11-22')"
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT make_partitions(now() - interval '3 days', now())"))

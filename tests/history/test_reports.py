@@ -21,11 +21,13 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(params=["raw rows", "rolled up"])
-async def rows(record: PostgresRecorder, engine: sa.Engine, request: pytest.FixtureRequest) -> Rows:
+async def rows(
+    recorder: PostgresRecorder, engine: sa.Engine, request: pytest.FixtureRequest
+) -> Rows:
     """The made history, and a way to query it."""
-    runs = await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+    runs = await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     if request.param == "rolled up":
         assert maintain_history(engine, NOW).closed_until == at(22, 0)
 
@@ -243,7 +245,7 @@ def test_percentiles_of_many_delays_are_close(
 
 
 async def test_nothing_counted_is_unknown_and_never_all_well(
-    record: PostgresRecorder, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     (found,) = reports.read_report(engine, None).mirrors
     assert found.runs.success_rate is None
@@ -252,8 +254,8 @@ async def test_nothing_counted_is_unknown_and_never_all_well(
     assert (found.status.last_run, found.status.tags) == (None, 0)
 
 
-async def test_status_now(record: PostgresRecorder, engine: sa.Engine) -> None:
-    runs = await make_history(record, engine)
+async def test_status_now(recorder: PostgresRecorder, engine: sa.Engine) -> None:
+    runs = await make_history(recorder, engine)
     (found,) = reports.read_status(engine)
     assert (found.mirror, found.source, found.target) == (NAME, MIRROR.source, MIRROR.target)
     assert (found.tags, found.in_sync, found.behind, found.oldest_lag) == (5, 5, 0, None)

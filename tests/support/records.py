@@ -84,11 +84,11 @@ def engine(url: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-async def record(url: str) -> AsyncIterator[PostgresRecorder]:
-    """The record in that database, with one mirror."""
-    async with PostgresRecorder.open(url) as record:
-        await record.ensure_mirror(MIRROR)
-        yield record
+async def recorder(url: str) -> AsyncIterator[PostgresRecorder]:
+    """A recorder for that database, with one mirror."""
+    async with PostgresRecorder.open(url) as recorder:
+        await recorder.ensure_mirror(MIRROR)
+        yield recorder
 
 
 @pytest.fixture
