@@ -24,7 +24,7 @@ from flows.orchestration import (
     publish_run,
 )
 from mirror.config import load_settings
-from mirror.history import Record, TargetLocked, database_url, mirror_row, prepare
+from mirror.history import PostgresRecorder, TargetLocked, database_url, mirror_row, prepare
 from mirror.outcome import CopyOutcome, Reason, RetryRule, RunOutcome, RunStatus, Trigger
 from mirror.sync import (
     Prefetch,
@@ -103,7 +103,7 @@ async def _sync(
                 prefetch.start_listing()
             url = await asyncio.to_thread(database_url)
             await asyncio.to_thread(prepare, url)
-            async with Record.open(url) as recorder:
+            async with PostgresRecorder.open(url) as recorder:
                 known = await recorder.ensure_mirror(mirror_row(mirror))
                 if ready and not known:
                     prefetch.start_first_look()

@@ -10,10 +10,6 @@ from mirror.outcome import RunStatus
 from mirror.website.site_data import Day, Mirror, SiteRecord
 from mirror.website.sources import Source
 
-SUCCESS_GOAL = 0.99
-SPEED_GOAL = 0.5  # faster than the source by half
-PULL_FAILURE_GOAL = 0.01
-
 
 class Health(StrEnum):
     """A mirror's state in one word."""

@@ -15,7 +15,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from mirror.config import MirrorSettings, Rule
-from mirror.history import SAYINGS, AlertDetails, figures, filled, read_report
+from mirror.history import (
+    SAYINGS,
+    AlertDetails,
+    DayStats,
+    DelayStats,
+    MirrorReport,
+    PullStats,
+    RunSummary,
+    filled,
+    read_report,
+)
 from mirror.outcome import DropReason, Reason, RunStatus, Trigger, utcnow
 from mirror.website.site_data import (
     Day,
@@ -131,9 +141,7 @@ def read_record(
     )
 
 
-def _report(
-    engine: sa.Engine, window: timedelta, now: datetime
-) -> tuple[figures.MirrorReport, ...]:
+def _report(engine: sa.Engine, window: timedelta, now: datetime) -> tuple[MirrorReport, ...]:
     return read_report(engine, window, now=now).mirrors
 
 
@@ -143,7 +151,7 @@ def _pairs(rows: Iterable[Row[Any]]) -> dict[str, datetime]:
 
 def _mirror(
     settings: MirrorSettings,
-    report: figures.MirrorReport | None,
+    report: MirrorReport | None,
     *,
     days: tuple[Day, ...],
     verified_at: datetime | None,
@@ -186,11 +194,11 @@ def _mirror(
     )
 
 
-def _counts(run: figures.Run) -> bool:
+def _counts(run: RunSummary) -> bool:
     return not run.dry_run and run.reason != Reason.LOCK
 
 
-def _run(run: figures.Run) -> Run:
+def _run(run: RunSummary) -> Run:
     return Run(
         started_at=run.started_at,
         ended_at=run.ended_at,
@@ -203,13 +211,13 @@ def _run(run: figures.Run) -> Run:
     )
 
 
-def _delay(delay: figures.Delay) -> DelayFigures | None:
+def _delay(delay: DelayStats) -> DelayFigures | None:
     if not delay.samples or delay.p50 is None or delay.p95 is None or delay.max is None:
         return None
     return DelayFigures(delay.p50, delay.p95, delay.max, delay.samples)
 
 
-def _speed(pulls: figures.Pulls, probed_at: datetime | None) -> SpeedFigures | None:
+def _speed(pulls: PullStats, probed_at: datetime | None) -> SpeedFigures | None:
     if pulls.bytes_per_second is None or probed_at is None:
         return None
     failures = Share(pulls.pulls - pulls.failed, pulls.pulls)
@@ -217,12 +225,12 @@ def _speed(pulls: figures.Pulls, probed_at: datetime | None) -> SpeedFigures | N
 
 
 def _days(
-    days: tuple[figures.Day, ...], speeds: Mapping[date, tuple[float, float]]
+    days: tuple[DayStats, ...], speeds: Mapping[date, tuple[float, float]]
 ) -> tuple[Day, ...]:
     by_day = {day.day: day for day in days}
     made = []
     for at in sorted({*by_day, *speeds}):
-        day = by_day.get(at, figures.Day(at))
+        day = by_day.get(at, DayStats(at))
         mirror, source = speeds.get(at, (None, None))
         runs = Share(day.runs.succeeded, day.runs.counted)
         made.append(Day(at, runs, day.delay.p50, day.delay.p95, mirror, source))

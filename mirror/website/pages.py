@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from mirror.history import REASONS
+from mirror.history import PULL_FAILURE_GOAL, REASONS, SPEED_GOAL, SUCCESS_GOAL
 from mirror.website import charts, documents, figures, health as judge
 from mirror.website.changelog import changelog
 from mirror.website.site_data import SiteRecord
@@ -94,7 +94,9 @@ class _Writer:
             FILTERED_SHOWN=FILTERED_SHOWN,
             DAYS_SHOWN=DAYS_SHOWN,
             WHOLE_MIRRORS=WHOLE_MIRRORS,
-            goals=judge,
+            SUCCESS_GOAL=SUCCESS_GOAL,
+            SPEED_GOAL=SPEED_GOAL,
+            PULL_FAILURE_GOAL=PULL_FAILURE_GOAL,
             health=lambda mirror: judge.health_of(mirror, site.record),
             day_state=judge.day_state,
             recommended=lambda in_china: judge.recommended(site.states, in_china=in_china),

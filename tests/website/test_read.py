@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from flows.cli.publish import command
 from mirror.config.models import MirrorSettings
 from mirror.config.settings import load_settings
-from mirror.history import MirrorRow, Record
+from mirror.history import MirrorRow, PostgresRecorder
 from mirror.history.engine import create_engine
 from mirror.outcome import (
     Change,
@@ -71,7 +71,7 @@ def mirrors(config: Path) -> dict[str, MirrorSettings]:
 async def synced(url: str) -> None:
     """A full run that brought one tag whole, one filtered, and failed with a third."""
     now = utcnow()
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         every = timedelta(minutes=30)
         await record.ensure_mirror(MirrorRow(ALIYUN_NAME, HUB, ALIYUN, every, every, every))
         run = await record.begin_run(ALIYUN_NAME, Trigger.SCHEDULE, full=True)
