@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mirror.config import Settings
 from mirror.errors import ConfigError
 from mirror.history import create_engine, data_dir, database_url, prepare, read_openmetrics
-from mirror.website.build import build_site
+from mirror.website.extra import require_libraries
 from mirror.website.load import read_record
 from mirror.website.swap import METRICS_FILE, publish_to
 
@@ -55,6 +55,9 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
 
     Blocks for some seconds. Raises PublishError, DatabaseAway.
     """
+    require_libraries()
+    from mirror.website.build import build_site
+
     began = time.perf_counter()
     url = database_url()
     prepare(url)
