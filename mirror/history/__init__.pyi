@@ -32,9 +32,12 @@ from .figures import (
     Goal as Goal,
     MirrorReport as MirrorReport,
     MirrorStatus as MirrorStatus,
+    Pulls as Pulls,
     Quota as Quota,
     Report as Report,
     Run as Run,
+    Runs as Runs,
+    Tags as Tags,
 )
 from .maintain import Maintained as Maintained, maintain_history as maintain_history
 from .migrate import upgrade as upgrade

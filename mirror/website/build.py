@@ -19,7 +19,7 @@ from mirror.website.errors import BuildFailed
 from mirror.website.feed import incident_feed
 from mirror.website.health import health_of
 from mirror.website.pages import Site, write_pages
-from mirror.website.site_data import SiteRecord
+from mirror.website.site_data import SiteData
 from mirror.website.sources import LANGUAGES, links, site_folder
 from mirror.website.styles import prune_styles
 from mirror.website.words import Words
@@ -28,7 +28,7 @@ COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".csv"}
 _SECONDS = 300  # a build takes a few; MkDocs that hangs is ended
 
 
-def build_site(record: SiteRecord, folder: Path, site_url: str = "") -> None:
+def build_site(data: SiteData, folder: Path, site_url: str = "") -> None:
     """Fill the empty `folder` with the site, in some seconds of another process.
 
     `site_url` is the public address with the base path, such as `https://example.com/mirror/`;
@@ -38,13 +38,13 @@ def build_site(record: SiteRecord, folder: Path, site_url: str = "") -> None:
 
     Raises BuildFailed when MkDocs refuses a page (a dead link counts).
     """
-    site = Site.of(record)
+    site = Site.of(data)
     with tempfile.TemporaryDirectory(prefix="mirror-site-") as name:
         work = Path(name)
         (work / "fragments").mkdir()
         write_pages(site, work / "docs", work / "fragments")
         _copy_assets(work / "docs")
-        _mkdocs(work, folder, site_url, record.read_at)
+        _mkdocs(work, folder, site_url, data.read_at)
     _drop_unused(folder)
     prune_styles(folder)
     _write_documents(site, folder, site_url)
@@ -107,15 +107,15 @@ def _drop_unused(folder: Path) -> None:
 
 
 def _write_documents(site: Site, folder: Path, site_url: str) -> None:
-    record = site.record
-    texts = {"status.json": documents.status_json(record, site.states)}
+    data = site.data
+    texts = {"status.json": documents.status_json(data, site.states)}
     schema = site_folder() / "schema" / "status.schema.json"
     texts["status.schema.json"] = schema.read_text(encoding="utf-8")
     for language in LANGUAGES:
         prefix = "" if language == LANGUAGES[0] else f"{language}/"
-        texts[f"{prefix}feed.xml"] = incident_feed(record, Words(language), site_url)
-    for mirror in record.mirrors:
-        state = health_of(mirror, record)
+        texts[f"{prefix}feed.xml"] = incident_feed(data, Words(language), site_url)
+    for mirror in data.mirrors:
+        state = health_of(mirror, data)
         texts[f"badges/{mirror.name}.svg"] = badge(mirror, state, Words("zh"))
         texts[f"en/badges/{mirror.name}.svg"] = badge(mirror, state, Words("en"))
         texts[f"digests/{mirror.name}.csv"] = documents.digest_map(mirror)

@@ -1,10 +1,10 @@
-"""How figures of the record read in Chinese and English. None reads as "no data yet"."""
+"""How figures read in Chinese and English. None reads as "no data yet"."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from mirror.website.site_data import Share
+from mirror.history import Runs, Tags
 from mirror.website.words import Words
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -38,11 +38,11 @@ def duration(words: Words, seconds: float | timedelta | None) -> str:
     return " ".join(f"{count} {unit}" for count, unit in shown)
 
 
-def percent(words: Words, share: Share) -> str:
-    """`99.6%`, never rounded up to 100 %."""
-    if share.rate is None:
+def percent(words: Words, ended: Runs | Tags) -> str:
+    """How many of those that ended succeeded: `99.6%`, never rounded up to 100 %."""
+    if not ended.counted:
         return words("no_data")
-    tenths = share.good * 1000 // share.ended
+    tenths = ended.succeeded * 1000 // ended.counted
     return f"{tenths // 10}%" if tenths % 10 == 0 else f"{tenths / 10:.1f}%"
 
 

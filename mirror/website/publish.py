@@ -1,4 +1,4 @@
-"""Read the record, build the site, put it in place: what the flow and the command both do."""
+"""Read the history, build the site, put it in place: what the flow and the command both do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mirror.config import Settings
 from mirror.errors import ConfigError
 from mirror.history import create_engine, data_dir, database_url, prepare, read_openmetrics
 from mirror.website.extra import require_libraries
-from mirror.website.load import read_record
+from mirror.website.load import read_site_data
 from mirror.website.swap import METRICS_FILE, publish_to
 
 FOLDER_ENV = "MIRROR_SITE_DIR"
@@ -63,19 +63,19 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
     prepare(url)
     engine = create_engine(url, read_only=True)
     try:
-        record = read_record(engine, settings.mirrors)
+        data = read_site_data(engine, settings.mirrors)
         metrics = read_openmetrics(engine)
     finally:
         engine.dispose()
 
     def build(fresh: Path) -> None:
-        build_site(record, fresh, address)
+        build_site(data, fresh, address)
         (fresh / METRICS_FILE).write_text(metrics, encoding="utf-8")
 
     publish_to(folder, build)
     return Published(
         folder=folder,
-        mirrors=len(record.mirrors),
-        tags=sum(len(mirror.tags) for mirror in record.mirrors),
+        mirrors=len(data.mirrors),
+        tags=sum(len(mirror.tags) for mirror in data.mirrors),
         seconds=round(time.perf_counter() - began, 2),
     )

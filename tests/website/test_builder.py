@@ -320,7 +320,7 @@ def test_secrets_never_leave_the_page_and_are_not_stored(room: tuple[Page, str])
     expect(page.locator("#claudeToken")).to_have_value("")
 
 
-def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
+def test_the_tags_offered_are_those_that_are_known_at_the_source(
     room: tuple[Page, str],
 ) -> None:
     page = opened(room, "zh", "?profile=full-custom&source=aliyun-acr")
@@ -331,7 +331,7 @@ def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
 
 
 @pytest.mark.parametrize(
-    ("record", "zone", "source"),
+    ("sample", "zone", "source"),
     [
         ("busy", "Asia/Shanghai", "aliyun-acr"),
         ("busy", "Europe/Paris", "docker-hub"),
@@ -340,9 +340,9 @@ def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
     ],
 )
 def test_the_recommended_source_has_a_badge_and_a_reason_and_can_be_overridden(
-    reader: Reader, record: str, zone: str, source: str
+    reader: Reader, sample: str, zone: str, source: str
 ) -> None:
-    page = reader.open("compose-builder/", record=record, zone=zone)
+    page = reader.open("compose-builder/", sample=sample, zone=zone)
     card = page.locator(f'.hc-choice[data-source="{source}"]')
     expect(page.locator("[data-recommended]:visible")).to_have_count(1)
     expect(card.locator("[data-recommended]")).to_be_visible()
@@ -359,7 +359,7 @@ def test_in_china_the_reason_is_the_speed_there(reader: Reader) -> None:
 
 
 def test_a_failing_source_says_so_beside_its_name(reader: Reader) -> None:
-    page = reader.open("compose-builder/", record="troubled")
+    page = reader.open("compose-builder/", sample="troubled")
     card = page.locator('.hc-choice[data-source="aliyun-acr"]')
     expect(card).to_contain_text("同步失败")
     expect(card).to_contain_text("暂不推荐")

@@ -65,7 +65,7 @@ TYPED = (
 @pytest.fixture(scope="module")
 def page(browser: Browser, sites: Sites) -> Iterator[Page]:
     with ExitStack() as stack:
-        yield Reader(browser, sites, stack).open("compose-builder/", record="empty")
+        yield Reader(browser, sites, stack).open("compose-builder/", sample="empty")
 
 
 def generated(page: Page, many: list[dict[str, Any]]) -> list[dict[str, Any]]:
