@@ -1,6 +1,6 @@
 """The public site, built from the history: static pages in Chinese and English.
 
-`load` asks the history bounded questions, `health` says what a mirror is worth right now, `pages`
+`load` asks the history bounded questions, `health` judges each mirror, `pages`
 writes the Markdown that MkDocs turns into HTML, `build` runs it and `swap` puts the finished
 folder in place, so that readers never see half a site. Building it needs the extra `[site]`.
 

@@ -1,4 +1,4 @@
-"""Build the whole site into a folder: pages, MkDocs, and the documents that machines read."""
+"""Build the whole site into a folder: pages, MkDocs, and the documents that programs read."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ from mirror.website.styles import prune_styles
 from mirror.website.words import Words
 
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".csv"}
-_SECONDS = 300  # a build takes a few; MkDocs that hangs is ended
+_SECONDS = 300  # a build takes a few; one that hangs is killed
 
 
 def build_site(data: SiteData, folder: Path, site_url: str = "") -> None:
-    """Fill the empty `folder` with the site, in some seconds of another process.
+    """Fill the empty `folder` with the site; takes some seconds, most of them in another process.
 
     `site_url` is the public address with the base path, such as `https://example.com/mirror/`;
-    without it pages have no canonical address, and the site works under any path all the same,
-    since every link is relative. Each text file has a gzip-compressed sibling for servers that
-    hand such files out.
+    without it pages have no canonical address. The site works under any path, since every link is
+    relative. Each text file has a gzip-compressed sibling for servers that can send it.
 
     Raises BuildFailed when MkDocs refuses a page (a dead link counts).
     """
@@ -89,16 +88,16 @@ def _mkdocs(work: Path, folder: Path, site_url: str, read_at: datetime) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BuildFailed(f"MkDocs did not end within {_SECONDS} s: try again") from error
+        raise BuildFailed(f"MkDocs did not finish within {_SECONDS} s: try again") from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         complaints = [line for line in lines if line.startswith(("WARNING", "ERROR"))]
-        said = (complaints or lines[-1:] or [f"exit code {done.returncode}"])[0]
-        raise BuildFailed(f"MkDocs refused the pages of {own}: {said}")
+        reason = (complaints or lines[-1:] or [f"exit code {done.returncode}"])[0]
+        raise BuildFailed(f"MkDocs refused the pages of {own}: {reason}")
 
 
 def _drop_unused(folder: Path) -> None:
-    # Material copies its script bundle, search and source maps along; no page refers to them.
+    # Material also copies its script bundle, search and source maps; no page refers to them.
     shutil.rmtree(folder / "assets" / "javascripts")
     shutil.rmtree(folder / "assets" / "images")
     for file in (folder / "assets" / "stylesheets").iterdir():

@@ -1,4 +1,4 @@
-"""What machines read: status.json (schema in site/schema), the digest maps and the tag index."""
+"""What programs read: status.json (schema in site/schema), the digest maps and the tag index."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _time(at: datetime | None) -> str | None:
 
 
 def filtered(mirror: SiteMirror) -> tuple[SiteTag, ...]:
-    """The tags whose digest at the mirror is meant to differ from the source's."""
+    """The tags whose digest at the mirror differs from the source's on purpose."""
     return tuple(
         tag
         for tag in mirror.tags

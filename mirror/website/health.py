@@ -1,4 +1,4 @@
-"""What a mirror is worth right now, and which source to recommend."""
+"""The state of each mirror right now, and which source to recommend."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Health(StrEnum):
 class DayState(StrEnum):
     """One cell of the uptime strip."""
 
-    GOOD = "good"  # every run ended well and the delay goal was met
+    GOOD = "good"  # every run succeeded and the delay goal was met
     PARTLY = "partly"
-    BAD = "bad"  # less than half of the runs ended well
+    BAD = "bad"  # less than half of the runs succeeded
     NONE = "none"  # nothing ran
 
 

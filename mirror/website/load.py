@@ -194,13 +194,13 @@ def _tags(rows: Iterable[Row[Any]], left_out: Iterable[Row[Any]]) -> dict[str, t
 
 def _incident(row: Row[Any]) -> Incident:
     details = AlertDetails.model_validate(row.details)
-    said = filled(SAYINGS[Rule(row.rule)].holds, details.facts, max(len(details.tags), 1))
+    summary = filled(SAYINGS[Rule(row.rule)].holds, details.facts, max(len(details.tags), 1))
     return Incident(
         id=str(row.id),
         mirror=row.mirror,
         severity=Severity(row.severity),
         kind=row.rule,
-        summary=Text(zh=said.zh, en=said.en),
+        summary=Text(zh=summary.zh, en=summary.en),
         opened_at=row.opened_at,
         resolved_at=row.closed_at,
     )

@@ -1,8 +1,8 @@
 """The Markdown of every page, rendered from site/pages and site/fragments with the site's data.
 
 Parts that come from the history are HTML fragments, escaped by Jinja; a page holds a placeholder
-for each, which site/hooks.py fills after Markdown: fragments need not survive Markdown's rules,
-and two thousand table rows do not pass through its parser.
+for each, which site/hooks.py fills after Markdown has run: fragments are not subject to its rules,
+and thousands of table rows do not pass through its parser.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def _builder_words(language: Language) -> dict[str, str]:
     return {key: entry[language] for key, entry in data_file("builder-words").items()}
 
 
-def _is_said(key: str) -> bool:
-    """Whether the script says this word: a rule, the verdict, or the label of a field."""
+def _is_shown(key: str) -> bool:
+    """Whether the script shows this word: a rule, the verdict, or the label of a field."""
     fields = data_file("profiles")["full-custom"]
     return key.startswith("rule_") or key in ("blocked", "ready") or key in fields
 
@@ -153,7 +153,7 @@ def _builder_facts(site: Site, language: Language) -> dict[str, Any]:
         # Only what the generator reads: names and descriptions are in the page already.
         "sources": [{"id": source.id, "image": source.image} for source in sources()],
         "providers": data_file("providers"),
-        "words": {key: text for key, text in _builder_words(language).items() if _is_said(key)},
+        "words": {key: text for key, text in _builder_words(language).items() if _is_shown(key)},
         "live": {
             state.source.id: {
                 "health": state.health,

@@ -1,4 +1,4 @@
-"""Read the history, build the site, put it in place: what the flow and the command both do."""
+"""Read the history, build the site, put it in place: shared by the flow and the command."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Published:
 
 
 def site_folder_of_environment() -> Path:
-    """Where the site goes unless told otherwise: MIRROR_SITE_DIR, else in the data folder."""
+    """The default folder of the site: MIRROR_SITE_DIR, else `site/public` in the data folder."""
     named = os.environ.get(FOLDER_ENV)
     return Path(named) if named else data_dir() / "site" / "public"
 
 
 def site_address() -> str:
-    """MIRROR_SITE_URL, ending in a slash: where the public finds the site, base path included.
+    """MIRROR_SITE_URL, ending in a slash: the public address of the site, base path included.
 
     Empty when unset: the site then works under any address, without canonical links.
-    Raises ConfigError when it is no http(s) address.
+    Raises ConfigError when it is not an http(s) address.
     """
     named = os.environ.get(ADDRESS_ENV, "")
     parts = urlsplit(named)
@@ -58,7 +58,7 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
     require_libraries()
     from mirror.website.build import build_site
 
-    began = time.perf_counter()
+    started = time.perf_counter()
     url = database_url()
     prepare(url)
     engine = create_engine(url, read_only=True)
@@ -77,5 +77,5 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
         folder=folder,
         mirrors=len(data.mirrors),
         tags=sum(len(mirror.tags) for mirror in data.mirrors),
-        seconds=round(time.perf_counter() - began, 2),
+        seconds=round(time.perf_counter() - started, 2),
     )

@@ -6,7 +6,7 @@ Times are aware and in UTC. None means unknown; no page turns it into a figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from mirror.config import Severity
@@ -111,7 +111,7 @@ class SiteData:
 
     read_at: datetime
     mirrors: tuple[SiteMirror, ...] = ()
-    incidents: tuple[Incident, ...] = field(default=())  # newest first
+    incidents: tuple[Incident, ...] = ()  # newest first
 
     def mirror_at(self, repository: str) -> SiteMirror | None:
         """The mirror whose target is `repository` (registry/name), if one is configured."""

@@ -97,7 +97,7 @@ class Reader:
 
 @pytest.fixture
 def reader(browser: Browser, sites: Sites) -> Iterator[Reader]:
-    """A person with a browser; what the console complains of fails the test at its end."""
+    """A person with a browser; errors in the console fail the test at its end."""
     with ExitStack() as stack:
         person = Reader(browser, sites, stack)
         yield person

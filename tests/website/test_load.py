@@ -154,7 +154,7 @@ async def test_syncs_are_read_as_they_went(
     assert health_of(aliyun, data) is Health.LAGGING
 
 
-def test_alerts_are_incidents_without_what_is_the_operators_business(
+def test_alerts_are_incidents_except_those_that_concern_the_operator_alone(
     url: str, engine: sa.Engine, mirrors: dict[str, MirrorSettings]
 ) -> None:
     details = json.dumps({"since": "2026-11-24T08:00:00Z", "facts": {"runs": 4, "account": "me"}})

@@ -73,7 +73,7 @@ def test_the_bar_and_the_footer_hold_the_links_in_their_order(
     page.wait_for_url(f"**/mirror/{prefix}")
 
 
-def test_the_aliyun_entry_opens_a_tab_of_its_own(reader: Reader) -> None:
+def test_the_aliyun_entry_opens_a_new_tab(reader: Reader) -> None:
     page = reader.open("", sample="empty")
     page.context.route("https://cr.console.aliyun.com/**", lambda route: route.fulfill(body="ok"))
     with page.context.expect_page() as opened:
@@ -170,7 +170,7 @@ def test_a_page_with_all_that_it_loads_is_below_200_kilobytes(reader: Reader, si
     start, heavy = home(page), {}
     folder = sites.folder("busy")
     pages = sorted(file.parent.relative_to(folder) for file in folder.rglob("index.html"))
-    # One of the many pages of tags tells for all: they differ in nothing but their rows.
+    # One of the many pages of tags is enough: they differ in nothing but their rows.
     for path in [path for path in pages if not path.name.isdigit() or path.name == "21"]:
         page.goto(f"{start}{path.as_posix()}/", wait_until="networkidle")
         urls = page.evaluate(
@@ -225,7 +225,7 @@ def test_the_appearance_follows_the_system_until_the_reader_chooses(reader: Read
     assert colour == "rgb(255, 255, 255)"
 
 
-def test_a_page_says_itself_when_its_data_is_old(reader: Reader) -> None:
+def test_a_page_says_so_when_its_data_is_old(reader: Reader) -> None:
     page = reader.open("", sample="empty")
     page.clock.set_fixed_time("2026-11-24T08:30:00Z")
     page.reload()

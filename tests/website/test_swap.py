@@ -9,16 +9,16 @@ import pytest
 from mirror.website import BuildFailed, NotOurs, publish_to
 
 
-def test_a_publish_replaces_the_site_at_once_and_keeps_the_one_before(tmp_path: Path) -> None:
+def test_a_publish_replaces_the_site_at_once_and_keeps_the_previous_one(tmp_path: Path) -> None:
     public = tmp_path / "www"
-    public.mkdir()  # an empty folder is taken
+    public.mkdir()  # an empty folder is accepted
     folders: list[Path] = []
     for text in ("one", "two", "three"):
         seen = (public / "index.html").read_text("utf-8") if folders else None
 
         def build(folder: Path, text: str = text, seen: str | None = seen) -> None:
             (folder / "index.html").write_text(text, encoding="utf-8")
-            if seen is not None:  # while a build runs, readers have the site before
+            if seen is not None:  # while a build runs, readers see the previous site
                 assert (public / "index.html").read_text("utf-8") == seen
 
         folders.append(publish_to(public, build))
@@ -46,7 +46,7 @@ def test_a_build_that_fails_leaves_the_site_as_it_was(tmp_path: Path) -> None:
     assert len([path for path in (tmp_path / ".www.builds").iterdir() if path.is_dir()]) == 1
 
 
-def test_a_folder_of_someone_elses_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(NotOurs, match="absent or empty"):
         publish_to(tmp_path, lambda folder: None)
