@@ -26,6 +26,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.record_fill import Size, fill
+from bench.record_queries import ready_queries
 from bench.record_site import settings_of, time_site
 from bench.record_writes import time_writes
 from bench.stopwatch import Stopwatch, Timing
@@ -37,7 +38,6 @@ from mirror.history.embedded import Cluster
 from mirror.history.engine import create_engine
 from mirror.history.maintain import close_days, maintain_history
 from mirror.history.openmetrics import read_openmetrics
-from mirror.history.queries import QUERIES
 from mirror.outcome import utcnow
 
 REPORT_MS = 200
@@ -63,7 +63,7 @@ def time_views(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
         of_a_tag = "SELECT * FROM report_tag_history WHERE mirror = 'mirror-01' AND tag = "
         yield timed("report_tag_history, latest", query(of_a_tag + "'latest'"))
         yield timed("report_tag_history, a release", query(of_a_tag + "'1.1790000.2'"))
-        for name, text in QUERIES.items():
+        for name, text in ready_queries().items():
             yield timed(f"query {name}", query(text))
 
 

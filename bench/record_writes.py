@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from bench.record_fill import Size
 from bench.stopwatch import Timing
-from mirror.history import MirrorRow, Record
+from mirror.history import MirrorRow, PostgresRecorder
 from mirror.outcome import (
     Change,
     ChangeKind,
@@ -36,28 +36,28 @@ async def time_writes(url: str, rounds: int, size: Size) -> list[Timing]:
         yield
         took.setdefault(what, []).append(1000 * (time.perf_counter() - begin))
 
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as recorder:
         name, target = "mirror-01", "registry.example.com/bench/target-1"
         half_hour = timedelta(minutes=30)
         row = MirrorRow(name, "docker.io/bench/source-1", target, half_hour, half_hour, half_hour)
         for number in range(rounds):
             with step("ensure_mirror"):
-                await record.ensure_mirror(row)
+                await recorder.ensure_mirror(row)
             with step("target_lock"):
-                lock = record.target_lock(target)
+                lock = recorder.target_lock(target)
                 await lock.__aenter__()
             with step("begin_run"):
-                run = await record.begin_run(name, Trigger.SCHEDULE, full=True)
+                run = await recorder.begin_run(name, Trigger.SCHEDULE, full=True)
             with step("close_abandoned"):
-                await record.close_abandoned(name, run)
+                await recorder.close_abandoned(name, run)
             with step(f"known_tags, {size.tags:,} tags (a read)"):
-                known = await record.known_tags(name)
+                known = await recorder.known_tags(name)
             tags = tuple(
                 SourceTag(tag.name, tag.source_digest or "", tag.pushed_at)
                 for tag in known.values()
             )
             with step(f"discovered, {size.tags:,} tags, none changed"):
-                await record.discovered(run, name, Discovery(tags, True, "hub_api"), Plan((), 0))
+                await recorder.discovered(run, name, Discovery(tags, True, "hub_api"), Plan((), 0))
             change = Change(
                 f"bench-{number}",
                 f"bench-{number}",
@@ -67,13 +67,13 @@ async def time_writes(url: str, rounds: int, size: Size) -> list[Timing]:
                 utcnow(),
             )
             with step("a tag: tag_started"):
-                await record.tag_started(run, name, change)
+                await recorder.tag_started(run, name, change)
             blobs = tuple(PlacedBlob(f"sha256:{number:032x}{n:032x}", n) for n in range(20))
             copied = CopyOutcome(change, utcnow(), utcnow(), change.digest, placed=blobs)
             with step("a tag: tag_ended, 20 blobs"):
-                await record.tag_ended(run, name, copied, Verification(change, utcnow()))
+                await recorder.tag_ended(run, name, copied, Verification(change, utcnow()))
             with step("end_run"):
-                await record.end_run(RunOutcome(name, run, RunStatus.SUCCEEDED))
+                await recorder.end_run(RunOutcome(name, run, RunStatus.SUCCEEDED))
             await lock.__aexit__(None, None, None)
     timings = [Timing(what, tuple(values)) for what, values in took.items()]
     no_writes = ("a tag", "known_tags", "target_lock")  # the lock is a connection of its own

@@ -19,7 +19,14 @@ from prefect.states import Completed, Failed
 from flows.orchestration import FellShort, key, load_secret
 from mirror.checks import Audited, AuditLook, AuditReport, AuditSides, audit as look_at, open_paced
 from mirror.config import MirrorSettings, load_settings
-from mirror.history import AuditOutcome, Finding, Record, database_url, mirror_row, prepare
+from mirror.history import (
+    AuditOutcome,
+    FindingRow,
+    PostgresRecorder,
+    database_url,
+    mirror_row,
+    prepare,
+)
 from mirror.outcome import Reason, Requests, TagFailure, utcnow
 from mirror.registry import RegistryError
 from mirror.sync import tag_rules_of
@@ -63,7 +70,7 @@ async def run_audit(name: str, *, deep: bool, rate: float, sample: int) -> Audit
     mirror = settings.mirror(name)
     url = database_url()
     await asyncio.to_thread(prepare, url)
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         await record.ensure_mirror(mirror_row(mirror))
         started = utcnow()
         known = await record.known_tags(name)
@@ -132,7 +139,7 @@ def _outcome(
         sound=audited.sound,
         requests=requests.source + requests.target,
         findings=tuple(
-            Finding(found.tag, found.kind.value, found.message, found.digest, found.kind.repair)
+            FindingRow(found.tag, found.kind.value, found.message, found.digest, found.kind.repair)
             for found in audited.findings
         ),
         failure=failure,

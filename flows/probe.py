@@ -31,7 +31,14 @@ from mirror.checks import (
     run_round,
 )
 from mirror.config import MirrorSettings, Settings, anonymous, load_settings
-from mirror.history import ProbePull, PullCounted, Record, database_url, mirror_row, prepare
+from mirror.history import (
+    PostgresRecorder,
+    ProbePull,
+    PullCounted,
+    database_url,
+    mirror_row,
+    prepare,
+)
 from mirror.outcome import utcnow
 from mirror.registry import Reference, Registry
 
@@ -83,7 +90,7 @@ async def run_probe(
     await asyncio.to_thread(prepare, url)
     place = os.environ.get("MIRROR_PLACE", "")
     reports: list[ProbeReport] = []
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         for mirrors in _by_source(chosen):
             plan = ProbePlan("", platform, megabytes * 1_000_000 or None, place)
             made = await _probe_source(settings, record, mirrors, plan, tag)
@@ -94,7 +101,7 @@ async def run_probe(
 
 async def _probe_source(
     settings: Settings,
-    record: Record,
+    record: PostgresRecorder,
     mirrors: Sequence[MirrorSettings],
     plan: ProbePlan,
     tag: str | None,
@@ -144,7 +151,7 @@ async def pull_task(work: ProbeWork) -> Round:
 
 
 async def _count(
-    settings: Settings, record: Record, mirrors: Sequence[MirrorSettings]
+    settings: Settings, record: PostgresRecorder, mirrors: Sequence[MirrorSettings]
 ) -> tuple[str, ...]:
     """Write the pull counts of the source and its mirrors that are told; why one was not."""
     aliyun = AliyunAccount.from_environment(os.environ)

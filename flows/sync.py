@@ -20,7 +20,14 @@ from prefect.states import Cancelled, Completed
 from flows.orchestration import FellShort, alert, load_secret, publish_run, report_progress
 from mirror.config import MirrorSettings, Settings, load_settings, require
 from mirror.errors import ConfigError
-from mirror.history import Record, RetryRule, TargetLocked, database_url, mirror_row, prepare
+from mirror.history import (
+    PostgresRecorder,
+    RetryRule,
+    TargetLocked,
+    database_url,
+    mirror_row,
+    prepare,
+)
 from mirror.outcome import (
     Change,
     CopyOutcome,
@@ -126,7 +133,7 @@ async def run_sync(
     ):
         url = await asyncio.to_thread(database_url)
         await asyncio.to_thread(prepare, url)
-        async with Record.open(url) as record:
+        async with PostgresRecorder.open(url) as record:
             known = await record.ensure_mirror(mirror_row(mirror))
             if ahead and not known:
                 ahead.look_at_all(sides.target)

@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from flows.orchestration import FellShort, outcome_of
 from flows.sync import sync
 from mirror.config import MirrorSettings, Settings, load_settings
-from mirror.history import Record, WatchLook, database_url, mirror_row, prepare
+from mirror.history import PostgresRecorder, WatchLook, database_url, mirror_row, prepare
 from mirror.outcome import (
     Discovery,
     KnownTag,
@@ -56,7 +56,7 @@ async def watch() -> State[Watched]:
     log = get_run_logger()
     url = await asyncio.to_thread(database_url)
     await asyncio.to_thread(prepare, url)
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         for mirror in settings.mirrors.values():
             await record.ensure_mirror(mirror_row(mirror))
         looks = await asyncio.gather(
@@ -115,7 +115,7 @@ class Glance:
     """One source and its mirrors, as the task that looks at it takes them."""
 
     def __init__(
-        self, settings: Settings, record: Record, mirrors: Sequence[MirrorSettings]
+        self, settings: Settings, record: PostgresRecorder, mirrors: Sequence[MirrorSettings]
     ) -> None:
         self.settings = settings
         self.record = record

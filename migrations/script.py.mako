@@ -1,7 +1,16 @@
 """${message}
 
-The program of the release before must go on working on the new schema: add, fill, then remove in a
-later release.
+Rules for every revision:
+- Its SQL is frozen with it: it runs files of migrations/sql/<revision>/ (execute_file), which never
+  change once released. To change a view, add a revision with the new view in a file of its folder.
+  List the files in migrations/sql/SHA256SUMS.
+- Forward only: released databases are never migrated down. downgrade() is for development and loses
+  rows.
+- Compatible for one release: the program of the release before keeps working on the new schema. Add
+  and fill now, remove in a later release.
+- Never wait long: a statement that has to wait 5 s for a lock fails and may be run again
+  (lock_timeout), one that takes 10 minutes is cancelled (statement_timeout); both are set in
+  migrations/env.py. Fill large tables in batches, and build their indexes concurrently.
 """
 
 from __future__ import annotations
@@ -9,6 +18,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
+from mirror.history.migrate import execute_file
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None

@@ -1,9 +1,17 @@
-"""Durations, rates and times of day as people write them in mirrors.yaml and on commands."""
+"""Durations, rates and times as people write them in mirrors.yaml, and as they read them.
+
+format_duration        1h30m      what parse_duration reads back
+format_decimal         3.5 h      reports in the terminal
+format_floor           3 h        what grows while one looks at it: lags, ages
+format_two_units       3 h 30 min the site, with the units of its language
+format_stopwatch       850 ms     how long a command took
+format_moment          2026-11-24 08:05 UTC
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)/s")
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _PREFIX = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
@@ -35,11 +44,66 @@ def format_duration(duration: timedelta) -> str:
     """The shortest form that parse_duration reads back: `1h30m`."""
     seconds = int(duration.total_seconds())
     parts = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+    for unit, size in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE), ("s", 1)):
         count, seconds = divmod(seconds, size)
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+def format_decimal(value: float | timedelta) -> str:
+    """Seconds, or a timedelta, in one unit with one decimal: `42 s`, `1.5 min`, `3.5 h`, `2 d`."""
+    seconds = _seconds(value)
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= 2 * size or (seconds >= size and unit == "min"):
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
+
+
+def format_floor(value: float | timedelta) -> str:
+    """Seconds, or a timedelta, in one unit, rounded down: `119 s`, `2 min`, `3 h`, `2 d`."""
+    seconds = max(int(_seconds(value)), 0)
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def format_two_units(
+    value: float | timedelta, units: tuple[str, str, str, str] = ("d", "h", "min", "s")
+) -> str:
+    """Seconds, or a timedelta, rounded to two units: `12 min`, `1 h 5 min`, `3 d 2 h`.
+
+    units are the names of days, hours, minutes and seconds.
+    """
+    day, hour, minute, second = units
+    whole = max(0, round(_seconds(value)))
+    if whole < _MINUTE:
+        parts = [(whole, second)]
+    elif whole < _HOUR:
+        parts = [(round(whole / _MINUTE), minute)]
+    elif whole < _DAY:
+        minutes = round(whole / _MINUTE)
+        parts = [(minutes // 60, hour), (minutes % 60, minute)]
+    else:
+        hours = round(whole / _HOUR)
+        parts = [(hours // 24, day), (hours % 24, hour)]
+    shown = [part for part in parts if part[0]] or parts[:1]
+    return " ".join(f"{count} {unit}" for count, unit in shown)
+
+
+def format_stopwatch(seconds: float) -> str:
+    """How long something took: `850 ms`, `12.3 s`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def format_moment(at: datetime) -> str:
+    """An aware time to the minute: `2026-11-24 08:05 UTC`."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _seconds(value: float | timedelta) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def parse_rate(value: object) -> int:

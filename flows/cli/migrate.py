@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.history import current, database_url, describe, upgrade
+from mirror.history import current_revision, database_url, describe, upgrade
 
 
 @click.command("migrate")
@@ -18,8 +18,8 @@ def command(config: Path | None) -> None:
     Safe to run at any time and by many at once. The embedded database is migrated by itself.
     """
     url = database_url()
-    before = current(url)
+    before = current_revision(url)
     upgrade(url)
-    after = current(url)
+    after = current_revision(url)
     state = "is current" if before == after else f"migrated from {before or 'empty'}"
     click.echo(f"{describe(url)}: {state}, revision {after}")

@@ -17,6 +17,7 @@ from flows.cli.options import config_option
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import ProbeReport, Pull
 from mirror.config import load_settings
+from mirror.history import SPEED_GOAL
 
 
 @click.command("probe")
@@ -117,5 +118,5 @@ def _cells(pulled: Pull | None, gain: float | None) -> tuple[str, ...]:
         rate = f"{decimal(int(speed))}/s"
     against = ""
     if gain is not None:
-        against = f"[{'green' if gain >= 0.5 else 'yellow'}]{gain:+.0%}[/]"
+        against = f"[{'green' if gain >= SPEED_GOAL else 'yellow'}]{gain:+.0%}[/]"
     return (first, f"{pulled.seconds:.2f}", decimal(pulled.bytes), rate, against)

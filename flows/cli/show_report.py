@@ -11,7 +11,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mirror.history import SUCCESS_GOAL, Day, Delay, Failure, Goal, MirrorReport, Quota, Report, Run
+from mirror.history import (
+    SUCCESS_GOAL,
+    DayStats,
+    DelayStats,
+    FailureStats,
+    Goal,
+    MirrorReport,
+    QuotaStats,
+    Report,
+    RunSummary,
+)
+from mirror.units import format_decimal, format_moment
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN_DAYS = 60
@@ -37,8 +48,8 @@ _GOALS = {
 def show_report(report: Report, console: Console | None = None) -> None:
     """Print a report."""
     console = console or Console()
-    since = f"since {report.since:%Y-%m-%d %H:%M} UTC" if report.since else "since the beginning"
-    console.print(f"{since}, until {report.until:%Y-%m-%d %H:%M} UTC", style="dim")
+    since = f"since {format_moment(report.since)}" if report.since else "since the beginning"
+    console.print(f"{since}, until {format_moment(report.until)}", style="dim")
     if not report.mirrors:
         console.print("the record has no mirror yet: sync one with `mirror sync NAME`")
     for mirror in report.mirrors:
@@ -68,7 +79,9 @@ def _now(mirror: MirrorReport) -> Text:
         line.append(f", {status.behind:,} behind", "yellow")
         if status.oldest_lag is not None:
             late = status.oldest_lag > status.delay_goal
-            line.append(f" (the oldest {duration(status.oldest_lag)})", "red" if late else "yellow")
+            line.append(
+                f" (the oldest {format_decimal(status.oldest_lag)})", "red" if late else "yellow"
+            )
     if status.failing:
         line.append(f", {status.failing:,} failing", "red")
     if status.held:
@@ -122,9 +135,9 @@ def _detail(mirror: MirrorReport, goal: Goal) -> str:
     return ""
 
 
-def _delay(delay: Delay) -> str:
+def _delay(delay: DelayStats) -> str:
     about = "" if delay.exact else "about "
-    parts = [f"half {about}{duration(delay.p50)}", f"longest {duration(delay.max)}"]
+    parts = [f"half {about}{_duration(delay.p50)}", f"longest {_duration(delay.max)}"]
     if delay.in_goal_share is not None:
         parts.append(f"{delay.in_goal_share:.1%} in the goal")
     if delay.from_detected:
@@ -149,31 +162,33 @@ def _lines(mirror: MirrorReport) -> Table:
     def rate(value: float | None) -> tuple[float | None, str]:
         return value, "green" if value is not None and value >= SUCCESS_GOAL else "red"
 
-    def lag(day: Day) -> tuple[float | None, str]:
+    def lag(day: DayStats) -> tuple[float | None, str]:
         p95 = day.delay.p95
         if p95 is None:
             return None, "dim"
         return p95 / longest if longest else 0, "green" if p95 <= goal else "red"
 
-    def copied(day: Day) -> tuple[float | None, str]:
+    def copied(day: DayStats) -> tuple[float | None, str]:
         return (day.traffic.bytes_copied / most_bytes if most_bytes else None), "blue"
 
     table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "share well")
     table.add_row("tags", _spark(days, lambda day: rate(day.tags.success_rate)), "share well")
-    table.add_row("delay", _spark(days, lag), f"p95, up to {duration(longest)}")
+    table.add_row("delay", _spark(days, lag), f"p95, up to {format_decimal(longest)}")
     table.add_row("bytes", _spark(days, copied), f"up to {decimal(most_bytes)} a day")
     return table
 
 
-def _every_day(days: Sequence[Day]) -> list[Day]:
+def _every_day(days: Sequence[DayStats]) -> list[DayStats]:
     """With the days on which nothing ended, so that a line has no gaps that cannot be seen."""
     there = {day.day: day for day in days}
     first, last = days[0].day, days[-1].day
     all_days = (first + timedelta(days=step) for step in range((last - first).days + 1))
-    return [there.get(day, Day(day)) for day in all_days]
+    return [there.get(day, DayStats(day)) for day in all_days]
 
 
-def _spark(days: Sequence[Day], height: Callable[[Day], tuple[float | None, str]]) -> Text:
+def _spark(
+    days: Sequence[DayStats], height: Callable[[DayStats], tuple[float | None, str]]
+) -> Text:
     line = Text()
     for day in days:
         share, colour = height(day)
@@ -184,7 +199,7 @@ def _spark(days: Sequence[Day], height: Callable[[Day], tuple[float | None, str]
     return line
 
 
-def _failures(failures: Sequence[Failure], now: datetime) -> Table:
+def _failures(failures: Sequence[FailureStats], now: datetime) -> Table:
     table = _table(">failures", "", "reason", "tag", ">last", "~said")
     most = failures[0].count
     for failure in failures[:_SHOWN_FAILURES]:
@@ -193,19 +208,19 @@ def _failures(failures: Sequence[Failure], now: datetime) -> Table:
             Text("█" * max(1, round(8 * failure.count / most)), "red"),
             failure.reason,
             failure.tag or Text("whole run", "dim"),
-            ago(failure.last_at, now),
+            _ago(failure.last_at, now),
             Text(failure.last_message or "", "dim", no_wrap=True, overflow="ellipsis"),
         )
     return table
 
 
-def _runs(runs: Sequence[Run], now: datetime) -> Table:
+def _runs(runs: Sequence[RunSummary], now: datetime) -> Table:
     table = _table(
         "last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by", "~said"
     )
     for run in runs[:_SHOWN_RUNS]:
         table.add_row(
-            ago(run.started_at, now),
+            _ago(run.started_at, now),
             Text(run.status + (" (dry)" if run.dry_run else ""), _COLOURS[run.status]),
             f"{run.tags_changed:,}",
             f"{run.tags_copied:,}",
@@ -218,7 +233,7 @@ def _runs(runs: Sequence[Run], now: datetime) -> Table:
     return table
 
 
-def _show_quota(console: Console, quota: Quota) -> None:
+def _show_quota(console: Console, quota: QuotaStats) -> None:
     share = quota.least_remaining / quota.quota if quota.quota else 0
     console.print()
     console.print(
@@ -249,27 +264,20 @@ def _amount(goal: Goal, value: float | None) -> str:
         return "unknown"
     match goal.unit:
         case "seconds":
-            return duration(value)
+            return format_decimal(value)
         case "gain":
             return f"{value:+.0%}"
         case _:
             return f"{value:.1%}" if value != goal.wanted else f"{value:.0%}"
 
 
-def duration(value: float | timedelta | None) -> str:
-    """Seconds as a person says them: 42 s, 7 min, 3.5 h, 2 d."""
-    if value is None:
-        return "unknown"
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size or (seconds >= size and unit == "min"):
-            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{seconds:.0f} s"
+def _duration(seconds: float | None) -> str:
+    return "unknown" if seconds is None else format_decimal(seconds)
 
 
-def ago(moment: datetime, now: datetime) -> str:
+def _ago(moment: datetime, now: datetime) -> str:
     """How long ago, or the day when it is longer than two days."""
     passed = now - moment
     if passed > timedelta(days=2):
         return f"{moment.astimezone(UTC):%Y-%m-%d}"
-    return f"{duration(max(passed, timedelta()))} ago"
+    return f"{format_decimal(max(passed, timedelta()))} ago"

@@ -16,8 +16,16 @@ from rich.text import Text
 from flows.cli.options import config_option
 from flows.cli.show_runs import COLOURS
 from mirror.config import MirrorSettings, load_settings
-from mirror.history import MirrorStatus, Run, create_engine, database_url, prepare, read_status
+from mirror.history import (
+    MirrorStatus,
+    RunSummary,
+    create_engine,
+    database_url,
+    prepare,
+    read_status,
+)
 from mirror.outcome import DropReason, RunStatus, utcnow
+from mirror.units import format_floor
 
 _LEFT_OUT = {
     DropReason.PLATFORM: "leaves out platforms, as configured",
@@ -83,19 +91,20 @@ def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterab
     yield Text(str(found.failing), style="red" if found.failing else "dim")
     yield Text(str(found.held), style="yellow" if found.held else "dim")
     late = found.oldest_lag is not None and found.oldest_lag > mirror.delay_goal
-    yield Text(_ago(found.oldest_lag), style="red" if late else "")
+    lag = "-" if found.oldest_lag is None else format_floor(found.oldest_lag)
+    yield Text(lag, style="red" if late else "")
     if found.last_success_at is None:
         yield Text("never", style="red")
     else:
         since = now - found.last_success_at
-        yield Text(f"{_ago(since)} ago", style="red" if since > 2 * mirror.every else "")
+        yield Text(f"{format_floor(since)} ago", style="red" if since > 2 * mirror.every else "")
 
 
-def _run(run: Run | None, now: datetime) -> Text:
+def _run(run: RunSummary | None, now: datetime) -> Text:
     if run is None:
         return Text("none", style="yellow")
     colour = COLOURS[RunStatus(run.status)]
-    return Text.assemble((run.status, colour), f" {_ago(now - run.started_at)} ago")
+    return Text.assemble((run.status, colour), f" {format_floor(now - run.started_at)} ago")
 
 
 def _show_failing(console: Console, found: MirrorStatus) -> None:
@@ -107,16 +116,6 @@ def _show_failing(console: Console, found: MirrorStatus) -> None:
                 f" {tag.reason}, {tag.attempts} attempts{again}: {tag.message}",
             )
         )
-
-
-def _ago(span: timedelta | None) -> str:
-    if span is None:
-        return "-"
-    seconds = max(int(span.total_seconds()), 0)
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _plain(value: object) -> str | float:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from mirror.alerts import OpenAlert, plain
 from mirror.history import Goal, MirrorReport, Report
-from mirror.units import format_duration
+from mirror.units import format_duration, format_moment
 
 ROWS = 200
 Cell = str | int | float | None
@@ -47,7 +47,7 @@ def alert_rows(alerts: Sequence[OpenAlert]) -> list[dict[str, Cell]]:
             "rule": alert.rule.value,
             "mirror": alert.mirror,
             "about": alert.subject,
-            "since": _moment(alert.since),
+            "since": format_moment(alert.since),
             "what": alert.what.en,
             "error": alert.error,
             "messages not sent yet": alert.unsent,
@@ -58,9 +58,9 @@ def alert_rows(alerts: Sequence[OpenAlert]) -> list[dict[str, Cell]]:
 
 def markdown(report: Report, alerts: Sequence[OpenAlert], failures: Sequence[str]) -> str:
     """The report on one page; `failures` are channels that did not take their messages."""
-    since = "the beginning" if report.since is None else _moment(report.since)
+    since = "the beginning" if report.since is None else format_moment(report.since)
     parts = [
-        f"# Mirrors from {since} to {_moment(report.until)}",
+        f"# Mirrors from {since} to {format_moment(report.until)}",
         "## Goals",
         _table(goal_rows(report)) or "No mirror is in the record yet.",
         "## Now",
@@ -84,8 +84,10 @@ def _now(mirror: MirrorReport) -> dict[str, Cell]:
         "behind": now.behind,
         "failing": now.failing,
         "oldest lag": "none" if now.oldest_lag is None else format_duration(now.oldest_lag),
-        "last run": "never" if last is None else f"{last.status}, {_moment(last.started_at)}",
-        "last success": "never" if now.last_success_at is None else _moment(now.last_success_at),
+        "last run": "never" if last is None else f"{last.status}, {format_moment(last.started_at)}",
+        "last success": "never"
+        if now.last_success_at is None
+        else format_moment(now.last_success_at),
     }
 
 
@@ -96,7 +98,7 @@ def _failures(mirror: MirrorReport) -> list[dict[str, Cell]]:
             "tag": failure.tag or "the run",
             "reason": failure.reason,
             "times": failure.count,
-            "last": _moment(failure.last_at),
+            "last": format_moment(failure.last_at),
             "message": failure.last_message,
         }
         for failure in mirror.failures
@@ -123,7 +125,3 @@ def _table(rows: Sequence[dict[str, Cell]]) -> str:
 def _cell(value: Cell) -> str:
     # A registry's words must neither break out of their cell nor become a link.
     return "" if value is None else plain(str(value)).replace("|", "\\|")
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -17,7 +17,7 @@ from mirror.alerts.outbox import Outbox
 from mirror.alerts.rules import find
 from mirror.alerts.state import Changes
 from mirror.config import Settings, named
-from mirror.history import Record, create_engine, mirror_row, reachable
+from mirror.history import PostgresRecorder, create_engine, mirror_row, reachable
 from mirror.outcome import utcnow
 
 BUDGET = 5.0  # seconds of sending after a sync
@@ -67,7 +67,7 @@ async def _hear_of_mirrors(settings: Settings, url: str, engine: sa.Engine) -> N
     """Let the record know mirrors that have never run, so that their silence can be counted."""
     strangers = settings.mirrors.keys() - await asyncio.to_thread(_known, engine)
     if strangers:
-        async with Record.open(url) as record:
+        async with PostgresRecorder.open(url) as record:
             for name in sorted(strangers):
                 await record.ensure_mirror(mirror_row(settings.mirrors[name]))
 

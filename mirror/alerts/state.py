@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mirror.alerts.channels import Event
 from mirror.alerts.finding import Finding
 from mirror.config import ChannelSettings, Rule, Settings, Severity
-from mirror.history import Alert, AlertDelivery, AlertDetails
+from mirror.history import AlertDeliveryRecord, AlertDetails, AlertRecord
 
 # Two that evaluate at once would open an alert twice; the second waits, and sees the first's.
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('mirror.alerts', 0))")
@@ -54,7 +54,7 @@ def settle(
     """
     standing = {
         (alert.rule, alert.mirror_id or 0, alert.subject): alert
-        for alert in session.scalars(sa.select(Alert).where(Alert.closed_at.is_(None)))
+        for alert in session.scalars(sa.select(AlertRecord).where(AlertRecord.closed_at.is_(None)))
     }
     desk = _Desk(session, settings, channels, now)
     found = {finding.key: finding for finding in findings}
@@ -84,8 +84,8 @@ class _Desk:
         self._channels = channels
         self._now = now
 
-    def open(self, finding: Finding) -> Alert:
-        alert = Alert(
+    def open(self, finding: Finding) -> AlertRecord:
+        alert = AlertRecord(
             rule=finding.rule.value,
             severity=self._settings.alerting.severity(finding.rule).value,
             mirror_id=finding.mirror_id,
@@ -98,7 +98,7 @@ class _Desk:
         self._session.add(alert)
         return alert
 
-    def go_on(self, alert: Alert, finding: Finding) -> bool:
+    def go_on(self, alert: AlertRecord, finding: Finding) -> bool:
         """An alert that still holds; True when it is time to say so again."""
         alert.seen_at = self._now
         # It began when it was first seen to hold, whatever the record has forgotten since.
@@ -113,20 +113,21 @@ class _Desk:
         self.tell(alert, Event.REPEATED)
         return True
 
-    def close(self, alert: Alert) -> None:
+    def close(self, alert: AlertRecord) -> None:
         alert.closed_at = self._now
         if self._concerned(alert):
             self.tell(alert, Event.RECOVERED)
 
-    def tell(self, alert: Alert, event: Event) -> None:
+    def tell(self, alert: AlertRecord, event: Event) -> None:
         """A delivery for each channel that wants the alert and, after the first, knows of it."""
         severity = Severity(alert.severity)
         mirrors = AlertDetails.model_validate(alert.details).mirrors
         earlier: dict[str, list[datetime | None]] = {}
         if event is not Event.OPENED:
             rows = self._session.execute(
-                sa.select(AlertDelivery.channel, AlertDelivery.sent_at).where(
-                    AlertDelivery.alert_id == alert.id, AlertDelivery.gave_up_at.is_(None)
+                sa.select(AlertDeliveryRecord.channel, AlertDeliveryRecord.sent_at).where(
+                    AlertDeliveryRecord.alert_id == alert.id,
+                    AlertDeliveryRecord.gave_up_at.is_(None),
                 )
             )
             for channel, sent_at in rows:
@@ -139,7 +140,7 @@ class _Desk:
                 continue  # the message before has not gone out yet
             if channel.wants(severity, mirrors):
                 self._session.add(
-                    AlertDelivery(
+                    AlertDeliveryRecord(
                         alert_id=alert.id,
                         channel=name,
                         kind=event.value,
@@ -149,7 +150,7 @@ class _Desk:
                     )
                 )
 
-    def _concerned(self, alert: Alert) -> bool:
+    def _concerned(self, alert: AlertRecord) -> bool:
         """Whether the alert's rule and mirrors are still looked at.
 
         Otherwise its end is no recovery: it closes without a word.

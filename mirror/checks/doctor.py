@@ -15,7 +15,7 @@ from typing import Literal
 from mirror.checks.preflight import Check, Checkup, Level, check_source, check_target
 from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_at
 from mirror.errors import ConfigError, DatabaseError
-from mirror.history import Record, database_url, prepare
+from mirror.history import PostgresRecorder, database_url, prepare
 from mirror.registry import (
     QuotaReading,
     Reference,
@@ -166,7 +166,7 @@ async def _record(settings: Settings) -> tuple[Check, Mapping[Place, Remembered]
     try:
         url = await asyncio.to_thread(database_url)
         await asyncio.to_thread(prepare, url)
-        async with Record.open(url) as record:
+        async with PostgresRecorder.open(url) as record:
             remembered = {p: await record.abilities(p.registry, p.repository) for p in targets}
     except DatabaseError as error:
         return Check("record", Level.FAILURE, str(error)), {}

@@ -2,8 +2,8 @@
 
     url = database_url()                    # starts the embedded PostgreSQL if there is no other
     prepare(url)                            # migrates it, or says that a server is behind
-    async with Record.open(url) as record:  # writing
-        run_id = await record.begin_run("hagicode-aliyun", Trigger.SCHEDULE, full=True)
+    async with PostgresRecorder.open(url) as recorder:
+        run_id = await recorder.begin_run("hagicode-aliyun", Trigger.SCHEDULE, full=True)
 
 Errors, all one line that says what happened, where, and what to do:
 

@@ -25,36 +25,38 @@ from .errors import (
     UnknownMirror as UnknownMirror,
 )
 from .figures import (
+    SPEED_GOAL as SPEED_GOAL,
     SUCCESS_GOAL as SUCCESS_GOAL,
-    Day as Day,
-    Delay as Delay,
-    Failure as Failure,
+    DayStats as DayStats,
+    DelayStats as DelayStats,
+    FailureStats as FailureStats,
     Goal as Goal,
     MirrorReport as MirrorReport,
     MirrorStatus as MirrorStatus,
-    Pulls as Pulls,
-    Quota as Quota,
+    PullStats as PullStats,
+    QuotaStats as QuotaStats,
     Report as Report,
-    Run as Run,
     Runs as Runs,
+    RunSummary as RunSummary,
     Tags as Tags,
 )
 from .maintain import Maintained as Maintained, maintain_history as maintain_history
 from .migrate import upgrade as upgrade
-from .mirror_rows import mirror_row as mirror_row
-from .models.alerts import Alert as Alert, AlertDelivery as AlertDelivery
+from .models.alerts import AlertDeliveryRecord as AlertDeliveryRecord, AlertRecord as AlertRecord
 from .openmetrics import read_openmetrics as read_openmetrics
 from .reader import ROLE as ROLE, open_reader as open_reader, psql as psql
-from .recorder import Record as Record
+from .recorder import PostgresRecorder as PostgresRecorder
 from .reports import read_report as read_report, read_status as read_status
+from .revision import current_revision as current_revision
 from .rows import (
     AuditOutcome as AuditOutcome,
     AuditWritten as AuditWritten,
-    Finding as Finding,
+    FindingRow as FindingRow,
     MirrorRow as MirrorRow,
     ProbePull as ProbePull,
     PullCounted as PullCounted,
     RetryRule as RetryRule,
     WatchLook as WatchLook,
+    mirror_row as mirror_row,
 )
-from .schema import current as current, prepare as prepare
+from .schema import prepare as prepare

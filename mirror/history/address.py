@@ -25,6 +25,7 @@ DRIVER: Final = "postgresql+psycopg"
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
 OPTIONS: Final = "-c timezone=UTC -c jit=off"
+READ_ONLY: Final = " -c default_transaction_read_only=on"
 # Passwords are written as they were generated: up to the first "@", whatever they hold.
 _URL: Final = re.compile(
     r"(?:postgres|postgresql|postgresql\+psycopg)://"
@@ -73,25 +74,34 @@ def stop() -> bool:
 
 
 def conninfo(url: str) -> str:
-    """An address (postgres://, postgresql://) as libpq takes it.
+    """An address (postgres://, postgresql://) as libpq's connection string.
+
+    Raises BadDatabaseUrl, which does not repeat the address: it may hold a password.
+    """
+    return make_conninfo("", **parameters(url))
+
+
+def parameters(url: str) -> dict[str, str]:
+    """An address (postgres://, postgresql://) as connection parameters by libpq's names.
 
     Raises BadDatabaseUrl, which does not repeat the address: it may hold a password.
     """
     try:
-        return make_conninfo("", **_parts(url))
+        found = conninfo_to_dict(f"postgresql://{_escaped(url)}")
     except psycopg.ProgrammingError:
         raise BadDatabaseUrl(_EXAMPLE) from None
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def is_embedded(url: str) -> bool:
     """Whether a URL points into the embedded PostgreSQL of this user."""
     running = Cluster.default().socket_dir()
-    return running is not None and _parts(url).get("host") == str(running)
+    return running is not None and parameters(url).get("host") == str(running)
 
 
 def describe(url: str) -> str:
     """Where a database is, for messages: host and database, without user and password."""
-    parts = _parts(url)
+    parts = parameters(url)
     host, port = parts.get("host") or "local socket", parts.get("port")
     return f"{host}{f':{port}' if port else ''}/{parts.get('dbname')}"
 
@@ -102,16 +112,15 @@ def answering(url: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise away(url, error) from error
+        raise DatabaseAway(
+            f"the database {describe(url)} does not answer: {one_line(error)};"
+            " check MIRROR_DATABASE_URL and that the server runs"
+        ) from error
 
 
-def away(url: str, error: BaseException | None) -> DatabaseAway:
-    """The error of a database that does not answer, from the driver's own."""
-    detail = " ".join(str(error).split())
-    return DatabaseAway(
-        f"the database {describe(url)} does not answer: {detail};"
-        " check MIRROR_DATABASE_URL and that the server runs"
-    )
+def one_line(error: psycopg.Error) -> str:
+    """What the database or its driver says, without line breaks."""
+    return " ".join(str(error).split())
 
 
 _EXAMPLE: Final = (
@@ -129,11 +138,3 @@ def _escaped(url: str) -> str:
         return found["rest"]
     names = [found["user"]] if found["password"] is None else [found["user"], found["password"]]
     return f"{':'.join(quote(unquote(name), safe='') for name in names)}@{found['rest']}"
-
-
-def _parts(url: str) -> dict[str, str]:
-    try:
-        found = conninfo_to_dict(f"postgresql://{_escaped(url)}")
-    except psycopg.ProgrammingError:
-        raise BadDatabaseUrl(_EXAMPLE) from None
-    return {name: str(value) for name, value in found.items() if value is not None}

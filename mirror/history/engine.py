@@ -5,36 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from mirror.history.address import DRIVER, OPTIONS, away
-from mirror.history.errors import BadDatabaseUrl
-
-_SCHEMES = {"postgres", "postgresql", DRIVER}
-
-
-def parse_url(text: str) -> sa.URL:
-    """A PostgreSQL address (postgres://, postgresql://) as a URL for psycopg 3.
-
-    Raises BadDatabaseUrl, which does not repeat the address: it may hold a password.
-    """
-    try:
-        url = sa.make_url(text)
-    except ArgumentError:
-        url = None
-    if url is None or url.drivername not in _SCHEMES:
-        raise BadDatabaseUrl(
-            "MIRROR_DATABASE_URL: must be like postgresql://user:password@host:5432/mirror"
-        )
-    return url.set(drivername=DRIVER)
+from mirror.history.address import DRIVER, OPTIONS, READ_ONLY, answering, parameters
 
 
 def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
-    """An engine for reports and commands. Sessions are UTC; read_only ones refuse writes."""
-    options = OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")
+    """An engine for reports and commands. Sessions are UTC; read_only ones refuse writes.
+
+    Raises BadDatabaseUrl.
+    """
+    options = OPTIONS + (READ_ONLY if read_only else "")
     return sa.create_engine(
-        parse_url(url),
+        _sqlalchemy_url(url),
         connect_args={
             "options": options,
             "connect_timeout": 10,
@@ -49,12 +34,21 @@ def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
 
 @contextmanager
 def reachable(url: str) -> Iterator[None]:
-    """Turn the driver's errors about the connection into DatabaseAway, one line, no password."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        raise away(url, error.orig) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise away(url, error.orig) from error
-        raise
+    """The same as address.answering for SQLAlchemy, which wraps the driver's errors."""
+    with answering(url):
+        try:
+            yield
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
+                raise error.orig from error
+            if error.connection_invalidated:
+                raise psycopg.OperationalError(str(error.orig)) from error
+            raise
+
+
+def _sqlalchemy_url(url: str) -> sa.URL:
+    found = parameters(url)
+    user, password = found.pop("user", None), found.pop("password", None)
+    database = found.pop("dbname", None)
+    # Host and port as well by libpq's names: there may be several, or a folder for a socket.
+    return sa.URL.create(DRIVER, user, password, database=database, query=found)

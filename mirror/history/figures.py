@@ -52,7 +52,7 @@ class Tags:
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class DelayStats:
     """Seconds from push to verified at the target, of new and moved tags that arrived."""
 
     samples: int = 0
@@ -85,7 +85,7 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulls:
+class PullStats:
     """Pulls as an anonymous user does them; the sums are over pairs that compare."""
 
     pulls: int = 0
@@ -140,7 +140,7 @@ class Adoption:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureStats:
     """Failures of one tag, or of runs as a whole, for one reason."""
 
     tag: str | None  # None: runs
@@ -152,18 +152,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayStats:
     """One UTC day of a mirror. The first and the last of a window may be parts of days."""
 
     day: date
     runs: Runs = Runs()
     tags: Tags = Tags()
-    delay: Delay = Delay()
+    delay: DelayStats = DelayStats()
     traffic: Traffic = Traffic()
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunSummary:
     """A run as report_recent_runs has it."""
 
     run_id: str
@@ -199,7 +199,7 @@ class FailingTag:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class QuotaStats:
     """The least that was left of a pull quota."""
 
     registry: str
@@ -227,13 +227,13 @@ class MirrorStatus:
     oldest_lag: timedelta | None  # None: no tag waits
     last_arrival_at: datetime | None
     last_success_at: datetime | None
-    last_run: Run | None = None
+    last_run: RunSummary | None = None
     failing_tags: tuple[FailingTag, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[IncompleteTags, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class IncompleteTags:
     """Tags that a mirror holds without a part of their image, and why (outcome.DropReason)."""
 
     reason: str
@@ -266,13 +266,13 @@ class MirrorReport:
     status: MirrorStatus
     runs: Runs = Runs()
     tags: Tags = Tags()
-    delay: Delay = Delay()
+    delay: DelayStats = DelayStats()
     traffic: Traffic = Traffic()
-    pulls: Pulls = Pulls()
+    pulls: PullStats = PullStats()
     adoption: Adoption = Adoption()
-    failures: tuple[Failure, ...] = ()  # the most frequent of the last 30 days at most
-    days: tuple[Day, ...] = ()
-    recent_runs: tuple[Run, ...] = ()
+    failures: tuple[FailureStats, ...] = ()  # the most frequent of the last 30 days at most
+    days: tuple[DayStats, ...] = ()
+    recent_runs: tuple[RunSummary, ...] = ()
 
     @property
     def mirror(self) -> str:
@@ -305,7 +305,7 @@ class Report:
     since: datetime | None  # None: as long as the record goes back
     until: datetime
     mirrors: tuple[MirrorReport, ...]
-    quotas: tuple[Quota, ...] = ()
+    quotas: tuple[QuotaStats, ...] = ()
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -16,7 +16,13 @@ import mirror
 from mirror.history.address import describe
 from mirror.history.engine import reachable
 from mirror.history.errors import SchemaBehind
-from mirror.history.schema import current
+from mirror.history.revision import current_revision
+
+# Before 0.1.0 the first revision was six. The last of them left the schema that the first one
+# makes now, so a development database that got there is stamped and keeps its rows.
+_SQUASHED = frozenset({"0001", "0002", "0003", "0004", "0005"})
+_LAST_BEFORE_SQUASH = "0006"
+_FIRST = "0001_first"
 
 
 def migrations_dir() -> Path:
@@ -27,8 +33,16 @@ def migrations_dir() -> Path:
 
 
 def sql_file(name: str) -> str:
-    """The text of a file of migrations/sql, for a migration to run."""
+    """The text of a file of migrations/sql, such as 0001_first/views.sql."""
     return (migrations_dir() / "sql" / name).read_text(encoding="utf-8")
+
+
+def execute_file(name: str) -> None:
+    """Run a file of migrations/sql word for word: a colon or a percent sign in it is just that.
+
+    For revisions, within their transaction.
+    """
+    op.get_bind().exec_driver_sql(sql_file(name), execution_options={"no_parameters": True})
 
 
 def alembic_config(url: str | None = None) -> Config:
@@ -40,12 +54,15 @@ def alembic_config(url: str | None = None) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Migrate up, one migration a transaction, under an advisory lock: safe to call at once.
+    """Migrate up, one migration a transaction, under an advisory lock: safe to call concurrently.
 
-    Raises DatabaseAway; SchemaBehind when a newer program has migrated it already.
+    Raises DatabaseAway; SchemaBehind where refuse_unknown does.
     """
-    refuse_newer(url, current(url))
+    found = current_revision(url)
+    refuse_unknown(url, found)
     with reachable(url):
+        if found == _LAST_BEFORE_SQUASH:
+            command.stamp(alembic_config(url), _FIRST, purge=True)
         command.upgrade(alembic_config(url), revision)
 
 
@@ -60,13 +77,19 @@ def check(url: str) -> None:
     command.check(alembic_config(url))
 
 
-def refuse_newer(url: str, revision: str | None) -> None:
-    """Raise SchemaBehind for a revision that this program's migrations do not hold."""
+def refuse_unknown(url: str, revision: str | None) -> None:
+    """Raise SchemaBehind for a revision from which this program's migrations cannot go on."""
     known = {
         script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()
     }
-    if revision is not None and revision not in known:
+    if revision is None or revision in known or revision == _LAST_BEFORE_SQUASH:
+        return
+    if revision in _SQUASHED:
         raise SchemaBehind(
-            f"the database {describe(url)} is at revision {revision}, which this program does not"
-            " know: a newer one has migrated it; install that one"
+            f"the database {describe(url)} is at revision {revision} of a development version"
+            f" before 0.1.0; migrate it to {_LAST_BEFORE_SQUASH} with that version, or drop it"
         )
+    raise SchemaBehind(
+        f"the database {describe(url)} is at revision {revision}, which this program does not"
+        " know: a newer one has migrated it; install that one"
+    )

@@ -18,13 +18,12 @@ from prometheus_client.metrics_core import (
     Metric,
     SummaryMetricFamily,
 )
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from mirror.history.figures import MirrorReport, Report
 from mirror.history.reports import read_report, read_totals
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 WINDOW = timedelta(days=7)
 _PREFIX = "hagicode_mirror_"
 

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
-from mirror.history.address import describe, is_embedded
+from mirror.history.address import OPTIONS, READ_ONLY, answering, is_embedded, one_line, parameters
 from mirror.history.embedded import programs
-from mirror.history.engine import parse_url
 from mirror.history.errors import DatabaseAway, QueryRefused
 
 ROLE = "mirror_readonly"
-_OPTIONS = "-c timezone=UTC -c jit=off -c default_transaction_read_only=on"
+_OPTIONS = OPTIONS + READ_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +47,24 @@ class Reader:
         except psycopg.OperationalError as error:
             if error.sqlstate is None:
                 raise DatabaseAway(
-                    f"the connection to the database broke: {_line(error)}"
+                    f"the connection to the database broke: {one_line(error)}"
                 ) from error
-            raise QueryRefused(_line(error)) from error
+            raise QueryRefused(one_line(error)) from error
         except psycopg.Error as error:
-            raise QueryRefused(_line(error)) from error
+            raise QueryRefused(one_line(error)) from error
 
 
 @contextmanager
 def open_reader(url: str) -> Iterator[Reader]:
     """Connect for reading only. Raises DatabaseAway."""
-    try:
+    with answering(url):
         connection = psycopg.connect(
-            _address(url, is_embedded(url)),
+            make_conninfo("", **_parameters(url)),
             options=_OPTIONS,
             connect_timeout=10,
             application_name="mirror sql",
             autocommit=True,
         )
-    except psycopg.OperationalError as error:
-        raise DatabaseAway(
-            f"the database {describe(url)} does not answer: {_line(error)}"
-        ) from error
     with connection:
         connection.read_only = True
         yield Reader(connection, _take_role(connection))
@@ -83,17 +79,14 @@ def psql(url: str) -> tuple[list[str], dict[str, str]]:
         role = f" -c role={ROLE}" if reader.as_role else ""
     program = shutil.which("psql") or str(programs() / "psql")
     environment = dict(os.environ) | {"PGOPTIONS": _OPTIONS + role}
-    if password := parse_url(url).password:
+    address = _parameters(url)
+    if password := address.pop("password", None):
         environment["PGPASSWORD"] = password  # not among the arguments: all users see those
-    address = parse_url(_address(url, is_embedded(url))).set(drivername="postgresql", password=None)
-    return [program, address.render_as_string()], environment
+    return [program, make_conninfo("", **address)], environment
 
 
-def _address(url: str, embedded: bool) -> str:
-    address = parse_url(url).set(drivername="postgresql")
-    if embedded:
-        address = address.set(username=ROLE)
-    return address.render_as_string(hide_password=False)
+def _parameters(url: str) -> dict[str, str]:
+    return parameters(url) | ({"user": ROLE} if is_embedded(url) else {})
 
 
 def _take_role(connection: psycopg.Connection) -> bool:
@@ -106,7 +99,3 @@ def _take_role(connection: psycopg.Connection) -> bool:
         return False
     connection.execute(f"SET ROLE {ROLE}".encode())
     return True
-
-
-def _line(error: psycopg.Error) -> str:
-    return " ".join(str(error).split())

@@ -10,10 +10,10 @@ from mirror.history.address import answering, conninfo
 from mirror.history.connections import Connections
 from mirror.history.errors import TargetLocked
 from mirror.history.lock import TargetLock
-from mirror.history.measure_record import MeasureRecord
+from mirror.history.measurement_recorder import MeasurementRecorder
 from mirror.history.rows import MirrorRow, split_repository
-from mirror.history.run_record import RunRecord
-from mirror.history.tag_record import TagRecord
+from mirror.history.run_recorder import RunRecorder
+from mirror.history.tag_recorder import TagRecorder
 from mirror.outcome import utcnow
 
 _MIRROR = """
@@ -64,7 +64,7 @@ _WHO = """
 """
 
 
-class Record(RunRecord, TagRecord, MeasureRecord):
+class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
     """The record, open for writing. One for a process and its event loop; tasks may share it.
 
     Every method raises DatabaseAway when the database does not answer.
@@ -76,11 +76,11 @@ class Record(RunRecord, TagRecord, MeasureRecord):
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Open the record at a URL (mirror.history.database_url) and close it at the end."""
-        record = cls(url, Connections(url))
+        recorder = cls(url, Connections(url))
         try:
-            yield record
+            yield recorder
         finally:
-            await record.connections.aclose()
+            await recorder.connections.aclose()
 
     async def ensure_mirror(self, mirror: MirrorRow) -> bool:
         """Write a mirror as it is configured now, where the record has it otherwise.

@@ -40,7 +40,7 @@ class MirrorRef:
 
 
 @dataclass(slots=True, weakref_slot=True)
-class Session:
+class RecorderSession:
     """Connections to the record and what was learnt over them. Statements commit one by one."""
 
     url: str

@@ -1,7 +1,7 @@
 """The queries behind reports.py: each bounded by mirrors, days or a limit.
 
-They read daily figures for whole days and raw rows for the rest (migrations/sql/since.sql), so that
-they take as long on years of history as on a week.
+They read daily figures for whole days and raw rows for the rest (since.sql of the migrations), so
+that they take as long on years of history as on a week.
 """
 
 from __future__ import annotations

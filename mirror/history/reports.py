@@ -1,7 +1,7 @@
 """Reading the record: how each mirror stands now, and how it did over a time.
 
-Every query reads daily figures for whole days and raw rows for the rest (migrations/sql/since.sql),
-so that it takes as long on years of history as on a week.
+Every query reads daily figures for whole days and raw rows for the rest (since.sql of the
+migrations), so that it takes as long on years of history as on a week.
 """
 
 from __future__ import annotations
@@ -79,24 +79,24 @@ def read_report(
             delays = _percentiles(connection, values, tags)
         failed, ran, pulled, adopted, quotas = rest.result()
     failures, recent = _by_mirror(failed), _by_mirror(ran)
-    pulls = {row[0]: f.Pulls(*row[1:]) for row in pulled}
+    pulls = {row[0]: f.PullStats(*row[1:]) for row in pulled}
     adoption = {row[0]: f.Adoption(*row[1:]) for row in adopted}
     reports = [
         f.MirrorReport(
             now,
             runs=_runs(_columns(runs[key])),
             tags=_tags(_columns(tags[key])),
-            delay=delays.get(key, f.Delay()),
+            delay=delays.get(key, f.DelayStats()),
             traffic=_traffic(_columns(runs[key])),
-            pulls=pulls.get(key, f.Pulls()),
+            pulls=pulls.get(key, f.PullStats()),
             adoption=adoption.get(now.mirror, f.Adoption()),
             failures=tuple(map(_failure, failures[key])),
             days=_days(runs[key], tags[key]),
-            recent_runs=tuple(f.Run(*row[1:]) for row in recent[key]),
+            recent_runs=tuple(f.RunSummary(*row[1:]) for row in recent[key]),
         )
         for key, now in statuses.items()
     ]
-    return f.Report(begin, until, tuple(reports), tuple(f.Quota(*row) for row in quotas))
+    return f.Report(begin, until, tuple(reports), tuple(f.QuotaStats(*row) for row in quotas))
 
 
 def read_totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
@@ -156,9 +156,9 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
                 oldest_lag=_seconds(row.oldest_lag_seconds),
                 last_arrival_at=row.last_arrival_at,
                 last_success_at=row.last_success_at,
-                last_run=f.Run(*last[row.id][0][1:]) if last[row.id] else None,
+                last_run=f.RunSummary(*last[row.id][0][1:]) if last[row.id] else None,
                 failing_tags=tuple(f.FailingTag(*tag[1:]) for tag in failing[row.id]),
-                left_out=tuple(f.LeftOut(*part[1:]) for part in left_out[row.id]),
+                left_out=tuple(f.IncompleteTags(*part[1:]) for part in left_out[row.id]),
             ),
         )
         for row in rows
@@ -167,7 +167,7 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
 
 def _percentiles(
     connection: sa.Connection, values: dict[str, Any], tags: dict[int, Rows]
-) -> dict[int, f.Delay]:
+) -> dict[int, f.DelayStats]:
     """Delays by mirror: from each single one if all are there and few, else from daily figures."""
     totals = {key: total for key, rows in tags.items() if (total := _delay(_columns(rows))).samples}
     samples = sum(total.samples for total in totals.values())
@@ -237,8 +237,8 @@ def _tags(days: Mapping[str, Sequence[Any]]) -> f.Tags:
     return f.Tags(*(sum(days[name]) for name in ("succeeded", "failed", "abandoned", "retried")))
 
 
-def _delay(days: Mapping[str, Sequence[Any]]) -> f.Delay:
-    return f.Delay(
+def _delay(days: Mapping[str, Sequence[Any]]) -> f.DelayStats:
+    return f.DelayStats(
         sum(days["delays"]),
         sum(days["delays_in_goal"]),
         sum(days["delays_detected"]),
@@ -247,20 +247,20 @@ def _delay(days: Mapping[str, Sequence[Any]]) -> f.Delay:
     )
 
 
-def _days(runs: Rows, tags: Rows) -> tuple[f.Day, ...]:
+def _days(runs: Rows, tags: Rows) -> tuple[f.DayStats, ...]:
     """By day, from the columns of daily_run and daily_tag as they stand: years of days are many."""
-    by_day: dict[Any, f.Day] = {}
+    by_day: dict[Any, f.DayStats] = {}
     for row in runs:
-        by_day[row[1]] = f.Day(row[1], f.Runs(*row[2:6]), traffic=f.Traffic(*row[6:13]))
+        by_day[row[1]] = f.DayStats(row[1], f.Runs(*row[2:6]), traffic=f.Traffic(*row[6:13]))
     for row in tags:
-        told, delay = f.Tags(*row[2:6]), f.Delay(*row[6:14])
-        there = by_day.get(row[1], f.Day(row[1]))
-        by_day[row[1]] = f.Day(row[1], there.runs, told, delay, there.traffic)
+        told, delay = f.Tags(*row[2:6]), f.DelayStats(*row[6:14])
+        there = by_day.get(row[1], f.DayStats(row[1]))
+        by_day[row[1]] = f.DayStats(row[1], there.runs, told, delay, there.traffic)
     return tuple(by_day[day] for day in sorted(by_day))
 
 
-def _failure(row: Row[Any]) -> f.Failure:
-    return f.Failure(
+def _failure(row: Row[Any]) -> f.FailureStats:
+    return f.FailureStats(
         row.tag or None, row.reason, row.failures, row.last_at, row.last_run, row.last_message
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from mirror.config import MirrorSettings
 from mirror.outcome import Change, ChangeKind, Reason, TagFailure
 
 
@@ -22,6 +23,19 @@ class MirrorRow:
     watch_every: timedelta
     delay_goal: timedelta
     policy: str = ""  # which tags are followed, in any stable spelling
+
+
+def mirror_row(mirror: MirrorSettings) -> MirrorRow:
+    """A mirror of mirrors.yaml as the recorder takes it."""
+    return MirrorRow(
+        name=mirror.name,
+        source=mirror.source,
+        target=mirror.target,
+        every=mirror.every,
+        watch_every=mirror.watch_every,
+        delay_goal=mirror.delay_goal,
+        policy=mirror.model_dump_json(include={"tags", "platforms", "attestations", "referrers"}),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ class PullCounted:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FindingRow:
     """Something that an audit found to differ; kinds are those of audit_finding's CHECK."""
 
     tag: str
@@ -101,7 +115,7 @@ class AuditOutcome:
     blobs_hashed: int = 0
     bytes_hashed: int = 0
     requests: int = 0
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FindingRow, ...] = ()
     sound: tuple[str, ...] = ()  # digests whose bytes were hashed and are right
     failure: TagFailure | None = None
 

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-import psycopg
-from psycopg.errors import UndefinedTable
-
-from mirror.history.address import answering, conninfo, describe, is_embedded
+from mirror.history.address import describe, is_embedded
 from mirror.history.errors import SchemaBehind
-
-HEAD = "0006"  # the newest migration; a test holds the two together
-
-
-def current(url: str) -> str | None:
-    """The revision that the database is at; None when it is empty. Raises DatabaseAway."""
-    try:
-        with (
-            answering(url),
-            psycopg.connect(conninfo(url), connect_timeout=10) as connection,
-        ):
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except UndefinedTable:
-        return None
-    return str(row[0]) if row else None
+from mirror.history.revision import HEAD, current_revision
 
 
 def prepare(url: str) -> None:
@@ -30,12 +13,12 @@ def prepare(url: str) -> None:
     The embedded database is migrated by itself. A server's is not: raises SchemaBehind with the
     command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
     """
-    revision = current(url)
+    revision = current_revision(url)
     if revision == HEAD:
         return
     from mirror.history import migrate
 
-    migrate.refuse_newer(url, revision)
+    migrate.refuse_unknown(url, revision)
     if not is_embedded(url):
         state = f"at revision {revision}" if revision else "empty"
         raise SchemaBehind(

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from mirror.config import MirrorSettings
-from mirror.history import Record
+from mirror.history import PostgresRecorder
 from mirror.outcome import (
     BlobTally,
     CopyOutcome,
@@ -54,7 +54,7 @@ class SyncRun:
     def __init__(
         self,
         mirror: MirrorSettings,
-        record: Record,
+        record: PostgresRecorder,
         run_id: str,
         sides: Sides,
         *,

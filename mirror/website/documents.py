@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from mirror.history import Delay, Pulls, Runs, Tags
+from mirror.history import DelayStats, PullStats, Runs, Tags
 from mirror.website.health import SourceState, health_of, recommended
 from mirror.website.site_data import SiteData, SiteMirror, SiteTag
 from mirror.website.tags import ImageTags
@@ -82,13 +82,13 @@ def _success(ended: Runs | Tags) -> dict[str, float | int | None]:
     return {"good": ended.succeeded, "ended": ended.counted, "rate": ended.success_rate}
 
 
-def _delay(delay: Delay) -> dict[str, float | int | None] | None:
+def _delay(delay: DelayStats) -> dict[str, float | int | None] | None:
     if not delay.samples:
         return None
     return {"p50": delay.p50, "p95": delay.p95, "max": delay.max, "count": delay.samples}
 
 
-def _speed(pulls: Pulls) -> dict[str, float | None] | None:
+def _speed(pulls: PullStats) -> dict[str, float | None] | None:
     if pulls.bytes_per_second is None:
         return None
     return {"mirror": pulls.bytes_per_second, "source": pulls.source_bytes_per_second}

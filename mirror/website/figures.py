@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from mirror.history import Runs, Tags
+from mirror.units import format_moment, format_two_units
+from mirror.website.sources import Language
 from mirror.website.words import Words
 
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
+_UNITS: dict[Language, tuple[str, str, str, str]] = {
+    "zh": ("天", "小时", "分钟", "秒"),
+    "en": ("d", "h", "min", "s"),
+}
 
 
 def moment(words: Words, at: datetime | None) -> str:
     """`2026-11-24 08:05 UTC`."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else words("no_data")
+    return format_moment(at) if at else words("no_data")
 
 
 def duration(words: Words, seconds: float | timedelta | None) -> str:
     """Two units at most: `12 min`, `1 h 5 min`, `3 d 2 h`."""
     if seconds is None:
         return words("no_data")
-    if isinstance(seconds, timedelta):
-        seconds = seconds.total_seconds()
-    chinese = words.language == "zh"
-    second, minute, hour, day = ("秒", "分钟", "小时", "天") if chinese else ("s", "min", "h", "d")
-    whole = max(0, round(seconds))
-    if whole < MINUTE:
-        parts = [(whole, second)]
-    elif whole < HOUR:
-        parts = [(round(whole / MINUTE), minute)]
-    elif whole < DAY:
-        minutes = round(whole / MINUTE)
-        parts = [(minutes // 60, hour), (minutes % 60, minute)]
-    else:
-        hours = round(whole / HOUR)
-        parts = [(hours // 24, day), (hours % 24, hour)]
-    shown = [part for part in parts if part[0]] or parts[:1]
-    return " ".join(f"{count} {unit}" for count, unit in shown)
+    return format_two_units(seconds, _UNITS[words.language])
 
 
 def percent(words: Words, ended: Runs | Tags) -> str:

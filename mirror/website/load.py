@@ -19,7 +19,7 @@ from mirror.config import MirrorSettings, Rule, Severity
 from mirror.history import (
     SAYINGS,
     AlertDetails,
-    Day,
+    DayStats,
     MirrorReport,
     MirrorStatus,
     filled,
@@ -155,11 +155,11 @@ def _configured(settings: MirrorSettings, report: MirrorReport) -> MirrorReport:
 
 
 def _days(
-    days: tuple[Day, ...], speeds: Mapping[date, tuple[float | None, float | None]]
+    days: tuple[DayStats, ...], speeds: Mapping[date, tuple[float | None, float | None]]
 ) -> tuple[SiteDay, ...]:
     by_day = {day.day: day for day in days}
     return tuple(
-        SiteDay(by_day.get(day, Day(day)), *speeds.get(day, (None, None)))
+        SiteDay(by_day.get(day, DayStats(day)), *speeds.get(day, (None, None)))
         for day in sorted({*by_day, *speeds})
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from mirror.config import Severity
-from mirror.history import Day, MirrorReport, MirrorStatus, Run
+from mirror.history import DayStats, MirrorReport, MirrorStatus, RunSummary
 from mirror.outcome import Dropped, Reason, RunStatus
 from mirror.website.sources import Text
 
@@ -19,7 +19,7 @@ from mirror.website.sources import Text
 class SiteDay:
     """A day (UTC) of one mirror: what ended, and how fast the probes pulled, in bytes a second."""
 
-    report: Day
+    report: DayStats
     speed: float | None = None
     source_speed: float | None = None
 
@@ -65,14 +65,14 @@ class SiteMirror:
         return self.report.status
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[RunSummary, ...]:
         """The newest runs, newest first, except dry ones and those that found the target locked."""
         return tuple(
             run for run in self.report.recent_runs if not run.dry_run and run.reason != Reason.LOCK
         )
 
     @property
-    def last_ended(self) -> Run | None:
+    def last_ended(self) -> RunSummary | None:
         """The newest run that has ended."""
         return next((run for run in self.runs if run.status != RunStatus.RUNNING), None)
 

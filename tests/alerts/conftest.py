@@ -12,7 +12,7 @@ import trustme
 
 from mirror.alerts.channels.message import Event, Message
 from mirror.config.channels import Severity
-from mirror.history import Record
+from mirror.history import PostgresRecorder
 from mirror.history.alert_texts import Bilingual
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.alerts.story import Story, settings
@@ -82,7 +82,7 @@ def message() -> Callable[..., Message]:
 @pytest.fixture
 async def story(url: str) -> AsyncIterator[Story]:
     """A history of one mirror that begins now, without channels."""
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         told = Story(record, settings())
         await told.begin()
         yield told

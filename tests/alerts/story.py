@@ -10,7 +10,7 @@ from typing import Any
 from mirror.alerts import AlertRound, evaluate_and_dispatch
 from mirror.config.channels import ChannelSettings
 from mirror.config.settings import Settings
-from mirror.history import MirrorRow, Record
+from mirror.history import MirrorRow, PostgresRecorder
 from mirror.outcome import (
     Change,
     ChangeKind,
@@ -65,7 +65,7 @@ def settings(
 class Story:
     """Minutes from START on; `minute` is now."""
 
-    record: Record
+    record: PostgresRecorder
     settings: Settings
     minute: float = 0.0
     runs: list[str] = field(default_factory=list)

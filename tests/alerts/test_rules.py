@@ -11,7 +11,7 @@ import pytest
 
 from mirror.alerts import note_credential_ends
 from mirror.config.settings import Settings
-from mirror.history import AuditOutcome, Finding, ProbePull
+from mirror.history import AuditOutcome, FindingRow, ProbePull
 from mirror.history.engine import create_engine
 from mirror.outcome import ChangeKind, Dropped, DropReason, Quota, Reason
 from tests.alerts.story import MIRROR, Story, settings
@@ -180,7 +180,7 @@ async def test_drift_that_cannot_be_repaired_stays_told_of(story: Story) -> None
 async def test_what_an_audit_finds_is_told_of_until_it_is_repaired(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 10
-    found = Finding("1.0.0", "missing_blob", "1.0.0: a layer is gone")
+    found = FindingRow("1.0.0", "missing_blob", "1.0.0: a layer is gone")
     await story.record.add_audit(
         AuditOutcome(MIRROR, story.now, story.now, False, 1, findings=(found,))
     )

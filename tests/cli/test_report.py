@@ -13,19 +13,19 @@ from rich.console import Console
 
 from flows.cli.report import command
 from flows.cli.show_report import show_report
-from mirror.history import Record, reports
+from mirror.history import PostgresRecorder, reports
 from tests.history.made_history import NOW, make_counts, make_history, make_pulls
 from tests.support.records import MIRROR
 
 
 @pytest.fixture
 async def history(
-    record: Record, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
+    recorder: PostgresRecorder, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The made history, as the database of the environment."""
-    await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+    await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)
 
 
@@ -47,7 +47,9 @@ async def test_goals_met_and_missed_with_their_samples(history: None, engine: sa
     assert lines["✘ delay, 95 of 100 tags"][6:12] == ["46.6", "h", "≤", "30", "min", "5"]
 
 
-async def test_what_was_not_measured_is_unknown(record: Record, engine: sa.Engine) -> None:
+async def test_what_was_not_measured_is_unknown(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
     lines = [line for line in shown(engine).splitlines() if "?" in line]
     assert len(lines) == 6
     assert all("unknown" in line for line in lines)

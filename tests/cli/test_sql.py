@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from flows.cli.sql import command
-from mirror.history import Record
+from mirror.history import PostgresRecorder
 from mirror.history.errors import QueryRefused
 from mirror.history.reader import open_reader
 from tests.history.made_history import make_history
@@ -21,10 +21,10 @@ from tests.support.records import MIRROR
 
 @pytest.fixture
 async def history(
-    record: Record, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
+    recorder: PostgresRecorder, engine: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The made history, as the database of the environment."""
-    await make_history(record, engine)
+    await make_history(recorder, engine)
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)
 
 

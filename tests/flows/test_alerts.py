@@ -19,7 +19,7 @@ from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
 from flows.local.fake_registry.releases import release
 from flows.sync import sync
-from mirror.history import Record, reports
+from mirror.history import PostgresRecorder, reports
 from mirror.history.figures import Report
 from mirror.outcome import Quota, Trigger, told_by
 from tests.alerts.mail_server import PASSWORD, Mailbox, serve_mail
@@ -205,7 +205,7 @@ async def test_robots_that_hang_hold_up_a_sync_for_seconds_and_no_other_channel(
     world: World, url: str
 ) -> None:
     world.robots.slow = 60.0
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         await record.add_quota(Quota(world.source.host, None, 100, 3, 6 * 3600, world.now()))
     began = time.monotonic()
     await world.sync(1)

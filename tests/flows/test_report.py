@@ -12,7 +12,7 @@ from prefect.artifacts import Artifact
 from flows.local.fake_registry.push import push
 from flows.local.fake_registry.releases import past_releases
 from flows.report import report
-from mirror.history import Record
+from mirror.history import PostgresRecorder
 from mirror.outcome import Quota, utcnow
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.flows.conftest import Mirrors, Pair, Rows
@@ -37,7 +37,7 @@ async def low_quota(mirrors: Mirrors, pair: Pair, robots: Robots, url: str) -> N
     mirrors.write()
     assert (await mirrors.sync()).errors == ()
     source = mirrors.mirrors["m"]["source"].partition("/")[0]
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         await record.add_quota(Quota(source, None, 100, 3, 6 * 3600, utcnow()))
 
 

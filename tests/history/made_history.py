@@ -28,7 +28,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from mirror.history import ProbePull, PullCounted, Record, WatchLook
+from mirror.history import PostgresRecorder, ProbePull, PullCounted, WatchLook
 from mirror.outcome import (
     BlobTally,
     ChangeKind,
@@ -57,28 +57,28 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
 
-async def make_history(record: Record, engine: sa.Engine) -> dict[int, str]:
+async def make_history(recorder: PostgresRecorder, engine: sa.Engine) -> dict[int, str]:
     """Write the history above, and give the ids of its runs by number."""
     with engine.begin() as connection:
         begin = {"begin": at(20, 0)}
         connection.execute(
             sa.text("UPDATE mirror SET created_at = :begin, followed_since = :begin"), begin
         )
-    record.mirrors.clear()
+    recorder.mirrors.clear()
     runs: dict[int, str] = {}
-    await _first_day(record, runs)
-    await _second_day(record, runs)
-    await _third_day(record, runs)
+    await _first_day(recorder, runs)
+    await _second_day(recorder, runs)
+    await _third_day(recorder, runs)
     return runs
 
 
-async def begin(record: Record, moment: datetime, dry_run: bool = False) -> str:
+async def begin(recorder: PostgresRecorder, moment: datetime, dry_run: bool = False) -> str:
     """Begin a scheduled run."""
-    return await record.begin_run(NAME, Trigger.SCHEDULE, True, dry_run, at=moment)
+    return await recorder.begin_run(NAME, Trigger.SCHEDULE, True, dry_run, at=moment)
 
 
 async def end(
-    record: Record,
+    recorder: PostgresRecorder,
     run: str,
     moment: datetime,
     status: RunStatus = RunStatus.SUCCEEDED,
@@ -97,68 +97,68 @@ async def end(
         seconds=Seconds(total=2.0),
         errors=(error,) if error else (),
     )
-    await record.end_run(outcome, at=moment)
+    await recorder.end_run(outcome, at=moment)
 
 
-async def _first_day(record: Record, runs: dict[int, str]) -> None:
+async def _first_day(recorder: PostgresRecorder, runs: dict[int, str]) -> None:
     one, two = (
         change("0.1", 1, pushed_at=at(20, 9, 50), detected_at=at(20, 10)),
         change("0.2", 2, pushed_at=at(20, 9), detected_at=at(20, 10)),
     )
-    run = runs[1] = await begin(record, at(20, 10))
-    await record.discovered(
+    run = runs[1] = await begin(recorder, at(20, 10))
+    await recorder.discovered(
         run,
         NAME,
         discovery(SourceTag("0.1", digest(1)), SourceTag("0.2", digest(2))),
         plan(one, two),
     )
-    await record.tag_ended(run, NAME, copied(one, at(20, 10, 5)), seen(one, at(20, 10, 5)))
-    await record.tag_ended(run, NAME, copied(two, at(20, 10, 6)), seen(two, at(20, 10, 6)))
-    await end(record, run, at(20, 10, 6), tally=TagTally(2, 2, 2, 0))
+    await recorder.tag_ended(run, NAME, copied(one, at(20, 10, 5)), seen(one, at(20, 10, 5)))
+    await recorder.tag_ended(run, NAME, copied(two, at(20, 10, 6)), seen(two, at(20, 10, 6)))
+    await end(recorder, run, at(20, 10, 6), tally=TagTally(2, 2, 2, 0))
 
     three = change("0.3", 3, pushed_at=at(20, 10, 45), detected_at=at(20, 11))
-    run = runs[2] = await begin(record, at(20, 11))
-    await record.tag_ended(run, NAME, failed(three, Reason.NETWORK, at(20, 11, 1)), None)
-    await end(record, run, at(20, 11, 1), RunStatus.PARTIAL, tally=TagTally(3, 1, 0, 1))
+    run = runs[2] = await begin(recorder, at(20, 11))
+    await recorder.tag_ended(run, NAME, failed(three, Reason.NETWORK, at(20, 11, 1)), None)
+    await end(recorder, run, at(20, 11, 1), RunStatus.PARTIAL, tally=TagTally(3, 1, 0, 1))
 
     again = replace(three, attempt=2)
-    run = runs[3] = await begin(record, at(20, 11, 5))
-    await record.tag_ended(run, NAME, copied(again, at(20, 11, 7)), seen(again, at(20, 11, 7)))
-    await end(record, run, at(20, 11, 7))
+    run = runs[3] = await begin(recorder, at(20, 11, 5))
+    await recorder.tag_ended(run, NAME, copied(again, at(20, 11, 7)), seen(again, at(20, 11, 7)))
+    await end(recorder, run, at(20, 11, 7))
 
 
-async def _second_day(record: Record, runs: dict[int, str]) -> None:
+async def _second_day(recorder: PostgresRecorder, runs: dict[int, str]) -> None:
     taken = TagFailure(None, Reason.LOCK, f"{MIRROR.target}: another run holds it")
-    run = runs[4] = await begin(record, at(21, 8))
-    await end(record, run, at(21, 8), RunStatus.FAILED, taken)
+    run = runs[4] = await begin(recorder, at(21, 8))
+    await end(recorder, run, at(21, 8), RunStatus.FAILED, taken)
 
     four = change("0.4", 4, detected_at=at(21, 9))
-    runs[5] = await begin(record, at(21, 9))
-    await record.tag_started(runs[5], NAME, four, at(21, 9, 1))
+    runs[5] = await begin(recorder, at(21, 9))
+    await recorder.tag_started(runs[5], NAME, four, at(21, 9, 1))
 
-    run = runs[6] = await begin(record, at(21, 10))
-    await record.close_abandoned(NAME, run, at(21, 10))
-    await record.tag_ended(run, NAME, copied(four, at(21, 10, 10)), seen(four, at(21, 10, 10)))
+    run = runs[6] = await begin(recorder, at(21, 10))
+    await recorder.close_abandoned(NAME, run, at(21, 10))
+    await recorder.tag_ended(run, NAME, copied(four, at(21, 10, 10)), seen(four, at(21, 10, 10)))
     waits, held = change("latest", 4), change("0.0.9", 9)
-    await record.tag_skipped(run, NAME, waits, TagStatus.WAITING, "waits for 0.4", at(21, 10, 10))
-    await record.tag_skipped(run, NAME, held, TagStatus.HELD, "immutable", at(21, 10, 10))
-    await end(record, run, at(21, 10, 10))
+    await recorder.tag_skipped(run, NAME, waits, TagStatus.WAITING, "waits for 0.4", at(21, 10, 10))
+    await recorder.tag_skipped(run, NAME, held, TagStatus.HELD, "immutable", at(21, 10, 10))
+    await end(recorder, run, at(21, 10, 10))
 
-    run = runs[7] = await begin(record, at(21, 12), dry_run=True)
-    await end(record, run, at(21, 12))
+    run = runs[7] = await begin(recorder, at(21, 12), dry_run=True)
+    await end(recorder, run, at(21, 12))
 
 
-async def _third_day(record: Record, runs: dict[int, str]) -> None:
+async def _third_day(recorder: PostgresRecorder, runs: dict[int, str]) -> None:
     old = change("0.0", 5, pushed_at=at(22, 10) - timedelta(days=365), detected_at=at(22, 10))
     repair = change("0.1", 1, ChangeKind.MISSING, pushed_at=at(20, 9, 50))
-    run = runs[8] = await begin(record, at(22, 10))
-    await record.tag_ended(run, NAME, copied(old, at(22, 10, 1)), seen(old, at(22, 10, 1)))
-    await record.tag_ended(run, NAME, copied(repair, at(22, 10, 2)), seen(repair, at(22, 10, 2)))
-    await end(record, run, at(22, 10, 2))
+    run = runs[8] = await begin(recorder, at(22, 10))
+    await recorder.tag_ended(run, NAME, copied(old, at(22, 10, 1)), seen(old, at(22, 10, 1)))
+    await recorder.tag_ended(run, NAME, copied(repair, at(22, 10, 2)), seen(repair, at(22, 10, 2)))
+    await end(recorder, run, at(22, 10, 2))
 
     refused = TagFailure(None, Reason.AUTH, "registry.example.com: refuses the password")
-    run = runs[9] = await begin(record, at(22, 11))
-    await end(record, run, at(22, 11, 1), RunStatus.FAILED, refused)
+    run = runs[9] = await begin(recorder, at(22, 11))
+    await end(recorder, run, at(22, 11, 1), RunStatus.FAILED, refused)
 
 
 def pull(
@@ -176,7 +176,7 @@ def pull(
     return ProbePull(NAME, moment, "0.1", side, True, digest(number), 0.2, seconds, size, PLACE)
 
 
-async def make_pulls(record: Record) -> None:
+async def make_pulls(recorder: PostgresRecorder) -> None:
     """Five rounds on 20 November, of which three compare.
 
     round  source              mirror
@@ -196,26 +196,26 @@ async def make_pulls(record: Record) -> None:
         (45, 10, 10, 2),
     ):
         moment = at(20, 10, minute)
-        await record.add_probes(
+        await recorder.add_probes(
             [pull(moment, "source", source), pull(moment, "target", mirror, number=number)]
         )
-    await record.add_probes([pull(at(20, 11), "source", 10), pull(at(20, 11), "target", None)])
+    await recorder.add_probes([pull(at(20, 11), "source", 10), pull(at(20, 11), "target", None)])
 
 
-async def make_counts(record: Record) -> None:
+async def make_counts(recorder: PostgresRecorder) -> None:
     """Pull counts of three days, quota readings, and looks of the watch.
 
     The source goes 1,000, 1,100, 1,150; the mirror 200, 500, 650:
     21 November 300 of 400 = 75 %, 22 November 150 of 200 = 75 %; together 450 of 600.
     """
     for day, source, mirror in ((20, 1_000, 200), (21, 1_100, 500), (22, 1_150, 650)):
-        await record.add_pull_count(PullCounted(MIRROR.source, source - 50, at(day, 6)))
-        await record.add_pull_count(PullCounted(MIRROR.source, source, at(day, 23)))
-        await record.add_pull_count(PullCounted(MIRROR.target, mirror, at(day, 23)))
+        await recorder.add_pull_count(PullCounted(MIRROR.source, source - 50, at(day, 6)))
+        await recorder.add_pull_count(PullCounted(MIRROR.source, source, at(day, 23)))
+        await recorder.add_pull_count(PullCounted(MIRROR.target, mirror, at(day, 23)))
     for hour, remaining in ((10, 80), (11, 30), (12, 90)):
-        await record.add_quota(Quota("docker.io", None, 100, remaining, 21_600, at(20, hour)))
-    await record.add_watch(
+        await recorder.add_quota(Quota("docker.io", None, 100, remaining, 21_600, at(20, hour)))
+    await recorder.add_watch(
         WatchLook(at(20, 10), at(20, 10) + timedelta(seconds=3), (NAME,), (NAME,))
     )
     broken = TagFailure(NAME, Reason.NETWORK, "no route")
-    await record.add_watch(WatchLook(at(20, 10, 2), at(20, 10, 2), (NAME,), (), (broken,), 1))
+    await recorder.add_watch(WatchLook(at(20, 10, 2), at(20, 10, 2), (NAME,), (), (broken,), 1))

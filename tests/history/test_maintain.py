@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import Record, figures, reports
+from mirror.history import PostgresRecorder, figures, reports
 from mirror.history.errors import HistoryError
 from mirror.history.maintain import maintain_history
 from mirror.outcome import Quota, RunOutcome, RunStatus, Trigger
@@ -42,11 +42,11 @@ def test_partitions_are_there_three_months_ahead(engine: sa.Engine) -> None:
 
 
 async def test_the_recorder_makes_a_month_that_nobody_made(
-    record: Record, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     moment = datetime(2031, 5, 3, tzinfo=UTC)
-    await record.begin_run(NAME, Trigger.MANUAL, full=True, at=moment)
-    await record.add_quota(Quota("docker.io", None, 100, 50, 3600, moment))
+    await recorder.begin_run(NAME, Trigger.MANUAL, full=True, at=moment)
+    await recorder.add_quota(Quota("docker.io", None, 100, 50, 3600, moment))
     assert "2031_05" in months(engine)
     with engine.begin() as connection:  # later tests look at the months
         for table in ("tag_sync", "sync_run"):
@@ -55,9 +55,9 @@ async def test_the_recorder_makes_a_month_that_nobody_made(
 
 
 async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
-    record: Record, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
-    runs = await make_history(record, engine)
+    runs = await make_history(recorder, engine)
     before = reports.read_report(engine, None, NAME, NOW).mirrors[0]
     year_later = datetime(2028, 1, 2, 3, 0, tzinfo=UTC)
     assert maintain_history(engine, NOW).partitions_dropped == 0
@@ -79,8 +79,10 @@ async def test_months_older_than_thirteen_go_and_their_figures_and_tags_stay(
     assert rows == [(at(20, 11, 7), 1320.0, runs[3])]
 
 
-async def test_a_day_is_closed_an_hour_after_it_ended(record: Record, engine: sa.Engine) -> None:
-    await make_history(record, engine)
+async def test_a_day_is_closed_an_hour_after_it_ended(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    await make_history(recorder, engine)
     assert maintain_history(engine, datetime(2026, 11, 22, 0, 59, tzinfo=UTC)).closed_until == at(
         21, 0
     )
@@ -89,22 +91,26 @@ async def test_a_day_is_closed_an_hour_after_it_ended(record: Record, engine: sa
     )
 
 
-async def test_what_comes_late_is_counted_all_the_same(record: Record, engine: sa.Engine) -> None:
-    await make_history(record, engine)
+async def test_what_comes_late_is_counted_all_the_same(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    await make_history(recorder, engine)
     maintain_history(engine, NOW)
     # A worker whose clock is an hour behind ends a run of yesterday after yesterday was closed.
-    run = await record.begin_run(NAME, Trigger.MANUAL, True, at=at(21, 23, 10))
+    run = await recorder.begin_run(NAME, Trigger.MANUAL, True, at=at(21, 23, 10))
     tag = change("0.9", 90, pushed_at=at(21, 23), detected_at=at(21, 23))
-    await record.tag_ended(run, NAME, copied(tag, at(21, 23, 11)), seen(tag, at(21, 23, 11)))
-    await record.end_run(RunOutcome(NAME, run, RunStatus.SUCCEEDED), at=at(21, 23, 12))
+    await recorder.tag_ended(run, NAME, copied(tag, at(21, 23, 11)), seen(tag, at(21, 23, 11)))
+    await recorder.end_run(RunOutcome(NAME, run, RunStatus.SUCCEEDED), at=at(21, 23, 12))
     maintain_history(engine, NOW + timedelta(days=1))
     found = reports.read_report(engine, None, NAME, NOW).mirrors[0]
     assert found.runs == figures.Runs(succeeded=5, partial=1, failed=1, abandoned=1)
     assert found.tags.succeeded == 7
 
 
-async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engine) -> None:
-    await make_history(record, engine)
+async def test_maintaining_twice_changes_nothing(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    await make_history(recorder, engine)
     maintain_history(engine, NOW)
     first = reports.read_report(engine, None, NAME, NOW)
     maintain_history(engine, NOW)
@@ -112,10 +118,10 @@ async def test_maintaining_twice_changes_nothing(record: Record, engine: sa.Engi
 
 
 async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
-    record: Record, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
-    await record.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
-    async with record.target_lock(MIRROR.target):
+    await recorder.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
+    async with recorder.target_lock(MIRROR.target):
         assert maintain_history(engine, NOW).runs_closed == 0  # it lives: it holds the lock
     assert maintain_history(engine, NOW).runs_closed == 1
     assert reports.read_report(engine, None, NAME, NOW).mirrors[0].runs.abandoned == 1

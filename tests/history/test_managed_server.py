@@ -42,7 +42,7 @@ def test_the_record_works_without_the_right_to_create_roles(server: Cluster) -> 
         connection.execute("GRANT mirror_readonly TO tenant")
     with psycopg.connect(server.conninfo("rented", "tenant"), autocommit=True) as connection:
         for _ in range(2):
-            connection.execute(migrate.sql_file("reader.sql").encode())
+            connection.execute(migrate.sql_file("0001_first/reader.sql").encode())
     with (
         open_reader(url) as reader,
         reader.query("SELECT current_user::text, count(*) FROM mirror") as rows,

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from mirror.history import Record
-from mirror.history.openmetrics import CONTENT_TYPE, read_openmetrics, render
+from mirror.history import PostgresRecorder
+from mirror.history.openmetrics import read_openmetrics, render
 from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
@@ -31,10 +31,10 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"hagicode_mirror_{name}", frozenset({"mirror": NAME, **labels}.items())))
 
 
-async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
-    await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+async def test_metrics_of_a_history(recorder: PostgresRecorder, engine: sa.Engine) -> None:
+    await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     found = parsed(render(read_totals(engine, now=NOW), read_report(engine, at(22, 0), now=NOW)))
     assert value(found, "tags", state="in_sync") == 5
     assert value(found, "runs_total", status="succeeded") == 4
@@ -51,7 +51,9 @@ async def test_metrics_of_a_history(record: Record, engine: sa.Engine) -> None:
     assert value(found, "pull_failure_ratio", side="target") is None
 
 
-async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: sa.Engine) -> None:
+async def test_metrics_of_an_empty_record_claim_nothing(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
     text = read_openmetrics(engine)
     found = parsed(text)
     assert text.endswith("# EOF\n")
@@ -61,8 +63,9 @@ async def test_metrics_of_an_empty_record_claim_nothing(record: Record, engine: 
 
 
 @pytest.mark.parametrize("unit", ["seconds", "ratio", "bytes"])
-async def test_units_end_the_names(record: Record, engine: sa.Engine, unit: str) -> None:
+async def test_units_end_the_names(
+    recorder: PostgresRecorder, engine: sa.Engine, unit: str
+) -> None:
     found = [family for family in families(read_openmetrics(engine)) if family.unit == unit]
     assert found
     assert all(family.name.endswith(f"_{unit}") for family in found)
-    assert CONTENT_TYPE.startswith("application/openmetrics-text")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import Record, UnknownMirror, figures, reports
+from mirror.history import PostgresRecorder, UnknownMirror, figures, reports
 from mirror.history.maintain import maintain_history
 from tests.history.made_history import NAME, NOW, PLACE, at, make_counts, make_history, make_pulls
 from tests.support.records import MIRROR
@@ -21,11 +21,13 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(params=["raw rows", "rolled up"])
-async def rows(record: Record, engine: sa.Engine, request: pytest.FixtureRequest) -> Rows:
+async def rows(
+    recorder: PostgresRecorder, engine: sa.Engine, request: pytest.FixtureRequest
+) -> Rows:
     """The made history, and a way to query it."""
-    runs = await make_history(record, engine)
-    await make_pulls(record)
-    await make_counts(record)
+    runs = await make_history(recorder, engine)
+    await make_pulls(recorder)
+    await make_counts(recorder)
     if request.param == "rolled up":
         assert maintain_history(engine, NOW).closed_until == at(22, 0)
 
@@ -228,7 +230,7 @@ def test_a_report_of_the_last_hours(rows: Rows, engine: sa.Engine) -> None:
     (found,) = reports.read_report(engine, timedelta(hours=4), NAME, NOW).mirrors
     assert found.runs == figures.Runs(failed=1)
     assert found.tags.success_rate is None
-    assert found.delay == figures.Delay()
+    assert found.delay == figures.DelayStats()
 
 
 def test_percentiles_of_many_delays_are_close(
@@ -243,7 +245,7 @@ def test_percentiles_of_many_delays_are_close(
 
 
 async def test_nothing_counted_is_unknown_and_never_all_well(
-    record: Record, engine: sa.Engine
+    recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     (found,) = reports.read_report(engine, None).mirrors
     assert found.runs.success_rate is None
@@ -252,8 +254,8 @@ async def test_nothing_counted_is_unknown_and_never_all_well(
     assert (found.status.last_run, found.status.tags) == (None, 0)
 
 
-async def test_status_now(record: Record, engine: sa.Engine) -> None:
-    runs = await make_history(record, engine)
+async def test_status_now(recorder: PostgresRecorder, engine: sa.Engine) -> None:
+    runs = await make_history(recorder, engine)
     (found,) = reports.read_status(engine)
     assert (found.mirror, found.source, found.target) == (NAME, MIRROR.source, MIRROR.target)
     assert (found.tags, found.in_sync, found.behind, found.oldest_lag) == (5, 5, 0, None)

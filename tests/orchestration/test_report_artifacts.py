@@ -10,7 +10,7 @@ from mirror.alerts import OpenAlert
 from mirror.config.alerting import Rule
 from mirror.config.channels import Severity
 from mirror.history.alert_texts import Bilingual
-from mirror.history.figures import Failure, MirrorReport, MirrorStatus, Report, Tags
+from mirror.history.figures import FailureStats, MirrorReport, MirrorStatus, Report, Tags
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SAID = "denied | <img src=x> [log in](http://evil.example)\n# Header"
@@ -49,7 +49,7 @@ def report(mirror: MirrorReport) -> Report:
 
 
 def test_a_registry_cannot_write_markup_into_the_page() -> None:
-    failure = Failure("1.0.0", "auth", 4, NOON, "run", SAID)
+    failure = FailureStats("1.0.0", "auth", 4, NOON, "run", SAID)
     page = markdown(report(MirrorReport(STATUS, failures=(failure,))), [ALERT], [])
     assert page.count("denied \\| ") == 2
     assert "<img" not in page

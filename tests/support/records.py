@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import MirrorRow, Record
+from mirror.history import MirrorRow, PostgresRecorder
 from mirror.history.address import embedded_url
 from mirror.history.embedded import Cluster
 from mirror.history.engine import create_engine
@@ -84,11 +84,11 @@ def engine(url: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-async def record(url: str) -> AsyncIterator[Record]:
-    """The record in that database, with one mirror."""
-    async with Record.open(url) as record:
-        await record.ensure_mirror(MIRROR)
-        yield record
+async def recorder(url: str) -> AsyncIterator[PostgresRecorder]:
+    """A recorder for that database, with one mirror."""
+    async with PostgresRecorder.open(url) as recorder:
+        await recorder.ensure_mirror(MIRROR)
+        yield recorder
 
 
 @pytest.fixture

@@ -6,7 +6,16 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from mirror.config import Severity
-from mirror.history import Day, Delay, MirrorReport, MirrorStatus, Pulls, Run, Runs, Tags
+from mirror.history import (
+    DayStats,
+    DelayStats,
+    MirrorReport,
+    MirrorStatus,
+    PullStats,
+    Runs,
+    RunSummary,
+    Tags,
+)
 from mirror.outcome import Dropped, DropReason, Reason, RunStatus, Trigger
 from mirror.website.site_data import Incident, SiteData, SiteDay, SiteMirror, SiteTag
 from mirror.website.sources import Text
@@ -40,9 +49,9 @@ def report(
     oldest_lag: timedelta | None = None,
     runs: Runs = Runs(),  # noqa: B008 - frozen
     tags: Tags = Tags(),  # noqa: B008 - frozen
-    delay: Delay = Delay(),  # noqa: B008 - frozen
-    pulls: Pulls = Pulls(),  # noqa: B008 - frozen
-    recent_runs: tuple[Run, ...] = (),
+    delay: DelayStats = DelayStats(),  # noqa: B008 - frozen
+    pulls: PullStats = PullStats(),  # noqa: B008 - frozen
+    recent_runs: tuple[RunSummary, ...] = (),
 ) -> MirrorReport:
     """The report of a mirror of HagiCode's image, or of another one."""
     every = timedelta(hours=1) if target == AZURE else timedelta(minutes=30)
@@ -73,10 +82,10 @@ def run(
     failed: int = 0,
     bytes_copied: int = 0,
     reason: Reason | None = None,
-) -> Run:
+) -> RunSummary:
     """A run that began `minutes_ago` and took 40 s."""
     started = NOW - timedelta(minutes=minutes_ago)
-    return Run(
+    return RunSummary(
         run_id=digest(f"run {minutes_ago}"),
         started_at=started,
         ended_at=None if status is RunStatus.RUNNING else started + timedelta(seconds=40),
@@ -98,9 +107,9 @@ def run(
     )
 
 
-def delay(p50: float, p95: float, longest: float, samples: int) -> Delay:
+def delay(p50: float, p95: float, longest: float, samples: int) -> DelayStats:
     """Delays of `samples` tags, in seconds."""
-    return Delay(samples, p50=p50, p95=p95, max=longest)
+    return DelayStats(samples, p50=p50, p95=p95, max=longest)
 
 
 def empty() -> SiteData:
@@ -147,7 +156,7 @@ def days(count: int, *, bad: int = 0) -> tuple[SiteDay, ...]:
         good = 10 if age < bad else 47 if age % 17 == 0 else 48
         made.append(
             SiteDay(
-                Day(
+                DayStats(
                     (NOW - timedelta(days=age)).date(),
                     Runs(succeeded=good, failed=ended - good),
                     delay=delay(180.0 + 7 * (age % 11), 600.0 + 31 * (age % 13), 900, 9),
@@ -219,7 +228,7 @@ def troubled() -> SiteData:
 
 def busy() -> SiteData:
     """Three years, 2,000 tags, three mirrors of two images."""
-    pulls = Pulls(
+    pulls = PullStats(
         pulls=2880,
         failed=4,
         source_pulls=2880,

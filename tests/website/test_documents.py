@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from mirror.history import Pulls
+from mirror.history import PullStats
 from mirror.website import BuildFailed, build_site
 from mirror.website.site_data import SiteData, SiteMirror
 from mirror.website.sources import site_folder
@@ -159,8 +159,8 @@ def test_three_years_are_shown_by_their_last_90_days(sites: Sites) -> None:
 def test_failed_pulls_are_shown_even_when_none_succeeded_and_the_goal_includes_its_limit(
     tmp_path: Path,
 ) -> None:
-    all_failed = samples.report("all-failed", samples.ALIYUN, pulls=Pulls(pulls=5, failed=5))
-    at_limit = samples.report("at-limit", samples.AZURE, pulls=Pulls(pulls=100, failed=1))
+    all_failed = samples.report("all-failed", samples.ALIYUN, pulls=PullStats(pulls=5, failed=5))
+    at_limit = samples.report("at-limit", samples.AZURE, pulls=PullStats(pulls=100, failed=1))
     mirrors = (SiteMirror(all_failed), SiteMirror(at_limit))
     build_site(SiteData(samples.NOW, mirrors), tmp_path)
     assert "Pull failure rate 100.0% missed" in text_of(tmp_path, "en/status/all-failed/")

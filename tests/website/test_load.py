@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from flows.cli.publish import command
 from mirror.config.models import MirrorSettings
 from mirror.config.settings import load_settings
-from mirror.history import Delay, MirrorRow, Record, Runs, Tags
+from mirror.history import DelayStats, MirrorRow, PostgresRecorder, Runs, Tags
 from mirror.history.engine import create_engine
 from mirror.outcome import (
     Change,
@@ -71,7 +71,7 @@ def mirrors(config: Path) -> dict[str, MirrorSettings]:
 async def synced(url: str) -> None:
     """A full run that brought one tag whole, one filtered, and failed with a third."""
     now = utcnow()
-    async with Record.open(url) as record:
+    async with PostgresRecorder.open(url) as record:
         every = timedelta(minutes=30)
         await record.ensure_mirror(MirrorRow(ALIYUN_NAME, HUB, ALIYUN, every, every, every))
         run = await record.begin_run(ALIYUN_NAME, Trigger.SCHEDULE, full=True)
@@ -122,7 +122,7 @@ def test_a_history_without_mirrors_gives_the_configured_ones_without_figures(
         assert health_of(mirror, data) is Health.UNKNOWN
         assert mirror.synced is None
         assert mirror.report.tags == Tags()
-        assert mirror.report.delay == Delay()
+        assert mirror.report.delay == DelayStats()
 
 
 async def test_syncs_are_read_as_they_went(

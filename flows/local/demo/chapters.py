@@ -18,6 +18,7 @@ from flows.local.demo.sample import (
     large_blobs,
 )
 from flows.local.demo.screen import Screen, TourError
+from mirror.units import format_stopwatch
 
 KILL_WITHIN = 30.0  # seconds until the run that is to be killed has copied something
 
@@ -48,7 +49,7 @@ async def cold_sync(tour: Tour) -> None:
     result = await tour.sync()
     screen.check(
         result.status == "succeeded" and result.copied == len(sample.ours.tags),
-        f"{result.copied} tags copied and verified in {_duration(result.seconds)}: "
+        f"{result.copied} tags copied and verified in {format_stopwatch(result.seconds)}: "
         f"{result.blobs_copied} blobs, {_size(result.bytes_copied)}",
     )
     total = sum(sample.source.store.blobs[digest].size for digest in sample.ours.blobs)
@@ -66,7 +67,8 @@ async def unchanged_sync(tour: Tour) -> None:
     result = await tour.sync()
     screen.check(
         result.status == "succeeded" and result.changed == 0 and result.bytes_copied == 0,
-        f"0 of {result.discovered} tags changed, 0 bytes copied, {_duration(result.seconds)}",
+        f"0 of {result.discovered} tags changed, 0 bytes copied, "
+        f"{format_stopwatch(result.seconds)}",
     )
     screen.check(
         len(tour.sample.target.exchanges) == before,
@@ -84,7 +86,7 @@ async def new_release(tour: Tour) -> None:
     screen.check(
         result.status == "succeeded" and result.copied == len(made.tags),
         f"{result.copied} of {result.discovered} tags moved, {_size(result.bytes_copied)} in "
-        f"{_duration(result.seconds)}; the others were left alone",
+        f"{format_stopwatch(result.seconds)}; the others were left alone",
     )
     arrived = [
         exchange.path.rpartition("/")[2]
@@ -112,8 +114,8 @@ async def repair(tour: Tour) -> None:
     result = await tour.sync("--full")
     screen.check(
         result.status == "succeeded" and result.copied == 1 and sample.identical(),
-        f"--full put it back in {_duration(result.seconds)}, {_size(result.bytes_copied)} sent: "
-        "its blobs were still there",
+        f"--full put it back in {format_stopwatch(result.seconds)}, {_size(result.bytes_copied)} "
+        "sent: its blobs were still there",
     )
 
 
@@ -141,7 +143,7 @@ async def killed_run(tour: Tour) -> None:
     screen.check(
         result.status == "succeeded" and sample.identical(),
         f"the next run finished it: {result.copied} tags, {_size(result.bytes_copied)} in "
-        f"{_duration(result.seconds)}",
+        f"{format_stopwatch(result.seconds)}",
     )
     screen.check(
         not sample.fetched(before) & there, "what had arrived before was not fetched again"
@@ -218,10 +220,6 @@ async def _rows(record: sa.Engine, query: str) -> int:
             return len(connection.execute(sa.text(query)).all())
 
     return await asyncio.to_thread(ask)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _size(count: int) -> str:

@@ -6,11 +6,12 @@ The link and the Chinese part stand first, so that what a limit cuts off is the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 from mirror.alerts.channels.message import Event, Message
 from mirror.config import Severity
 from mirror.history import Bilingual
+from mirror.units import format_moment
 
 TAGS_SHOWN = 20
 ERRORS_SHOWN = 3
@@ -135,7 +136,7 @@ def _tags(tags: tuple[str, ...], shown: int, chinese: bool) -> str:
 def _moment(at: datetime, chinese: bool) -> str:
     if chinese:
         return f"{at.astimezone(_BEIJING):%Y-%m-%d %H:%M}（北京时间）"
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return format_moment(at)
 
 
 def _label(message: Message) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mirror.history.models.base import Base, one_of
 
 
-class Alert(Base):
+class AlertRecord(Base):
     """Something that a person should know, from when it began until it was over."""
 
     __tablename__ = "alert"
@@ -46,7 +46,7 @@ class Alert(Base):
     )
 
 
-class AlertDelivery(Base):
+class AlertDeliveryRecord(Base):
     """One message of an alert to one channel."""
 
     __tablename__ = "alert_delivery"

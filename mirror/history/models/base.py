@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
-    SmallInteger,
     Text,
 )
 from sqlalchemy.orm import DeclarativeBase, mapped_column
@@ -44,7 +43,6 @@ class Base(DeclarativeBase):
 
 Bytes = Annotated[int, mapped_column(BigInteger, server_default="0")]
 Count = Annotated[int, mapped_column(Integer, server_default="0")]
-Small = Annotated[int, mapped_column(SmallInteger)]
 MirrorId = Annotated[int, mapped_column(ForeignKey("mirror.id"))]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mirror.history.models.base import Base
 
 
-class CredentialEnd(Base):
+class CredentialEndRecord(Base):
     """When the credential for a repository ends, where it is one that tells."""
 
     __tablename__ = "credential_end"

@@ -1,4 +1,4 @@
-"""What was measured beside the syncs: pulls, pull counts, quotas, audits."""
+"""Measurements next to the syncs: pulls, pull counts, quotas, audits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mirror.history.models.base import Base, Bytes, Count, MirrorId, one_of
 from mirror.outcome import Reason
 
 
-class Probe(Base):
+class ProbeRecord(Base):
     """One pull of a tag as an anonymous user does it, from one side of a mirror.
 
     Pulls of one round share probed_at: only they, with the same digest, are compared.
@@ -42,7 +42,7 @@ class Probe(Base):
     message: Mapped[str | None]
 
 
-class PullCount(Base):
+class PullCountRecord(Base):
     """How often a repository had been pulled by the end of a day, where its registry tells."""
 
     __tablename__ = "pull_count"
@@ -53,7 +53,7 @@ class PullCount(Base):
     counted_at: Mapped[datetime] = mapped_column(comment="The day's last look.")
 
 
-class QuotaReading(Base):
+class QuotaReadingRecord(Base):
     """A pull quota as a registry's headers told it."""
 
     __tablename__ = "quota_reading"
@@ -67,7 +67,7 @@ class QuotaReading(Base):
     window_seconds: Mapped[int]
 
 
-class AuditRun(Base):
+class AuditRunRecord(Base):
     """One look at what a target really holds."""
 
     __tablename__ = "audit_run"
@@ -87,7 +87,7 @@ class AuditRun(Base):
     message: Mapped[str | None]
 
 
-class AuditFinding(Base):
+class AuditFindingRecord(Base):
     """Something that an audit found to differ."""
 
     __tablename__ = "audit_finding"

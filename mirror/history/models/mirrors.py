@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mirror.history.models.base import Base, MirrorId, one_of
 
 
-class Repository(Base):
+class RepositoryRecord(Base):
     """A repository in a registry, source or target."""
 
     __tablename__ = "repository"
@@ -33,7 +33,7 @@ class Repository(Base):
     name: Mapped[str] = mapped_column(comment="Path in the registry, such as library/postgres.")
 
 
-class Mirror(Base):
+class MirrorRecord(Base):
     """A source repository kept at a target repository: the unit of work."""
 
     __tablename__ = "mirror"
@@ -57,7 +57,7 @@ class Mirror(Base):
     )
 
 
-class TagState(Base):
+class TagStateRecord(Base):
     """The present view of a tag of one mirror. Its past is tag_sync and tag_past."""
 
     __tablename__ = "tag_state"
@@ -120,7 +120,7 @@ class TagState(Base):
     )
 
 
-class BlobPresence(Base):
+class BlobPresenceRecord(Base):
     """A blob that a target repository holds, as far as the record knows."""
 
     __tablename__ = "blob_presence"
@@ -132,7 +132,7 @@ class BlobPresence(Base):
     placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class RegistryAbility(Base):
+class RegistryAbilityRecord(Base):
     """What a registry was seen to do or to refuse for a repository, remembered between runs."""
 
     __tablename__ = "registry_ability"

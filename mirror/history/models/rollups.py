@@ -1,7 +1,7 @@
 """Daily figures, kept for ever, and what outlives the raw rows of a month that is dropped.
 
-They hold the UTC days before closed.until; migrations/sql/figures.sql fills them, and the report
-views add what came later. Columns stand in the order of those functions.
+They hold the UTC days before closed.until; figures.sql of the migrations fills them, and the report
+views add what came later. The columns are in the order of those functions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mirror.history.models.base import Base, MirrorId
 
 
-class Closed(Base):
+class ClosedRecord(Base):
     """One row: up to when the daily tables hold everything."""
 
     __tablename__ = "closed"
@@ -25,7 +25,7 @@ class Closed(Base):
     until: Mapped[datetime]
 
 
-class DailyRun(Base):
+class DailyRunRecord(Base):
     """Runs that ended on a day. Dry runs and collisions are in the sums, not in the counts."""
 
     __tablename__ = "daily_run"
@@ -46,7 +46,7 @@ class DailyRun(Base):
     seconds: Mapped[float] = mapped_column(Float)
 
 
-class DailyTag(Base):
+class DailyTagRecord(Base):
     """Tag records that ended on a day, and the delays of those that arrived."""
 
     __tablename__ = "daily_tag"
@@ -68,7 +68,7 @@ class DailyTag(Base):
     delay_max: Mapped[float | None] = mapped_column(Float)
 
 
-class DailyDelay(Base):
+class DailyDelayRecord(Base):
     """Delays of a day by size, so that percentiles of many days can be had from them."""
 
     __tablename__ = "daily_delay"
@@ -80,7 +80,7 @@ class DailyDelay(Base):
     tags: Mapped[int] = mapped_column(BigInteger)
 
 
-class MonthlyDelay(Base):
+class MonthlyDelayRecord(Base):
     """The same of whole months, so that years take no longer than weeks."""
 
     __tablename__ = "monthly_delay"
@@ -92,7 +92,7 @@ class MonthlyDelay(Base):
     tags: Mapped[int] = mapped_column(BigInteger)
 
 
-class DailyFailure(Base):
+class DailyFailureRecord(Base):
     """Failures of a day by reason: of tag records, and of runs as a whole."""
 
     __tablename__ = "daily_failure"
@@ -109,7 +109,7 @@ class DailyFailure(Base):
     last_message: Mapped[str | None]
 
 
-class DailyProbe(Base):
+class DailyProbeRecord(Base):
     """Pulls of a day; the sums are over pairs that compare."""
 
     __tablename__ = "daily_probe"
@@ -130,7 +130,7 @@ class DailyProbe(Base):
     gain_p50: Mapped[float | None] = mapped_column(Float)
 
 
-class DailyQuota(Base):
+class DailyQuotaRecord(Base):
     """The least that was left of a pull quota on a day."""
 
     __tablename__ = "daily_quota"
@@ -144,7 +144,7 @@ class DailyQuota(Base):
     least_remaining: Mapped[int]
 
 
-class DailyWatch(Base):
+class DailyWatchRecord(Base):
     """Looks of the watch on a day."""
 
     __tablename__ = "daily_watch"
@@ -157,7 +157,7 @@ class DailyWatch(Base):
     seconds: Mapped[float] = mapped_column(Float)
 
 
-class TagPast(Base):
+class TagPastRecord(Base):
     """Arrivals of digests whose raw records were dropped: a tag's history is kept for ever."""
 
     __tablename__ = "tag_past"

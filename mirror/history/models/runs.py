@@ -18,7 +18,7 @@ from mirror.history.models.base import Base, Bytes, Count, MirrorId, one_of
 from mirror.outcome import ChangeKind, Reason, RunStatus, TagStatus, Trigger
 
 
-class WatchRun(Base):
+class WatchRunRecord(Base):
     """One look of the watch at all sources."""
 
     __tablename__ = "watch_run"
@@ -36,7 +36,7 @@ class WatchRun(Base):
     requests: Mapped[Count] = mapped_column(comment="HTTP requests to the sources.")
 
 
-class SyncRun(Base):
+class SyncRunRecord(Base):
     """One sync of one mirror."""
 
     __tablename__ = "sync_run"
@@ -87,7 +87,7 @@ class SyncRun(Base):
     warnings: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
-class TagSync(Base):
+class TagSyncRecord(Base):
     """One tag that one run worked on."""
 
     __tablename__ = "tag_sync"

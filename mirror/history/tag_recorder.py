@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from mirror.history.recorder_session import Session
+from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import RetryRule, delay
 from mirror.outcome import Change, CopyOutcome, Dropped, TagStatus, Verification, utcnow
 
@@ -45,7 +45,6 @@ _LOST = """
     WHERE repository_id = %(repository)s AND digest = ANY(CAST(%(lost)s AS text[]))
       AND digest <> ALL(CAST(%(blobs)s AS text[]))
 """
-_STARTED = _RECORD
 _REPAIRED = """
     UPDATE audit_finding SET repaired_at = %(available_at)s FROM audit_run audit
     WHERE repaired_at IS NULL AND audit_finding.tag = %(tag)s AND kind <> 'wrong_content'
@@ -107,12 +106,9 @@ _ELSEWHERE = """
           AND EXISTS (SELECT FROM blob_presence WHERE repository_id = repository.id)
     )
 """
-_BLOBS_GONE = """
-    DELETE FROM blob_presence WHERE repository_id = %(repository)s AND digest = ANY(%(digests)s)
-"""
 
 
-class TagRecord(Session):
+class TagRecorder(RecorderSession):
     """The recorder's part for tags and their blobs."""
 
     __slots__ = ()
@@ -122,7 +118,7 @@ class TagRecord(Session):
     ) -> None:
         """Write that a run has begun with a tag."""
         values = await self._record(run_id, mirror, change, TagStatus.RUNNING, at or utcnow())
-        await self.run(_STARTED, values)
+        await self.run(_RECORD, values)
 
     async def tag_ended(
         self,
@@ -195,7 +191,7 @@ class TagRecord(Session):
             case TagStatus.DELETED:
                 await self.run(_DELETED, values)
             case _:
-                await self.run(_STARTED, values)
+                await self.run(_RECORD, values)
 
     async def holdings(self, registry: str, repository: str) -> set[str]:
         """Digests of the blobs that a repository is known to hold."""
@@ -216,14 +212,6 @@ class TagRecord(Session):
         """Digests of all that was left out at the mirror's target, by wish or refused by it."""
         ref = await self.mirror(mirror)
         return frozenset(row[0] for row in await self.rows(_DROPPED_DIGESTS, {"mirror": ref.id}))
-
-    async def blobs_gone(self, registry: str, repository: str, digests: Iterable[str]) -> None:
-        """Forget blobs that the target turned out not to hold."""
-        values = {
-            "repository": await self.repository(registry, repository),
-            "digests": list(digests),
-        }
-        await self.run(_BLOBS_GONE, values)
 
     async def _record(
         self, run_id: str, mirror: str, change: Change, status: TagStatus, at: datetime

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from mirror.history.recorder_session import Session
+from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import (
     AuditOutcome,
     AuditWritten,
@@ -89,7 +89,7 @@ _SAVE_ABILITIES = """
 """
 
 
-class MeasureRecord(Session):
+class MeasurementRecorder(RecorderSession):
     """The recorder's part for measurements."""
 
     __slots__ = ()

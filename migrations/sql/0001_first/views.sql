@@ -1,4 +1,4 @@
--- The report views. What each means stands in its comments (\d+ in psql) and in docs/reports.md.
+-- The report views. What each means is in its comments (\d+ in psql) and in docs/reports.md.
 -- Days are UTC days. A rate is a share from 0 to 1, and NULL, not 1, where nothing was counted.
 
 CREATE VIEW report_success_rate AS
@@ -35,7 +35,7 @@ COMMENT ON COLUMN report_success_rate.runs_abandoned IS 'Runs that were killed: 
 COMMENT ON COLUMN report_success_rate.run_success_rate IS 'runs_succeeded / runs; NULL without runs.';
 COMMENT ON COLUMN report_success_rate.tags IS 'Tag records that succeeded, failed or were abandoned; waiting, held and deleted ones do not count.';
 COMMENT ON COLUMN report_success_rate.tags_succeeded IS 'Tags that were copied and verified.';
-COMMENT ON COLUMN report_success_rate.tags_failed IS 'Tries that failed; a later try that goes well is a record of its own.';
+COMMENT ON COLUMN report_success_rate.tags_failed IS 'Tries that failed; a later try that succeeds is another record.';
 COMMENT ON COLUMN report_success_rate.tags_abandoned IS 'Tags whose run was killed under them.';
 COMMENT ON COLUMN report_success_rate.tags_retried IS 'Of tags_succeeded, those that took more than one try.';
 COMMENT ON COLUMN report_success_rate.tag_success_rate IS 'tags_succeeded / tags; NULL without tags.';
@@ -280,7 +280,7 @@ COMMENT ON COLUMN report_quota.registry IS 'Host of the registry.';
 COMMENT ON COLUMN report_quota.account IS 'Account that the quota is of; NULL: anonymous, by address.';
 COMMENT ON COLUMN report_quota.day IS 'UTC day.';
 COMMENT ON COLUMN report_quota.readings IS 'How often it was read.';
-COMMENT ON COLUMN report_quota.quota IS 'Pulls allowed in a window, the most that was told.';
+COMMENT ON COLUMN report_quota.quota IS 'Pulls allowed in a window, the highest reported.';
 COMMENT ON COLUMN report_quota.least_remaining IS 'The fewest that remained.';
 COMMENT ON COLUMN report_quota.least_share IS 'least_remaining / quota.';
 
@@ -353,7 +353,7 @@ FROM probes_since('-infinity')
 JOIN mirror ON mirror.id = mirror_id;
 
 COMMENT ON VIEW report_pull_failures IS
-    'Pulls that failed, from each mirror and beside it from its source, by day and place. Goal: failure_rate of 0.01 or less.';
+    'Pulls that failed, from each mirror and, to compare, from its source, by day and place. Goal: failure_rate of 0.01 or less.';
 COMMENT ON COLUMN report_pull_failures.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_pull_failures.day IS 'UTC day of the pulls.';
 COMMENT ON COLUMN report_pull_failures.place IS 'Where they ran; empty when not told.';

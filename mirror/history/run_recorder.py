@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mirror.history.lock import KEY
-from mirror.history.recorder_session import Session
+from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import new_id
 from mirror.outcome import (
     ChangeKind,
@@ -130,7 +130,7 @@ _END = """
 """
 
 
-class RunRecord(Session):
+class RunRecorder(RecorderSession):
     """The recorder's part for runs."""
 
     __slots__ = ()

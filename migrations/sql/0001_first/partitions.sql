@@ -71,3 +71,6 @@ $$;
 
 COMMENT ON FUNCTION drop_partitions(timestamptz) IS
     'Drops the partitions of months that ended by then, and returns how many. Roll up first.';
+
+
+SELECT make_partitions(now(), now() + interval '3 months');

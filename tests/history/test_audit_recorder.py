@@ -7,34 +7,34 @@ from collections.abc import Sequence
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import AuditOutcome, AuditWritten, Finding, Record
+from mirror.history import AuditOutcome, AuditWritten, FindingRow, PostgresRecorder
 from mirror.outcome import ChangeKind, Reason, TagFailure, Trigger
 from tests.history.values import MINUTE, NOON, change, copied, digest, seen
 from tests.support.records import MIRROR
 
 NAME = MIRROR.name
-LOST = Finding("1.0", "missing_blob", "it is gone", digest(7), ChangeKind.MISSING)
+LOST = FindingRow("1.0", "missing_blob", "it is gone", digest(7), ChangeKind.MISSING)
 REPOSITORY = ("registry.example.com", "hagicode/hagicode")
 
 
 @pytest.fixture
-async def synced(record: Record) -> Record:
-    """A record in which a sync has brought over 1.0 and 2.0 at noon."""
-    run = await record.begin_run(NAME, Trigger.SCHEDULE, full=True)
+async def synced(recorder: PostgresRecorder) -> PostgresRecorder:
+    """A record in which a sync has copied 1.0 and 2.0 at noon."""
+    run = await recorder.begin_run(NAME, Trigger.SCHEDULE, full=True)
     for number, tag in ((1, "1.0"), (2, "2.0")):
         moved = change(tag, number)
-        await record.tag_ended(run, NAME, copied(moved), seen(moved))
-    return record
+        await recorder.tag_ended(run, NAME, copied(moved), seen(moved))
+    return recorder
 
 
 async def audited(
-    record: Record,
-    findings: Sequence[Finding],
+    recorder: PostgresRecorder,
+    findings: Sequence[FindingRow],
     failure: TagFailure | None = None,
     minutes: int = 10,
 ) -> AuditWritten:
     begun = NOON + minutes * MINUTE
-    return await record.add_audit(
+    return await recorder.add_audit(
         AuditOutcome(
             NAME,
             begun,
@@ -53,7 +53,7 @@ def rows(engine: sa.Engine, query: str) -> list[tuple[object, ...]]:
 
 
 async def test_a_finding_is_handed_over_and_its_blob_forgotten(
-    synced: Record, engine: sa.Engine
+    synced: PostgresRecorder, engine: sa.Engine
 ) -> None:
     with engine.begin() as connection:
         connection.execute(
@@ -63,7 +63,7 @@ async def test_a_finding_is_handed_over_and_its_blob_forgotten(
             ),
             {"digest": LOST.digest},
         )
-    written = await audited(synced, [LOST, Finding("2.0", "behind", "moved on", digest(3))])
+    written = await audited(synced, [LOST, FindingRow("2.0", "behind", "moved on", digest(3))])
     assert written.handed_over == ("1.0",)
     known = await synced.known_tags(NAME)
     assert known["1.0"].suspect is ChangeKind.MISSING
@@ -76,7 +76,7 @@ async def test_a_finding_is_handed_over_and_its_blob_forgotten(
 
 
 async def test_a_sync_that_verifies_the_tag_closes_what_was_found(
-    synced: Record, engine: sa.Engine
+    synced: PostgresRecorder, engine: sa.Engine
 ) -> None:
     await audited(synced, [LOST])
     run = await synced.begin_run(NAME, Trigger.WATCH, full=False)
@@ -87,32 +87,34 @@ async def test_a_sync_that_verifies_the_tag_closes_what_was_found(
     assert rows(engine, "SELECT repaired_at FROM audit_finding") == [(at,)]
 
 
-async def test_a_tag_copied_again_while_the_audit_ran_is_not_handed_over(synced: Record) -> None:
+async def test_a_tag_copied_again_while_the_audit_ran_is_not_handed_over(
+    synced: PostgresRecorder,
+) -> None:
     written = await audited(synced, [LOST], minutes=-10)
     assert written.handed_over == ()
     assert (await synced.known_tags(NAME))["1.0"].suspect is None
 
 
 async def test_a_tag_with_several_faults_is_handed_over_once(
-    synced: Record,
+    synced: PostgresRecorder,
 ) -> None:
-    drifted = Finding("1.0", "wrong_size", "too short", digest(8), ChangeKind.DRIFTED)
+    drifted = FindingRow("1.0", "wrong_size", "too short", digest(8), ChangeKind.DRIFTED)
     written = await audited(synced, [LOST, drifted, LOST])
     assert written.handed_over == ("1.0",)
     assert (await synced.known_tags(NAME))["1.0"].suspect is ChangeKind.MISSING
 
 
 async def test_an_audit_that_could_not_be_finished_says_why(
-    synced: Record, engine: sa.Engine
+    synced: PostgresRecorder, engine: sa.Engine
 ) -> None:
     await audited(synced, [], TagFailure(None, Reason.NETWORK, "no connection"))
     assert rows(engine, "SELECT reason, message FROM audit_run") == [("network", "no connection")]
 
 
 async def test_rotten_bytes_stay_open_until_an_audit_has_hashed_them_right(
-    synced: Record, engine: sa.Engine
+    synced: PostgresRecorder, engine: sa.Engine
 ) -> None:
-    rotten = Finding("1.0", "wrong_content", "other bytes", digest(9))
+    rotten = FindingRow("1.0", "wrong_content", "other bytes", digest(9))
     assert (await audited(synced, [rotten])).handed_over == ()
     run = await synced.begin_run(NAME, Trigger.SCHEDULE, full=True)
     moved = change("1.0", 3, kind=ChangeKind.MOVED)

@@ -2,8 +2,8 @@
 -- answer for the hours that those do not hold yet, so that both always agree.
 --
 -- A run or tag record belongs to the UTC day on which it ended. Partitions go by the start of the
--- run, and no run lasts a week: that bound leaves the other months alone. It stands in a SELECT of
--- its own so that it is worked out once and not for every row.
+-- run, and no run lasts a week: that bound leaves the other months alone. It is in a nested
+-- SELECT so that it is evaluated once and not for every row.
 
 CREATE FUNCTION closed_until() RETURNS timestamptz
 LANGUAGE sql STABLE AS $$ SELECT until FROM closed $$;

@@ -17,7 +17,7 @@ CREATE FUNCTION tags_since(since timestamptz) RETURNS SETOF daily_tag LANGUAGE s
     SELECT * FROM tag_figures(greatest(since, closed_until()), 'infinity')
 $$;
 
--- Delays by size are many rows a day, so whole months come from a table of their own. `day` is then
+-- Delays by size are many rows a day, so whole months come from a separate table. `day` is then
 -- the first of the month.
 CREATE FUNCTION delays_since(since timestamptz) RETURNS SETOF daily_delay LANGUAGE sql STABLE AS $$
     SELECT * FROM delay_figures(since, least(day_after(since), closed_until()))

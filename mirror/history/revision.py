@@ -1,0 +1,23 @@
+"""The revision of the record's schema: the one that this program needs, and a database's."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.errors import UndefinedTable
+
+from mirror.history.address import answering, conninfo
+
+HEAD = "0001_first"  # the newest migration; a test holds the two together
+
+
+def current_revision(url: str) -> str | None:
+    """The revision that the database is at; None when it is empty. Raises DatabaseAway."""
+    try:
+        with (
+            answering(url),
+            psycopg.connect(conninfo(url), connect_timeout=10) as connection,
+        ):
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except UndefinedTable:
+        return None
+    return str(row[0]) if row else None
