@@ -12,8 +12,9 @@ from mirror.config.channels import (
     named,
 )
 from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at, require
+from mirror.config.load import load_settings
 from mirror.config.models import MirrorSettings
-from mirror.config.settings import Settings, load_settings
+from mirror.config.settings import Settings
 
 __all__ = [
     "AppriseOptions",

@@ -5,15 +5,15 @@ The section is optional, and so is each of its keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from mirror.config.channels import Options, Severity
+from mirror.config.base import ConfigModel
+from mirror.config.channels import Severity
 from mirror.units import ClockTime, Duration, TimeZone
 
 
@@ -48,7 +48,7 @@ SEVERITIES = {
 }
 
 
-class QuietHours(Options):
+class QuietHours(ConfigModel):
     """Hours of each day in which only critical alerts go out; the others wait for their end."""
 
     start: ClockTime = Field(alias="from")
@@ -79,7 +79,7 @@ class QuietHours(Options):
         return datetime.combine(day, self.end, zone).astimezone(at.tzinfo)
 
 
-class RuleSettings(Options):
+class RuleSettings(ConfigModel):
     """One rule's own severity and pace."""
 
     enabled: bool = True
@@ -87,7 +87,7 @@ class RuleSettings(Options):
     repeat: Duration | None = None
 
 
-class RepeatSettings(Options):
+class RepeatSettings(ConfigModel):
     """How often an alert that stays open is told again, by its severity."""
 
     critical: Duration = timedelta(hours=4)
@@ -95,7 +95,7 @@ class RepeatSettings(Options):
     info: Duration = timedelta(days=7)
 
 
-class AlertingSettings(Options):
+class AlertingSettings(ConfigModel):
     """When a rule holds, and how its alerts go out."""
 
     missed_runs: Annotated[int, Field(ge=1)] = 3  # intervals (`every`) without a good run
@@ -126,15 +126,3 @@ class AlertingSettings(Options):
         if severity is Severity.CRITICAL or self.quiet_hours is None:
             return at
         return self.quiet_hours.until(at)
-
-
-def alerting_model(below: Sequence[str]) -> type[BaseModel]:
-    """The model at a place below `alerting:`, for the list of allowed keys in an error."""
-    match tuple(below):
-        case ("repeat", *_):
-            return RepeatSettings
-        case ("quiet_hours", *_):
-            return QuietHours
-        case ("rules", _, *_):
-            return RuleSettings
-    return AlertingSettings

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+from mirror.config.base import ConfigModel, EnvName
+
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 Address = Annotated[str, Field(pattern=r"^[^@\s,<>]+@[^@\s,<>]+$")]
@@ -24,19 +25,13 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class Options(BaseModel):
-    """Frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 def _is_host(parts: SplitResult) -> bool:
     """Whether an address is host[:port] without a path. Raises ValueError for a wrong port."""
     known = parts.port is None or parts.port > 0
     return known and not parts.path.strip("/") and bool(_HOST.fullmatch(parts.netloc))
 
 
-class _Robot(Options):
+class _Robot(ConfigModel):
     url: str
 
     @field_validator("url")
@@ -76,7 +71,7 @@ class WeComOptions(_Robot):
     format: Literal["markdown", "text"] = "markdown"
 
 
-class EmailOptions(Options):
+class EmailOptions(ConfigModel):
     """A mail server: `smtps://` is TLS from the start, `smtp://` STARTTLS.
 
     Only `insecure: true` sends without TLS, and then without a login.
@@ -129,13 +124,13 @@ class EmailOptions(Options):
         return urlsplit(self.smtp).scheme == "smtps"
 
 
-class AppriseOptions(Options):
+class AppriseOptions(ConfigModel):
     """Any service that apprise knows, by the URL in the named variable."""
 
     url_env: EnvName
 
 
-class ChannelSettings(Options):
+class ChannelSettings(ConfigModel):
     """One entry of `alerts:`: a channel, and which alerts it gets."""
 
     name: ChannelName | None = None
@@ -193,15 +188,3 @@ def _numbered(kind: str) -> Iterator[str]:
     while True:
         yield f"{kind}-{number}"
         number += 1
-
-
-def channel_model(below: Sequence[str]) -> type[BaseModel]:
-    """The model at a place below `alerts:`, for the list of allowed keys in an error."""
-    models: dict[str, type[BaseModel]] = {
-        "dingtalk": DingTalkOptions,
-        "feishu": FeishuOptions,
-        "wecom": WeComOptions,
-        "email": EmailOptions,
-        "apprise": AppriseOptions,
-    }
-    return models.get(below[1], ChannelSettings) if len(below) > 1 else ChannelSettings

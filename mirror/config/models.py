@@ -7,15 +7,9 @@ from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from mirror.config.base import ConfigModel, EnvName
 from mirror.registry import InvalidReference, Reference
 from mirror.units import ClockTime, Duration, Rate, TimeZone
 
@@ -59,16 +53,9 @@ RepositoryName = Annotated[str, AfterValidator(_repository)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Semver = Annotated[str, AfterValidator(_semver)]
 PlatformName = Annotated[str, AfterValidator(_platform)]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class Model(BaseModel):
-    """Frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RegistrySettings(Model):
+class RegistrySettings(ConfigModel):
     """How to reach one registry; credentials by the name of where they are."""
 
     insecure: bool = False
@@ -93,7 +80,7 @@ class RegistrySettings(Model):
         return self
 
 
-class RateLimitSettings(Model):
+class RateLimitSettings(ConfigModel):
     """A cap on the bytes a second of one mirror; written `20Mbit/s` where it holds all day."""
 
     rate: Rate
@@ -106,7 +93,7 @@ def _rate_limit(value: object) -> object:
     return {"rate": value} if isinstance(value, str) else value
 
 
-class TagPolicy(Model):
+class TagPolicy(ConfigModel):
     """Which tags are mirrored, and what may happen to those at the target."""
 
     include: tuple[Pattern, ...] = ("*",)
@@ -128,7 +115,7 @@ class TagPolicy(Model):
         return self
 
 
-class MirrorSettings(Model):
+class MirrorSettings(ConfigModel):
     """One mirror: a source repository kept at a target repository."""
 
     name: str = ""
@@ -152,7 +139,7 @@ class MirrorSettings(Model):
         return self
 
 
-class RetrySettings(Model):
+class RetrySettings(ConfigModel):
     """When a failed tag is tried again by later runs."""
 
     times: Annotated[int, Field(ge=0)] = 3

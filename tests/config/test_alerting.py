@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mirror.config import Settings, load_settings
 from mirror.config.alerting import AlertingSettings, QuietHours, Rule
 from mirror.config.channels import Severity
-from mirror.config.settings import Settings, load_settings
 from mirror.errors import ConfigError
 
 MIRRORS = """
