@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import sqlalchemy as sa
 
-from mirror.alerts.finding import Finding
+from mirror.alerts.alert_finding import Finding
 from mirror.config import Rule, Settings
 from mirror.history import AlertDetails
 

@@ -13,8 +13,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from mirror.alerts.alert_finding import Finding
 from mirror.alerts.channels import Event
-from mirror.alerts.finding import Finding
 from mirror.config import ChannelSettings, Rule, Settings, Severity
 from mirror.history import Alert, AlertDelivery, AlertDetails
 

@@ -13,7 +13,7 @@ from mirror.alerts.channels.dingtalk import DingTalk
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
 from mirror.alerts.channels.feishu import Feishu
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import Pace
 from mirror.alerts.channels.wecom import WeCom
 from mirror.config.channels import DingTalkOptions, FeishuOptions, WeComOptions
 from mirror.outcome import utcnow

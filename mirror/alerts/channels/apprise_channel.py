@@ -11,7 +11,7 @@ from datetime import datetime
 from mirror.alerts.channels.credentials import secret, without
 from mirror.alerts.channels.errors import NotConfigured, Refused, Unreachable
 from mirror.alerts.channels.message import Event, Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import Pace
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
 from mirror.config import AppriseOptions

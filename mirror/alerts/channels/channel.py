@@ -11,7 +11,7 @@ from mirror.alerts.channels.dingtalk import DingTalk
 from mirror.alerts.channels.feishu import Feishu
 from mirror.alerts.channels.mail import Email
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import Pace
 from mirror.alerts.channels.robot import TIMEOUT
 from mirror.alerts.channels.wecom import WeCom
 from mirror.config import ChannelSettings

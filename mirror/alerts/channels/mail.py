@@ -16,7 +16,7 @@ from email.utils import format_datetime, make_msgid
 from mirror.alerts.channels.credentials import secret, without
 from mirror.alerts.channels.errors import NotConfigured, PartlyRefused, Refused, Unreachable
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import Pace
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
 from mirror.config import EmailOptions

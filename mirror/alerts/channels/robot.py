@@ -13,7 +13,7 @@ import httpx
 
 from mirror.alerts.channels.credentials import without
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import Pace
 
 LIMIT, PERIOD = 20, 60.0  # messages, seconds: DingTalk and WeCom; kept for Feishu too
 TIMEOUT = 10.0  # seconds for one message, connection and answer

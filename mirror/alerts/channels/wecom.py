@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from mirror.alerts.channels import robot
 from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import Pace
 from mirror.alerts.channels.render import markdown, text
 from mirror.config import WeComOptions
 
