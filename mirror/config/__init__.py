@@ -1,6 +1,6 @@
 """mirrors.yaml, the environment and the credentials that they name, as frozen models."""
 
-from mirror.config.alerting import Rule
+from mirror.config.alerting import AlertRule
 from mirror.config.channels import (
     AppriseOptions,
     ChannelSettings,
@@ -17,13 +17,13 @@ from mirror.config.models import MirrorSettings
 from mirror.config.settings import Settings
 
 __all__ = [
+    "AlertRule",
     "AppriseOptions",
     "ChannelSettings",
     "DingTalkOptions",
     "EmailOptions",
     "FeishuOptions",
     "MirrorSettings",
-    "Rule",
     "SecretLoader",
     "Settings",
     "Severity",

@@ -17,7 +17,7 @@ from mirror.config.channels import Severity
 from mirror.units import ClockTime, Duration, TimeZone
 
 
-class Rule(StrEnum):
+class AlertRule(StrEnum):
     """What alerts are about; the values are kept in the record (alert.rule)."""
 
     TAG_FAILED = "tag_failed"
@@ -34,17 +34,17 @@ class Rule(StrEnum):
 
 
 SEVERITIES = {
-    Rule.TAG_FAILED: Severity.WARNING,
-    Rule.RUN_FAILED: Severity.CRITICAL,
-    Rule.DELAY_GOAL: Severity.WARNING,
-    Rule.NO_SUCCESS: Severity.CRITICAL,
-    Rule.DRIFT: Severity.WARNING,
-    Rule.IMMUTABLE_MOVED: Severity.CRITICAL,
-    Rule.QUOTA_LOW: Severity.WARNING,
-    Rule.CREDENTIAL_REFUSED: Severity.CRITICAL,
-    Rule.CREDENTIAL_EXPIRING: Severity.WARNING,
-    Rule.ATTESTATIONS_DROPPED: Severity.INFO,
-    Rule.PULL_FAILURES: Severity.WARNING,
+    AlertRule.TAG_FAILED: Severity.WARNING,
+    AlertRule.RUN_FAILED: Severity.CRITICAL,
+    AlertRule.DELAY_GOAL: Severity.WARNING,
+    AlertRule.NO_SUCCESS: Severity.CRITICAL,
+    AlertRule.DRIFT: Severity.WARNING,
+    AlertRule.IMMUTABLE_MOVED: Severity.CRITICAL,
+    AlertRule.QUOTA_LOW: Severity.WARNING,
+    AlertRule.CREDENTIAL_REFUSED: Severity.CRITICAL,
+    AlertRule.CREDENTIAL_EXPIRING: Severity.WARNING,
+    AlertRule.ATTESTATIONS_DROPPED: Severity.INFO,
+    AlertRule.PULL_FAILURES: Severity.WARNING,
 }
 
 
@@ -105,17 +105,17 @@ class AlertingSettings(ConfigModel):
     expires_within: Duration = timedelta(days=14)
     repeat: RepeatSettings = RepeatSettings()
     quiet_hours: QuietHours | None = None
-    rules: dict[Rule, RuleSettings] = Field(default_factory=dict)
+    rules: dict[AlertRule, RuleSettings] = Field(default_factory=dict)
 
-    def enabled(self, rule: Rule) -> bool:
+    def enabled(self, rule: AlertRule) -> bool:
         """Whether the rule is looked at."""
         return self.rules.get(rule, RuleSettings()).enabled
 
-    def severity(self, rule: Rule) -> Severity:
+    def severity(self, rule: AlertRule) -> Severity:
         """How urgent the rule's alerts are."""
         return self.rules.get(rule, RuleSettings()).severity or SEVERITIES[rule]
 
-    def pace(self, rule: Rule) -> timedelta:
+    def repeat_interval(self, rule: AlertRule) -> timedelta:
         """Time between two reminders of an alert that stays open."""
         own = self.rules.get(rule, RuleSettings()).repeat
         by_severity: timedelta = getattr(self.repeat, self.severity(rule).value)

@@ -13,7 +13,7 @@ from mirror.alerts.channels.dingtalk import DingTalk
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
 from mirror.alerts.channels.feishu import Feishu
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.message_limiter import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.wecom import WeCom
 from mirror.config.channels import DingTalkOptions, FeishuOptions, WeComOptions
 from mirror.outcome import utcnow
@@ -23,7 +23,9 @@ NAMES = ("dingtalk", "feishu", "wecom")
 MakeMessage = Callable[..., Message]
 
 
-def channel(kind: str, url: str, *, form: str = "markdown", pace: Pace | None = None) -> Channel:
+def channel(
+    kind: str, url: str, *, form: str = "markdown", limiter: MessageLimiter | None = None
+) -> Channel:
     """One of the three robots' channels, signing where the robot knows signatures."""
     if kind == "dingtalk":
         return DingTalk(
@@ -36,16 +38,16 @@ def channel(kind: str, url: str, *, form: str = "markdown", pace: Pace | None = 
                     "format": form,
                 }
             ),
-            pace,
+            limiter,
         )
     if kind == "feishu":
         return Feishu(
             kind,
             FeishuOptions(url=url, token_env="FEISHU_TOKEN", secret_env="FEISHU_SECRET"),
-            pace,
+            limiter,
         )
     options = {"url": url, "key_env": "WECOM_KEY", "format": form}
-    return WeCom(kind, WeComOptions.model_validate(options), pace)
+    return WeCom(kind, WeComOptions.model_validate(options), limiter)
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -124,7 +126,9 @@ async def test_the_thirtieth_message_within_a_minute_still_arrives(
 
     robots.clock = lambda: now
     target = channel(
-        kind, robots.url, pace=Pace(limit=20, period=60.0, clock=lambda: now, sleep=sleep)
+        kind,
+        robots.url,
+        limiter=MessageLimiter(limit=20, period=60.0, clock=lambda: now, sleep=sleep),
     )
     for _ in range(30):
         await target.send(message(), utcnow())
