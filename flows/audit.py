@@ -17,7 +17,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.orchestration import FellShort, key, load_secret
-from mirror.checks import Audited, AuditLook, AuditReport, AuditSides, audit as look_at, open_paced
+from mirror.checks import (
+    AuditClients,
+    AuditReport,
+    AuditRequest,
+    AuditResult,
+    audit as look_at,
+    open_audit_clients,
+)
 from mirror.config import MirrorSettings, load_settings
 from mirror.history import AuditOutcome, Finding, Record, database_url, mirror_row, prepare
 from mirror.outcome import Reason, Requests, TagFailure, utcnow
@@ -68,9 +75,9 @@ async def run_audit(name: str, *, deep: bool, rate: float, sample: int) -> Audit
         started = utcnow()
         known = await record.known_tags(name)
         failure: TagFailure | None = None
-        audited = Audited(0, ())
-        async with open_paced(settings, mirror, rate, load_secret) as sides:
-            look = AuditLook(
+        audited = AuditResult(0, ())
+        async with open_audit_clients(settings, mirror, rate, load_secret) as sides:
+            look = AuditRequest(
                 sides.source, sides.target, tag_rules_of(mirror), known, None if deep else sample
             )
             try:
@@ -100,14 +107,14 @@ async def run_audit(name: str, *, deep: bool, rate: float, sample: int) -> Audit
 class AuditWork:
     """What the task works with: a plain class, which Prefect does not look through."""
 
-    def __init__(self, mirror: MirrorSettings, sides: AuditSides, look: AuditLook) -> None:
+    def __init__(self, mirror: MirrorSettings, sides: AuditClients, look: AuditRequest) -> None:
         self.mirror = mirror
         self.sides = sides
         self.look = look
 
 
 @task(name="look", task_run_name="look", cache_policy=NO_CACHE, persist_result=False)
-async def look_task(work: AuditWork) -> Audited:
+async def look_task(work: AuditWork) -> AuditResult:
     """Look at both sides."""
     return await look_at(work.look)
 
@@ -116,7 +123,7 @@ def _outcome(
     mirror: str,
     started: datetime,
     deep: bool,
-    audited: Audited,
+    audited: AuditResult,
     requests: Requests,
     failure: TagFailure | None,
 ) -> AuditOutcome:

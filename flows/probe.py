@@ -24,8 +24,8 @@ from mirror.checks import (
     CountUnknown,
     ProbePlan,
     ProbeReport,
+    ProbeRound,
     Pull,
-    Round,
     choose_tag,
     pulls_of,
     run_round,
@@ -138,7 +138,7 @@ class ProbeWork:
 
 
 @task(name="pull", task_run_name="pull {work.tag}", cache_policy=NO_CACHE, persist_result=False)
-async def pull_task(work: ProbeWork) -> Round:
+async def pull_task(work: ProbeWork) -> ProbeRound:
     """One round of pulls."""
     return await run_round(work.settings, work.mirrors, work.plan, utcnow())
 

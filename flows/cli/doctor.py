@@ -15,16 +15,16 @@ from rich.table import Table
 
 from flows.cli.options import config_option
 from flows.orchestration import prepare_prefect, run
-from mirror.checks import Diagnosis, Examined, Level, examine
+from mirror.checks import CheckLevel, Diagnosis, Examination, examine
 from mirror.config import load_settings
 
 _MARKS = {
-    Level.OK: "[green]yes[/]",
-    Level.UNKNOWN: "[dim]?[/]",
-    Level.WARNING: "[yellow]no[/]",
-    Level.FAILURE: "[red]no[/]",
+    CheckLevel.OK: "[green]yes[/]",
+    CheckLevel.UNKNOWN: "[dim]?[/]",
+    CheckLevel.WARNING: "[yellow]no[/]",
+    CheckLevel.FAILURE: "[red]no[/]",
 }
-_COLOURS = {Level.WARNING: "yellow", Level.FAILURE: "red"}
+_COLOURS = {CheckLevel.WARNING: "yellow", CheckLevel.FAILURE: "red"}
 
 
 @click.command("doctor")
@@ -62,7 +62,7 @@ def as_document(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _place_document(one: Examined) -> dict[str, Any]:
+def _place_document(one: Examination) -> dict[str, Any]:
     return {
         "registry": one.place.registry,
         "repository": one.place.repository or None,
@@ -112,14 +112,14 @@ def _show(diagnosis: Diagnosis) -> None:
                 style = _COLOURS[check.level]
                 line = f"{check.level.value}: {check.what}: {check.message}"
                 console.print(line, style=style, highlight=False, markup=False)
-    if diagnosis.record.level is Level.FAILURE:
+    if diagnosis.record.level is CheckLevel.FAILURE:
         line = f"failure: record: {diagnosis.record.message}"
         console.print(line, style="red", highlight=False, markup=False)
     verdict = "every sync can work" if diagnosis.well else "something would fail a sync"
     console.print(verdict, style="green" if diagnosis.well else "red")
 
 
-def _mark(one: Examined, what: str) -> str:
+def _mark(one: Examination, what: str) -> str:
     level = one.level(what)
     return _MARKS[level] if level else ""
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from mirror.checks.audit_finding import Finding, FindingKind
+from mirror.checks.audit_finding import AuditFinding, FindingKind
 from mirror.outcome import KnownTag
 from mirror.registry import (
     Descriptor,
@@ -31,7 +31,7 @@ _HASHED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class AuditLook:
+class AuditRequest:
     """What an audit works with. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
 
     source: Repository
@@ -43,18 +43,18 @@ class AuditLook:
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditResult:
     """What an audit saw."""
 
     tags: int  # compared
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     blobs_checked: int = 0
     blobs_hashed: int = 0
     bytes_hashed: int = 0
     sound: tuple[str, ...] = ()  # digests of the blobs whose bytes were hashed and are right
 
 
-async def audit(look: AuditLook) -> Audited:
+async def audit(look: AuditRequest) -> AuditResult:
     """Look at both sides. What differs is in the value.
 
     Raises RegistryError where the tags of a side cannot be had at all.
@@ -62,8 +62,8 @@ async def audit(look: AuditLook) -> Audited:
     discovery = await discover(Look(look.source, look.target, look.rules, look.known, full=True))
     seen = discovery.target or {}
     auditor = _Auditor(look)
-    findings: list[Finding] = [
-        Finding(failure.tag or "", FindingKind.UNREADABLE, failure.message)
+    findings: list[AuditFinding] = [
+        AuditFinding(failure.tag or "", FindingKind.UNREADABLE, failure.message)
         for failure in discovery.failed
     ]
     held: dict[str, list[str]] = {}
@@ -83,7 +83,7 @@ async def audit(look: AuditLook) -> Audited:
         findings += [
             replace(problem, tag=tag) for tag in tags for problem in _unique(problems, wrong)
         ]
-    return Audited(
+    return AuditResult(
         tags=len(discovery.tags) + len(discovery.failed),
         findings=tuple(findings),
         blobs_checked=auditor.blobs_checked,
@@ -97,28 +97,28 @@ async def audit(look: AuditLook) -> Audited:
 class _Below:
     """What lies under a manifest: problems found, and the blobs that are there."""
 
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[AuditFinding, ...] = ()
     blobs: frozenset[str] = frozenset()
 
 
-def _unique(below: _Below, wrong: Mapping[str, Finding]) -> Iterable[Finding]:
+def _unique(below: _Below, wrong: Mapping[str, AuditFinding]) -> Iterable[AuditFinding]:
     found = [*below.problems, *(wrong[digest] for digest in sorted(below.blobs & wrong.keys()))]
     return dict.fromkeys(found)
 
 
 class _Auditor:
-    def __init__(self, look: AuditLook) -> None:
+    def __init__(self, look: AuditRequest) -> None:
         self._look = look
         self._target = look.target
         self._manifests: SingleFlight[str, _Below] = SingleFlight()
-        self._blobs: SingleFlight[str, Finding | None] = SingleFlight()
+        self._blobs: SingleFlight[str, AuditFinding | None] = SingleFlight()
         self._sound: dict[str, Descriptor] = {}  # blobs that are there with the right size
         self.blobs_checked = 0
         self.blobs_hashed = 0
         self.bytes_hashed = 0
         self.sound: list[str] = []  # hashed, and what their digests say
 
-    def compare(self, tag: str, source: str, observed: str | None) -> Finding | None:
+    def compare(self, tag: str, source: str, observed: str | None) -> AuditFinding | None:
         """The finding of a tag's two digests and the record, or None where all agree."""
         state = self._look.known.get(tag)
         copied = state.copied_digest if state else None
@@ -130,25 +130,28 @@ class _Auditor:
             return None
         if observed is None:
             if copied is None:
-                return Finding(tag, FindingKind.BEHIND, f"{where} is not there yet", source)
-            return Finding(tag, FindingKind.MISSING_TAG, f"{where} is gone", left)
+                return AuditFinding(tag, FindingKind.BEHIND, f"{where} is not there yet", source)
+            return AuditFinding(tag, FindingKind.MISSING_TAG, f"{where} is gone", left)
         if observed == left and copied != source:
             if self._look.rules.is_immutable(tag):
                 return None  # held on purpose: the source moved a tag that must not move
             message = f"{where} is {observed}, the source has moved on to {source}"
-            return Finding(tag, FindingKind.BEHIND, message, source)
+            return AuditFinding(tag, FindingKind.BEHIND, message, source)
         message = f"{where} is {observed} where {left or source} belongs"
-        return Finding(tag, FindingKind.WRONG_DIGEST, message, observed)
+        return AuditFinding(tag, FindingKind.WRONG_DIGEST, message, observed)
 
     async def confirmed(
-        self, findings: list[Finding], source: Mapping[str, str], target: Mapping[str, str | None]
-    ) -> list[Finding]:
+        self,
+        findings: list[AuditFinding],
+        source: Mapping[str, str],
+        target: Mapping[str, str | None],
+    ) -> list[AuditFinding]:
         """Those of the findings whose tag still reads the same on both sides.
 
         A sync may be at work: what it brought into line while we looked does not differ.
         """
 
-        async def stands(finding: Finding) -> bool:
+        async def stands(finding: AuditFinding) -> bool:
             if finding.kind is FindingKind.UNREADABLE:
                 return True
             name = self._look.rules.target_name(finding.tag)
@@ -164,13 +167,13 @@ class _Auditor:
         standing = await asyncio.gather(*(stands(finding) for finding in findings))
         return [finding for finding, yes in zip(findings, standing, strict=True) if yes]
 
-    async def unexplained(self, listed: frozenset[str]) -> list[Finding]:
+    async def unexplained(self, listed: frozenset[str]) -> list[AuditFinding]:
         """Tags at the target that neither the source nor the record nor a backup explains."""
         rules = self._look.rules
         explained = {rules.target_name(name) for name in listed | self._look.known.keys()}
         backup = _backup_pattern(rules)
         return [
-            Finding(
+            AuditFinding(
                 name,
                 FindingKind.EXTRA_TAG,
                 f"{self._target.registry.host}/{self._target.name}:{name} has no counterpart"
@@ -225,51 +228,51 @@ class _Auditor:
         )
         return below
 
-    async def _blob(self, blob: Descriptor) -> Finding | None:
+    async def _blob(self, blob: Descriptor) -> AuditFinding | None:
         finding, _ = await self._blobs.do(blob.digest, lambda: self._head(blob))
         return finding
 
-    async def _head(self, blob: Descriptor) -> Finding | None:
+    async def _head(self, blob: Descriptor) -> AuditFinding | None:
         self.blobs_checked += 1
         where = f"blob {self._at(blob.digest)}"
         try:
             size = await self._target.head_blob(blob.digest)
         except RegistryError as error:
-            return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+            return AuditFinding("", FindingKind.UNREADABLE, str(error), blob.digest)
         if size is None:
-            return Finding("", FindingKind.MISSING_BLOB, f"{where} is missing", blob.digest)
+            return AuditFinding("", FindingKind.MISSING_BLOB, f"{where} is missing", blob.digest)
         if size != blob.size:
             message = f"{where} has {size} bytes where its manifest says {blob.size}"
-            return Finding("", FindingKind.WRONG_SIZE, message, blob.digest)
+            return AuditFinding("", FindingKind.WRONG_SIZE, message, blob.digest)
         self._sound[blob.digest] = blob
         return None
 
-    async def sample(self) -> Mapping[str, Finding]:
+    async def sample(self) -> Mapping[str, AuditFinding]:
         """Fetch and hash blobs that seemed sound; findings by digest."""
         blobs = sorted(self._sound.values(), key=lambda blob: blob.digest)
         if self._look.sample is not None:
             blobs = self._look.chance.sample(blobs, min(self._look.sample, len(blobs)))
         slots = asyncio.Semaphore(_HASHED_AT_ONCE)
 
-        async def one(blob: Descriptor) -> Finding | None:
+        async def one(blob: Descriptor) -> AuditFinding | None:
             async with slots:
                 return await self._hash(blob)
 
         found = await asyncio.gather(*(one(blob) for blob in blobs))
         return {finding.digest or "": finding for finding in found if finding}
 
-    async def _hash(self, blob: Descriptor) -> Finding | None:
+    async def _hash(self, blob: Descriptor) -> AuditFinding | None:
         self.blobs_hashed += 1
         try:
             async for piece in self._target.read_blob(blob):
                 self.bytes_hashed += len(piece)
         except DigestMismatch as error:
             message = f"{error}; its storage is damaged: have the blob removed there, then sync"
-            return Finding("", FindingKind.WRONG_CONTENT, message, blob.digest)
+            return AuditFinding("", FindingKind.WRONG_CONTENT, message, blob.digest)
         except NotFound as error:
-            return Finding("", FindingKind.MISSING_BLOB, str(error), blob.digest)
+            return AuditFinding("", FindingKind.MISSING_BLOB, str(error), blob.digest)
         except RegistryError as error:
-            return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+            return AuditFinding("", FindingKind.UNREADABLE, str(error), blob.digest)
         self.sound.append(blob.digest)
         return None
 
@@ -278,7 +281,7 @@ class _Auditor:
 
 
 def _problem(kind: FindingKind, digest: str, message: str) -> _Below:
-    return _Below(problems=(Finding("", kind, message, digest),))
+    return _Below(problems=(AuditFinding("", kind, message, digest),))
 
 
 def _backup_pattern(rules: TagRules) -> re.Pattern[str] | None:

@@ -39,7 +39,7 @@ _REPAIRS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """Something that an audit found to differ."""
 
     tag: str  # at the source

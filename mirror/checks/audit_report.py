@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from mirror.checks.audit_finding import Finding
-from mirror.checks.rate_limit import Turns, TurnsTransport
+from mirror.checks.audit_finding import AuditFinding
+from mirror.checks.rate_limit import RateLimitedTransport, RateLimiter
 from mirror.config import MirrorSettings, SecretLoader, Settings, endpoint
 from mirror.outcome import Requests, TagFailure
 from mirror.registry import Concurrency, Reference, Registry, Repository, Wire
@@ -33,7 +33,7 @@ class AuditReport:
     blobs_hashed: int = 0
     bytes_hashed: int = 0
     requests: Requests = field(default_factory=Requests)
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
     handed_over: tuple[str, ...] = ()  # tags that the next sync will repair
     failure: TagFailure | None = None
 
@@ -51,7 +51,7 @@ class AuditReport:
 
 
 @dataclass(frozen=True)
-class AuditSides:
+class AuditClients:
     """The two repositories of a mirror, on connections that keep the pace."""
 
     source: Repository
@@ -64,11 +64,11 @@ class AuditSides:
 
 
 @asynccontextmanager
-async def open_paced(
+async def open_audit_clients(
     settings: Settings, mirror: MirrorSettings, rate: float, secrets: SecretLoader
-) -> AsyncIterator[AuditSides]:
+) -> AsyncIterator[AuditClients]:
     """Clients for both sides that together send at most `rate` requests a second."""
-    turns = Turns(rate)
+    turns = RateLimiter(rate)
     at_once = max(1, min(32, int(rate * _WAIT_SECONDS)))
     concurrency = Concurrency(requests=at_once, most_requests=at_once, least=1)
     async with AsyncExitStack() as stack:
@@ -76,8 +76,8 @@ async def open_paced(
         for name in (mirror.source, mirror.target):
             reference = Reference.parse(name)
             reached = endpoint(settings, reference.registry, secrets)
-            transport = TurnsTransport(Wire(None, reached.ca_file), turns)
+            transport = RateLimitedTransport(Wire(None, reached.ca_file), turns)
             registry = Registry(reached, transport=transport, concurrency=concurrency)
             opened = await stack.enter_async_context(registry)
             sides.append(opened.repository(reference.repository))
-        yield AuditSides(*sides)
+        yield AuditClients(*sides)

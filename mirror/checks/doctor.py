@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from mirror.checks.preflight import Check, Checkup, Level, check_source, check_target
+from mirror.checks.preflight import (
+    CheckLevel,
+    Preflight,
+    PreflightCheck,
+    check_source,
+    check_target,
+)
 from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_at
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import Record, database_url, prepare
@@ -45,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examination:
     """What was found at a place. `credential` is its origin, None for the anonymous user."""
 
     place: Place
@@ -55,26 +61,26 @@ class Examined:
     tags: int | None = None
     quota: QuotaReading | None = None
     abilities: Remembered = field(default_factory=dict)
-    checks: tuple[Check, ...] = ()
+    checks: tuple[PreflightCheck, ...] = ()
 
-    def level(self, what: str) -> Level | None:
+    def level(self, what: str) -> CheckLevel | None:
         """The worst outcome of the checks of that name; None where none was made."""
         levels = [check.level for check in self.checks if check.what == what]
-        return max(levels, key=list(Level).index, default=None)
+        return max(levels, key=list(CheckLevel).index, default=None)
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """Everything that was examined."""
 
-    examined: tuple[Examined, ...]
-    record: Check
+    examined: tuple[Examination, ...]
+    record: PreflightCheck
 
     @property
     def well(self) -> bool:
         """False when something would fail a sync."""
         checks = [self.record, *(check for one in self.examined for check in one.checks)]
-        return all(check.level is not Level.FAILURE for check in checks)
+        return all(check.level is not CheckLevel.FAILURE for check in checks)
 
 
 async def examine(settings: Settings, secrets: SecretLoader) -> Diagnosis:
@@ -108,20 +114,25 @@ def places_of(settings: Settings) -> tuple[Place, ...]:
 
 async def _examine(
     settings: Settings, place: Place, secrets: SecretLoader, remembered: Remembered
-) -> Examined:
+) -> Examination:
     reached = endpoint(settings, place.registry, secrets)
     kind = quirks_of(place.registry).kind
     try:
         credential = await asyncio.to_thread(reached.credential, place.repository)
     except ConfigError as error:
-        return Examined(place, kind, None, checks=(Check("credential", Level.FAILURE, str(error)),))
+        return Examination(
+            place,
+            kind,
+            None,
+            checks=(PreflightCheck("credential", CheckLevel.FAILURE, str(error)),),
+        )
     ends = expires_at(credential) if credential else None
     async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as registry:
         registry.abilities.absorb(remembered)
         seen = await _check_up(settings, place, registry)
     if credential is not None and ends is not None:
         seen.checks.insert(0, _expiry(place, credential.origin, ends))
-    return Examined(
+    return Examination(
         place=place,
         kind=kind,
         credential=credential.origin if credential else None,
@@ -133,7 +144,7 @@ async def _examine(
     )
 
 
-async def _check_up(settings: Settings, place: Place, registry: Registry) -> Checkup:
+async def _check_up(settings: Settings, place: Place, registry: Registry) -> Preflight:
     if place.role == "source":
         return await check_source(registry.repository(place.repository))
     if place.role == "target":
@@ -142,25 +153,27 @@ async def _check_up(settings: Settings, place: Place, registry: Registry) -> Che
             return await check_target(
                 registry.repository(place.repository), stranger.repository(place.repository)
             )
-    seen = Checkup()
+    seen = Preflight()
     try:
         await registry.ping()
-        seen.add("reach", Level.OK, "answers")
+        seen.add("reach", CheckLevel.OK, "answers")
     except RegistryError as error:
-        seen.add("reach", Level.WARNING, f"{error}; no mirror uses it")
+        seen.add("reach", CheckLevel.WARNING, f"{error}; no mirror uses it")
     return seen
 
 
-def _expiry(place: Place, origin: str, ends: datetime) -> Check:
+def _expiry(place: Place, origin: str, ends: datetime) -> PreflightCheck:
     left = ends - datetime.now(UTC)
     told = f"{origin} for {place.registry}"
     if left <= timedelta(0):
-        return Check("credential", Level.FAILURE, f"{told} expired at {ends:%Y-%m-%d %H:%M} UTC")
-    level = Level.WARNING if left < EXPIRES_SOON else Level.OK
-    return Check("credential", level, f"{told} expires at {ends:%Y-%m-%d %H:%M} UTC")
+        return PreflightCheck(
+            "credential", CheckLevel.FAILURE, f"{told} expired at {ends:%Y-%m-%d %H:%M} UTC"
+        )
+    level = CheckLevel.WARNING if left < EXPIRES_SOON else CheckLevel.OK
+    return PreflightCheck("credential", level, f"{told} expires at {ends:%Y-%m-%d %H:%M} UTC")
 
 
-async def _record(settings: Settings) -> tuple[Check, Mapping[Place, Remembered]]:
+async def _record(settings: Settings) -> tuple[PreflightCheck, Mapping[Place, Remembered]]:
     """Whether the record can be used, and what it remembers of the targets' abilities."""
     targets: Sequence[Place] = [p for p in places_of(settings) if p.role == "target"]
     try:
@@ -169,5 +182,5 @@ async def _record(settings: Settings) -> tuple[Check, Mapping[Place, Remembered]
         async with Record.open(url) as record:
             remembered = {p: await record.abilities(p.registry, p.repository) for p in targets}
     except DatabaseError as error:
-        return Check("record", Level.FAILURE, str(error)), {}
-    return Check("record", Level.OK, "the record answers"), remembered
+        return PreflightCheck("record", CheckLevel.FAILURE, str(error)), {}
+    return PreflightCheck("record", CheckLevel.OK, "the record answers"), remembered

@@ -26,7 +26,7 @@ from mirror.sync import anonymous_trouble
 QUOTA_LOW = 0.2  # of the limit; below that a warning
 
 
-class Level(StrEnum):
+class CheckLevel(StrEnum):
     """How much a check's outcome matters."""
 
     OK = "ok"
@@ -36,54 +36,54 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Check:
+class PreflightCheck:
     """One thing that was checked."""
 
     what: str  # reach | credential | pull | push | anonymous | quota
-    level: Level
+    level: CheckLevel
     message: str
 
 
 @dataclass
-class Checkup:
+class Preflight:
     """What was seen of a repository so far."""
 
-    checks: list[Check] = field(default_factory=list)
+    checks: list[PreflightCheck] = field(default_factory=list)
     tags: int | None = None
     quota: QuotaReading | None = None
     abilities: dict[str, str | int | bool] = field(default_factory=dict)
 
-    def add(self, what: str, level: Level, message: str) -> None:
+    def add(self, what: str, level: CheckLevel, message: str) -> None:
         """Note the outcome of a check."""
-        self.checks.append(Check(what, level, message))
+        self.checks.append(PreflightCheck(what, level, message))
 
 
-async def check_source(repository: Repository) -> Checkup:
+async def check_source(repository: Repository) -> Preflight:
     """Whether a sync could read from it, and what is left of its pull quota."""
-    seen = Checkup()
+    seen = Preflight()
     try:
         tags = await repository.tags()
         if tags:
             await repository.head_manifest(tags[-1])
     except NotFound as error:
-        seen.add("pull", Level.FAILURE, f"{error}: check the name in mirrors.yaml")
+        seen.add("pull", CheckLevel.FAILURE, f"{error}: check the name in mirrors.yaml")
         return seen
     except RegistryError as error:
         seen.add(*_trouble(error, "pull"))
         return seen
     seen.tags = len(tags)
-    seen.add("reach", Level.OK, "answers")
-    seen.add("pull", Level.OK if tags else Level.WARNING, f"{len(tags)} tags can be read")
+    seen.add("reach", CheckLevel.OK, "answers")
+    seen.add("pull", CheckLevel.OK if tags else CheckLevel.WARNING, f"{len(tags)} tags can be read")
     _note_quota(seen, repository)
     return seen
 
 
-async def check_target(repository: Repository, stranger: Repository) -> Checkup:
+async def check_target(repository: Repository, stranger: Repository) -> Preflight:
     """Whether a sync could write to it, what it is able to, and whether anybody may pull.
 
     `stranger`: the same repository, reached without a credential.
     """
-    seen = Checkup()
+    seen = Preflight()
     tags: list[str] = []
     unlisted: str | None = None
     try:
@@ -96,11 +96,11 @@ async def check_target(repository: Repository, stranger: Repository) -> Checkup:
         if what == "reach":
             seen.add(what, level, unlisted)
             return seen
-    seen.add("reach", Level.OK, "answers")
+    seen.add("reach", CheckLevel.OK, "answers")
     pushes = await _push(seen, repository)
     if unlisted is not None:
         # Some registries deny the list of a repository that the first push would make.
-        seen.add("pull", Level.WARNING if pushes else Level.FAILURE, unlisted)
+        seen.add("pull", CheckLevel.WARNING if pushes else CheckLevel.FAILURE, unlisted)
     held = await _held(seen, repository, tags)
     await _stranger(seen, stranger, tags)
     if held is not None:
@@ -109,13 +109,13 @@ async def check_target(repository: Repository, stranger: Repository) -> Checkup:
     return seen
 
 
-def _trouble(error: RegistryError, what: str) -> tuple[str, Level, str]:
+def _trouble(error: RegistryError, what: str) -> tuple[str, CheckLevel, str]:
     """A failed request as a check: a registry that did answer was reached."""
     away = error.status is None and not isinstance(error, Unauthorized)
-    return ("reach" if away else what), Level.FAILURE, str(error)
+    return ("reach" if away else what), CheckLevel.FAILURE, str(error)
 
 
-def _note_quota(seen: Checkup, repository: Repository) -> None:
+def _note_quota(seen: Preflight, repository: Repository) -> None:
     reading = seen.quota = repository.registry.quota
     if reading is None:
         return
@@ -123,14 +123,14 @@ def _note_quota(seen: Checkup, repository: Repository) -> None:
         f"{reading.remaining} of {reading.limit} pulls left in {reading.window_seconds // 3600} h"
     )
     if reading.remaining == 0:
-        seen.add("quota", Level.FAILURE, f"{left}: a sync would stop at its first changed tag")
+        seen.add("quota", CheckLevel.FAILURE, f"{left}: a sync would stop at its first changed tag")
     elif reading.remaining < reading.limit * QUOTA_LOW:
-        seen.add("quota", Level.WARNING, f"{left}: a login or another address has more")
+        seen.add("quota", CheckLevel.WARNING, f"{left}: a login or another address has more")
     else:
-        seen.add("quota", Level.OK, left)
+        seen.add("quota", CheckLevel.OK, left)
 
 
-async def _push(seen: Checkup, repository: Repository) -> bool:
+async def _push(seen: Preflight, repository: Repository) -> bool:
     try:
         upload = await Upload.begin(repository, "")
     except RegistryError as error:
@@ -145,11 +145,11 @@ async def _push(seen: Checkup, repository: Repository) -> bool:
         seen.abilities["resume"] = False
     finally:
         await upload.cancel()
-    seen.add("push", Level.OK, "an upload was opened and cancelled")
+    seen.add("push", CheckLevel.OK, "an upload was opened and cancelled")
     return True
 
 
-async def _held(seen: Checkup, repository: Repository, tags: list[str]) -> Manifest | None:
+async def _held(seen: Preflight, repository: Repository, tags: list[str]) -> Manifest | None:
     """The image of a tag that the target holds already; None where it holds none."""
     if not tags:
         return None
@@ -158,23 +158,23 @@ async def _held(seen: Checkup, repository: Repository, tags: list[str]) -> Manif
         while manifest.is_index and manifest.children:
             manifest = await repository.get_manifest(manifest.children[0].digest)
     except RegistryError as error:
-        seen.add("pull", Level.WARNING, str(error))
+        seen.add("pull", CheckLevel.WARNING, str(error))
         return None
-    seen.add("pull", Level.OK, f"{len(tags)} tags can be read")
+    seen.add("pull", CheckLevel.OK, f"{len(tags)} tags can be read")
     return manifest
 
 
-async def _stranger(seen: Checkup, stranger: Repository, tags: list[str]) -> None:
+async def _stranger(seen: Preflight, stranger: Repository, tags: list[str]) -> None:
     trouble = await anonymous_trouble(stranger, tags[-1] if tags else None)
     if trouble is not None:
-        seen.add("anonymous", Level.WARNING, trouble)
+        seen.add("anonymous", CheckLevel.WARNING, trouble)
     elif tags:
-        seen.add("anonymous", Level.OK, "anybody may pull")
+        seen.add("anonymous", CheckLevel.OK, "anybody may pull")
     else:
-        seen.add("anonymous", Level.UNKNOWN, "can be told once it holds a tag")
+        seen.add("anonymous", CheckLevel.UNKNOWN, "can be told once it holds a tag")
 
 
-async def _abilities(seen: Checkup, repository: Repository, held: Manifest) -> None:
+async def _abilities(seen: Preflight, repository: Repository, held: Manifest) -> None:
     """Try on what the target holds: mounting a blob where it is, a range, the referrers API."""
     blobs = sorted((blob for blob in held.blobs if blob.size > 1), key=lambda blob: blob.size)
     try:
@@ -183,7 +183,7 @@ async def _abilities(seen: Checkup, repository: Repository, held: Manifest) -> N
             await _read_tail(repository, blobs[0])
         await repository.referrers(held.digest)
     except RegistryError as error:
-        seen.add("pull", Level.WARNING, str(error))
+        seen.add("pull", CheckLevel.WARNING, str(error))
     learnt = repository.registry.abilities
     seen.abilities["referrers"] = learnt.referrers is True
     if learnt.ranges is not None:

@@ -35,7 +35,7 @@ class ProbePlan:
 
 
 @dataclass(frozen=True)
-class Round:
+class ProbeRound:
     """A round that was made."""
 
     reports: tuple[ProbeReport, ...]
@@ -44,7 +44,7 @@ class Round:
 
 async def run_round(
     settings: Settings, mirrors: Sequence[MirrorSettings], plan: ProbePlan, at: datetime
-) -> Round:
+) -> ProbeRound:
     """Pull from the source that the mirrors share, then from each of them."""
     patience = min(_PATIENCE, ROUND_SECONDS / (1 + len(mirrors)))
     source = mirrors[0].source
@@ -68,7 +68,7 @@ async def run_round(
                 warnings=(warning,) if warning else (),
             )
         )
-    return Round(tuple(reports), quota)
+    return ProbeRound(tuple(reports), quota)
 
 
 async def _pull(

@@ -10,8 +10,8 @@ import httpx
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Turns:
-    """Turns at most `rate` times a second, shared by whoever waits for one."""
+class RateLimiter:
+    """RateLimiter at most `rate` times a second, shared by whoever waits for one."""
 
     def __init__(
         self,
@@ -35,10 +35,10 @@ class Turns:
             await self._sleep(due - now)
 
 
-class TurnsTransport(httpx.AsyncBaseTransport):
+class RateLimitedTransport(httpx.AsyncBaseTransport):
     """Sends with another transport; every request waits for its turn, tokens and redirects too."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, turns: Turns) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, turns: RateLimiter) -> None:
         self._inner = inner
         self._turns = turns
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from flows.local.fake_registry.content import Image
-from mirror.checks.audit import Audited, AuditLook, audit
+from mirror.checks.audit import AuditRequest, AuditResult, audit
 from mirror.checks.audit_finding import FindingKind
 from mirror.outcome import ChangeKind, KnownTag
 from mirror.registry import NotFound
@@ -28,14 +28,14 @@ async def look(
     record: Mapping[str, KnownTag],
     rules: TagRules | None = None,
     sample: int | None = None,
-) -> Audited:
+) -> AuditResult:
     async with pair.open() as (source, target):
         return await audit(
-            AuditLook(source, target, rules or TagRules(), record, sample, random.Random(1))
+            AuditRequest(source, target, rules or TagRules(), record, sample, random.Random(1))
         )
 
 
-def found(audited: Audited) -> list[tuple[str, str, str | None]]:
+def found(audited: AuditResult) -> list[tuple[str, str, str | None]]:
     return sorted((f.tag, f.kind.value, f.digest) for f in audited.findings)
 
 
@@ -68,7 +68,7 @@ async def test_a_sample_hashes_no_more_than_it_says(pair: Pair) -> None:
 async def test_the_source_gives_its_digests_by_head_so_that_no_quota_is_spent(pair: Pair) -> None:
     record = await pair.mirror({"0.1.0": pair.one, "0.2.0": pair.two})
     async with pair.open() as (source, target):
-        await audit(AuditLook(source, target, TagRules(), record))
+        await audit(AuditRequest(source, target, TagRules(), record))
         assert source.registry.requests == 3  # the version check is not among them: list, 2 HEADs
 
 

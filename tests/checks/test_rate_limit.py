@@ -7,9 +7,9 @@ import time
 
 import httpx
 
-from mirror.checks.audit import AuditLook, audit
-from mirror.checks.audit_report import open_paced
-from mirror.checks.rate_limit import Turns, TurnsTransport
+from mirror.checks.audit import AuditRequest, audit
+from mirror.checks.audit_report import open_audit_clients
+from mirror.checks.rate_limit import RateLimitedTransport, RateLimiter
 from mirror.config.settings import Settings
 from mirror.sync.tag_rules import TagRules
 from tests.checks.pairs import Pair
@@ -31,7 +31,7 @@ class Clock:
 
 async def test_turns_come_one_interval_after_another() -> None:
     clock = Clock()
-    turns = Turns(4, clock=clock, sleep=clock.sleep)
+    turns = RateLimiter(4, clock=clock, sleep=clock.sleep)
     times = []
     for _ in range(5):
         await turns.turn()
@@ -41,7 +41,7 @@ async def test_turns_come_one_interval_after_another() -> None:
 
 async def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     clock = Clock()
-    turns = Turns(1, clock=clock, sleep=clock.sleep)
+    turns = RateLimiter(1, clock=clock, sleep=clock.sleep)
     await turns.turn()
     clock.now += 60
     times = []
@@ -54,7 +54,7 @@ async def test_idle_time_is_not_saved_up_for_a_burst() -> None:
 async def test_every_request_of_a_transport_waits_for_its_turn() -> None:
     began = asyncio.get_running_loop().time()
     inner = httpx.MockTransport(lambda request: httpx.Response(200))
-    async with httpx.AsyncClient(transport=TurnsTransport(inner, Turns(50))) as client:
+    async with httpx.AsyncClient(transport=RateLimitedTransport(inner, RateLimiter(50))) as client:
         await asyncio.gather(*(client.get("http://registry.example.com") for _ in range(11)))
     assert asyncio.get_running_loop().time() - began >= 10 / 50
 
@@ -74,8 +74,8 @@ async def test_an_audit_of_both_sides_together_keeps_the_rate(
         }
     )
     began = time.perf_counter()
-    async with open_paced(settings, settings.mirror("m"), 40, lambda name: "") as sides:
-        look = AuditLook(sides.source, sides.target, TagRules(), record, sample=3)
+    async with open_audit_clients(settings, settings.mirror("m"), 40, lambda name: "") as sides:
+        look = AuditRequest(sides.source, sides.target, TagRules(), record, sample=3)
         assert (await audit(look)).findings == ()
         sent = sides.requests.source + sides.requests.target
     assert sent > 20
