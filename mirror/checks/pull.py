@@ -28,6 +28,7 @@ from mirror.sync import natural_key, specificity, subject_of
 
 _EPOCH: Final = datetime.min.replace(tzinfo=UTC)
 LAYERS_AT_ONCE: Final = 3  # dockerd's default of max-concurrent-downloads
+PLATFORM: Final = "linux/amd64"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class PullPlan:
     """What to pull and how far. `most`: bytes of layers, None for all; `patience`: seconds."""
 
     tag: str
-    platform: str = "linux/amd64"
+    platform: str = PLATFORM
     most: int | None = None
     patience: float = 25.0
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
