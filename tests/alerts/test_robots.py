@@ -203,8 +203,9 @@ async def test_a_robot_that_does_not_answer_is_given_up_in_time(
         await channel("dingtalk", robots.url).send(message(), utcnow(), timeout=0.2)
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 async def test_a_proxy_of_the_environment_is_used(
-    message: MakeMessage, robots: Robots, monkeypatch: pytest.MonkeyPatch
+    variable: str, message: MakeMessage, robots: Robots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.get_running_loop().create_future()
 
@@ -218,9 +219,9 @@ async def test_a_proxy_of_the_environment_is_used(
 
     server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
     async with server:
         await channel("wecom", "http://robots.example").send(message(), utcnow())
     assert (await asked).startswith("POST http://robots.example/cgi-bin/webhook/send?key=")
@@ -232,6 +233,8 @@ async def test_a_proxy_of_a_kind_that_does_not_work_is_named(
     for name in ("http_proxy", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "socks5://user:a-password@127.0.0.1:1080")
-    with pytest.raises(NotConfigured, match=r"HTTP_PROXY is not http://host:port") as error:
+    with pytest.raises(
+        NotConfigured, match=r"is not http://host:port.* correct HTTP_PROXY"
+    ) as error:
         await channel("wecom", "http://robots.example").send(message(), utcnow())
     assert "a-password" not in str(error.value)

@@ -7,13 +7,13 @@ import json
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from mirror.alerts.channels.credentials import without
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
 from mirror.alerts.channels.message_limiter import MessageLimiter
+from mirror.registry import environment_proxy
 
 LIMIT, PERIOD = 20, 60.0  # messages, seconds: DingTalk and WeCom; kept for Feishu too
 TIMEOUT = 10.0  # seconds for one message, connection and answer
@@ -96,13 +96,13 @@ async def post(
 
 
 def _proxy(channel: str, url: httpx.URL) -> str | None:
-    """The environment's proxy (HTTPS_PROXY, NO_PROXY...) for an address."""
-    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    """The environment's proxy for an address. Raises NotConfigured for one of another kind."""
+    proxy = environment_proxy(url.scheme, url.netloc.decode())
     if proxy is not None and not proxy.startswith(("http://", "https://")):
         raise NotConfigured(
             channel,
-            f"{url.scheme.upper()}_PROXY is not http://host:port, the only kind that works here;"
-            f" correct it, or name {url.host} in NO_PROXY",
+            f"the proxy for {url.host} is not http://host:port, the only kind that works here;"
+            f" correct {url.scheme.upper()}_PROXY or ALL_PROXY, or name {url.host} in NO_PROXY",
         )
     return proxy
 
