@@ -1,4 +1,4 @@
-"""`mirror doctor`: reach every registry, check credentials, tell abilities and quota."""
+"""`mirror doctor`: reach every registry, check credentials, show abilities and quota."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _COLOURS = {CheckLevel.WARNING: "yellow", CheckLevel.FAILURE: "red"}
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one object with all findings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object with all results.")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
-    """Reach every registry and check what syncs need; exits 1 when something would fail one.
+    """Reach every registry and check what syncs need; exits 1 when a sync would fail.
 
     Nothing is changed: at targets an upload is opened and cancelled.
     """
@@ -46,7 +46,7 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 
 
 def _load_secret(name: str) -> str:
-    """Prefect takes two seconds to import, which only a Secret block is worth."""
+    """Prefect takes two seconds to import, so it is imported only for a Secret block."""
     prepare_prefect()
     from flows.orchestration import load_secret
 
@@ -115,8 +115,13 @@ def _show(diagnosis: Diagnosis) -> None:
     if diagnosis.record.level is CheckLevel.FAILURE:
         line = f"failure: record: {diagnosis.record.message}"
         console.print(line, style="red", highlight=False, markup=False)
-    verdict = "every sync can work" if diagnosis.well else "something would fail a sync"
-    console.print(verdict, style="green" if diagnosis.well else "red")
+    console.print(_verdict(len(diagnosis.failures)), style="green" if diagnosis.well else "red")
+
+
+def _verdict(failures: int) -> str:
+    if failures == 0:
+        return "all checks passed"
+    return f"{failures} problem{'s' if failures > 1 else ''} would make a sync fail"
 
 
 def _mark(one: Examination, what: str) -> str:

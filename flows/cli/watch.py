@@ -7,14 +7,16 @@ import json
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.cli.options import config_option
 from flows.orchestration import prepare_prefect, run
-from mirror.checks import WatchReport
 from mirror.config import load_settings
+
+if TYPE_CHECKING:
+    from mirror.checks import WatchReport
 
 
 @click.command("watch")
@@ -33,6 +35,7 @@ def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) 
 async def _watch(every: timedelta, once: bool, as_json: bool) -> int:
     from flows.orchestration import outcome_of
     from flows.watch import watch
+    from mirror.checks import WatchReport
 
     while True:
         state: Any = await watch(return_state=True)

@@ -1,9 +1,9 @@
-"""Audit: what a target really holds, against the source and the record. Reads, never writes.
+"""Audit: what a target really holds, against the source and the history. Reads, never writes.
 
 Every tag's digest on both sides; below each distinct digest of the target all children by GET
 (their bytes are hashed) and all blobs by HEAD with size; then a random sample of blobs, or all of
-them, fetched whole and hashed. The source's manifests are not fetched: a digest that is equal
-says that they are, which spends no pull quota.
+them, fetched and hashed. The source's manifests are not fetched, which would spend pull quota:
+equal digests mean equal manifests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HASHED_AT_ONCE = 4
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What an audit works with. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
+    """What to audit. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
 
     source: Repository
     target: Repository
@@ -44,7 +44,7 @@ class AuditRequest:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What an audit saw."""
+    """What an audit found."""
 
     tags: int  # compared
     findings: tuple[AuditFinding, ...]
@@ -54,21 +54,23 @@ class AuditResult:
     sound: tuple[str, ...] = ()  # digests of the blobs whose bytes were hashed and are right
 
 
-async def audit(look: AuditRequest) -> AuditResult:
-    """Look at both sides. What differs is in the value.
+async def audit(request: AuditRequest) -> AuditResult:
+    """Compare both sides. Differences are in the result.
 
-    Raises RegistryError where the tags of a side cannot be had at all.
+    Raises RegistryError where the tags of a side cannot be read at all.
     """
-    discovery = await discover(Look(look.source, look.target, look.rules, look.known, full=True))
+    discovery = await discover(
+        Look(request.source, request.target, request.rules, request.known, full=True)
+    )
     seen = discovery.target or {}
-    auditor = _Auditor(look)
+    auditor = _Auditor(request)
     findings: list[AuditFinding] = [
         AuditFinding(failure.tag or "", FindingKind.UNREADABLE, failure.message)
         for failure in discovery.failed
     ]
     held: dict[str, list[str]] = {}
     for tag in discovery.tags:
-        observed = seen.get(look.rules.target_name(tag.name))
+        observed = seen.get(request.rules.target_name(tag.name))
         if finding := auditor.compare(tag.name, tag.digest, observed):
             findings.append(finding)
         if observed is not None and (finding is None or finding.kind is FindingKind.BEHIND):
@@ -95,7 +97,7 @@ async def audit(look: AuditRequest) -> AuditResult:
 
 @dataclass(frozen=True)
 class _Below:
-    """What lies under a manifest: problems found, and the blobs that are there."""
+    """What is below a manifest: problems found, and the blobs."""
 
     problems: tuple[AuditFinding, ...] = ()
     blobs: frozenset[str] = frozenset()
@@ -107,25 +109,23 @@ def _unique(below: _Below, wrong: Mapping[str, AuditFinding]) -> Iterable[AuditF
 
 
 class _Auditor:
-    def __init__(self, look: AuditRequest) -> None:
-        self._look = look
-        self._target = look.target
+    def __init__(self, request: AuditRequest) -> None:
+        self._request = request
+        self._target = request.target
         self._manifests: SingleFlight[str, _Below] = SingleFlight()
         self._blobs: SingleFlight[str, AuditFinding | None] = SingleFlight()
-        self._sound: dict[str, Descriptor] = {}  # blobs that are there with the right size
+        self._sound: dict[str, Descriptor] = {}  # blobs that exist with the right size
         self.blobs_checked = 0
         self.blobs_hashed = 0
         self.bytes_hashed = 0
-        self.sound: list[str] = []  # hashed, and what their digests say
+        self.sound: list[str] = []  # hashed, and right
 
     def compare(self, tag: str, source: str, observed: str | None) -> AuditFinding | None:
-        """The finding of a tag's two digests and the record, or None where all agree."""
-        state = self._look.known.get(tag)
+        """The finding of a tag's two digests and the history, or None where all agree."""
+        state = self._request.known.get(tag)
         copied = state.copied_digest if state else None
         left = state.target_digest if state else None
-        where = (
-            f"{self._target.registry.host}/{self._target.name}:{self._look.rules.target_name(tag)}"
-        )
+        where = self._tagged(self._request.rules.target_name(tag))
         if observed == source or (observed is not None and copied == source and observed == left):
             return None
         if observed is None:
@@ -133,11 +133,11 @@ class _Auditor:
                 return AuditFinding(tag, FindingKind.BEHIND, f"{where} is not there yet", source)
             return AuditFinding(tag, FindingKind.MISSING_TAG, f"{where} is gone", left)
         if observed == left and copied != source:
-            if self._look.rules.is_immutable(tag):
-                return None  # held on purpose: the source moved a tag that must not move
+            if self._request.rules.is_immutable(tag):
+                return None  # kept on purpose: the source moved a tag that must not move
             message = f"{where} is {observed}, the source has moved on to {source}"
             return AuditFinding(tag, FindingKind.BEHIND, message, source)
-        message = f"{where} is {observed} where {left or source} belongs"
+        message = f"{where} is {observed} instead of {left or source}"
         return AuditFinding(tag, FindingKind.WRONG_DIGEST, message, observed)
 
     async def confirmed(
@@ -146,17 +146,17 @@ class _Auditor:
         source: Mapping[str, str],
         target: Mapping[str, str | None],
     ) -> list[AuditFinding]:
-        """Those of the findings whose tag still reads the same on both sides.
+        """Those of the findings whose tag has not changed on either side meanwhile.
 
-        A sync may be at work: what it brought into line while we looked does not differ.
+        A sync may be running: what it has repaired since does not differ.
         """
 
-        async def stands(finding: AuditFinding) -> bool:
+        async def unchanged(finding: AuditFinding) -> bool:
             if finding.kind is FindingKind.UNREADABLE:
                 return True
-            name = self._look.rules.target_name(finding.tag)
+            name = self._request.rules.target_name(finding.tag)
             at_source, at_target = await asyncio.gather(
-                self._look.source.head_manifest(finding.tag), self._target.head_manifest(name)
+                self._request.source.head_manifest(finding.tag), self._target.head_manifest(name)
             )
             return (
                 at_source is not None
@@ -164,20 +164,19 @@ class _Auditor:
                 and (at_target.digest if at_target else None) == target.get(name)
             )
 
-        standing = await asyncio.gather(*(stands(finding) for finding in findings))
-        return [finding for finding, yes in zip(findings, standing, strict=True) if yes]
+        confirmed = await asyncio.gather(*(unchanged(finding) for finding in findings))
+        return [finding for finding, yes in zip(findings, confirmed, strict=True) if yes]
 
     async def unexplained(self, listed: frozenset[str]) -> list[AuditFinding]:
-        """Tags at the target that neither the source nor the record nor a backup explains."""
-        rules = self._look.rules
-        explained = {rules.target_name(name) for name in listed | self._look.known.keys()}
+        """Tags at the target that neither the source, nor the history, nor a backup explains."""
+        rules = self._request.rules
+        explained = {rules.target_name(name) for name in listed | self._request.known.keys()}
         backup = _backup_pattern(rules)
         return [
             AuditFinding(
                 name,
                 FindingKind.EXTRA_TAG,
-                f"{self._target.registry.host}/{self._target.name}:{name} has no counterpart"
-                " at the source and no sync put it there",
+                f"{self._tagged(name)} has no counterpart at the source and no sync copied it",
             )
             for name in await self._target.tags()
             if name not in explained
@@ -186,7 +185,7 @@ class _Auditor:
         ]
 
     async def examine(self, digest: str) -> _Below:
-        """All that lies under a manifest of the target."""
+        """Everything below a manifest of the target."""
         below, _ = await self._manifests.do(digest, lambda: self._manifest(digest, None))
         return below
 
@@ -200,9 +199,7 @@ class _Auditor:
         except RegistryError as error:
             return _problem(FindingKind.UNREADABLE, digest, str(error))
         if size is not None and len(manifest.raw) != size:
-            message = (
-                f"{self._at(digest)} has {len(manifest.raw)} bytes where its index says {size}"
-            )
+            message = f"{self._at(digest)} has {len(manifest.raw)} bytes, but its index says {size}"
             return _problem(FindingKind.WRONG_SIZE, digest, message)
         return await self._below(manifest)
 
@@ -242,16 +239,16 @@ class _Auditor:
         if size is None:
             return AuditFinding("", FindingKind.MISSING_BLOB, f"{where} is missing", blob.digest)
         if size != blob.size:
-            message = f"{where} has {size} bytes where its manifest says {blob.size}"
+            message = f"{where} has {size} bytes, but its manifest says {blob.size}"
             return AuditFinding("", FindingKind.WRONG_SIZE, message, blob.digest)
         self._sound[blob.digest] = blob
         return None
 
     async def sample(self) -> Mapping[str, AuditFinding]:
-        """Fetch and hash blobs that seemed sound; findings by digest."""
+        """Fetch and hash blobs that look sound; findings by digest."""
         blobs = sorted(self._sound.values(), key=lambda blob: blob.digest)
-        if self._look.sample is not None:
-            blobs = self._look.chance.sample(blobs, min(self._look.sample, len(blobs)))
+        if self._request.sample is not None:
+            blobs = self._request.chance.sample(blobs, min(self._request.sample, len(blobs)))
         slots = asyncio.Semaphore(_HASHED_AT_ONCE)
 
         async def one(blob: Descriptor) -> AuditFinding | None:
@@ -276,6 +273,9 @@ class _Auditor:
         self.sound.append(blob.digest)
         return None
 
+    def _tagged(self, tag: str) -> str:
+        return f"{self._target.registry.host}/{self._target.name}:{tag}"
+
     def _at(self, digest: str) -> str:
         return f"{self._target.registry.host}/{self._target.name}@{digest}"
 
@@ -285,7 +285,7 @@ def _problem(kind: FindingKind, digest: str, message: str) -> _Below:
 
 
 def _backup_pattern(rules: TagRules) -> re.Pattern[str] | None:
-    """What names of backups look like (`tags.backup` with its placeholders filled in)."""
+    """Names of backups: `tags.backup` with its placeholders filled in."""
     if not rules.backup:
         return None
     parts = re.split(r"\{(?:tag|digest|date)\}", rules.backup)

@@ -1,7 +1,7 @@
-"""A check-up of one repository: what a sync needs of it, tried without changing anything.
+"""Preflight checks of one repository: what a sync needs of it, tried without changing anything.
 
-A source has to list its tags and answer a HEAD. At a target an upload session is opened, asked
-how far it is and cancelled; what else it can do is tried on a tag that it holds already.
+A source must list its tags and answer a HEAD. At a target an upload session is opened, its status
+read, and cancelled; other abilities are tried on a tag that the target holds already.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class CheckLevel(StrEnum):
     """How much a check's outcome matters."""
 
     OK = "ok"
-    UNKNOWN = "unknown"  # cannot be told yet
+    UNKNOWN = "unknown"  # cannot be checked yet
     WARNING = "warning"  # syncs work, something else does not
-    FAILURE = "failure"  # would fail a sync
+    FAILURE = "failure"  # would make a sync fail
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PreflightCheck:
 
 @dataclass
 class Preflight:
-    """What was seen of a repository so far."""
+    """What was found about a repository so far."""
 
     checks: list[PreflightCheck] = field(default_factory=list)
     tags: int | None = None
@@ -59,7 +59,7 @@ class Preflight:
 
 
 async def check_source(repository: Repository) -> Preflight:
-    """Whether a sync could read from it, and what is left of its pull quota."""
+    """Check whether a sync could read from it, and what is left of its pull quota."""
     seen = Preflight()
     try:
         tags = await repository.tags()
@@ -78,10 +78,10 @@ async def check_source(repository: Repository) -> Preflight:
     return seen
 
 
-async def check_target(repository: Repository, stranger: Repository) -> Preflight:
-    """Whether a sync could write to it, what it is able to, and whether anybody may pull.
+async def check_target(repository: Repository, anonymous: Repository) -> Preflight:
+    """Check whether a sync could write to it, its abilities, and whether anybody may pull.
 
-    `stranger`: the same repository, reached without a credential.
+    `anonymous`: the same repository, reached without a credential.
     """
     seen = Preflight()
     tags: list[str] = []
@@ -90,7 +90,7 @@ async def check_target(repository: Repository, stranger: Repository) -> Prefligh
         tags = await repository.tags()
         seen.tags = len(tags)
     except NotFound:
-        seen.tags = 0  # the first push makes it, where the registry allows that
+        seen.tags = 0  # the first push creates it, where the registry allows that
     except RegistryError as error:
         what, level, unlisted = _trouble(error, "pull")
         if what == "reach":
@@ -99,10 +99,10 @@ async def check_target(repository: Repository, stranger: Repository) -> Prefligh
     seen.add("reach", CheckLevel.OK, "answers")
     pushes = await _push(seen, repository)
     if unlisted is not None:
-        # Some registries deny the list of a repository that the first push would make.
+        # Some registries deny the list of a repository that the first push would create.
         seen.add("pull", CheckLevel.WARNING if pushes else CheckLevel.FAILURE, unlisted)
     held = await _held(seen, repository, tags)
-    await _stranger(seen, stranger, tags)
+    await _check_anonymous(seen, anonymous, tags)
     if held is not None:
         await _abilities(seen, repository, held)
     seen.abilities = {**repository.registry.abilities.export(), **seen.abilities}
@@ -110,7 +110,7 @@ async def check_target(repository: Repository, stranger: Repository) -> Prefligh
 
 
 def _trouble(error: RegistryError, what: str) -> tuple[str, CheckLevel, str]:
-    """A failed request as a check: a registry that did answer was reached."""
+    """A failed request as a check: a registry that answered was reached."""
     away = error.status is None and not isinstance(error, Unauthorized)
     return ("reach" if away else what), CheckLevel.FAILURE, str(error)
 
@@ -125,7 +125,7 @@ def _note_quota(seen: Preflight, repository: Repository) -> None:
     if reading.remaining == 0:
         seen.add("quota", CheckLevel.FAILURE, f"{left}: a sync would stop at its first changed tag")
     elif reading.remaining < reading.limit * QUOTA_LOW:
-        seen.add("quota", CheckLevel.WARNING, f"{left}: a login or another address has more")
+        seen.add("quota", CheckLevel.WARNING, f"{left}: a login, or another IP address, has more")
     else:
         seen.add("quota", CheckLevel.OK, left)
 
@@ -164,18 +164,18 @@ async def _held(seen: Preflight, repository: Repository, tags: list[str]) -> Man
     return manifest
 
 
-async def _stranger(seen: Preflight, stranger: Repository, tags: list[str]) -> None:
-    trouble = await anonymous_trouble(stranger, tags[-1] if tags else None)
+async def _check_anonymous(seen: Preflight, anonymous: Repository, tags: list[str]) -> None:
+    trouble = await anonymous_trouble(anonymous, tags[-1] if tags else None)
     if trouble is not None:
         seen.add("anonymous", CheckLevel.WARNING, trouble)
     elif tags:
         seen.add("anonymous", CheckLevel.OK, "anybody may pull")
     else:
-        seen.add("anonymous", CheckLevel.UNKNOWN, "can be told once it holds a tag")
+        seen.add("anonymous", CheckLevel.UNKNOWN, "unknown until it holds a tag")
 
 
 async def _abilities(seen: Preflight, repository: Repository, held: Manifest) -> None:
-    """Try on what the target holds: mounting a blob where it is, a range, the referrers API."""
+    """Try on what the target holds: mounting a blob onto itself, a range, the referrers API."""
     blobs = sorted((blob for blob in held.blobs if blob.size > 1), key=lambda blob: blob.size)
     try:
         if blobs:
@@ -184,10 +184,10 @@ async def _abilities(seen: Preflight, repository: Repository, held: Manifest) ->
         await repository.referrers(held.digest)
     except RegistryError as error:
         seen.add("pull", CheckLevel.WARNING, str(error))
-    learnt = repository.registry.abilities
-    seen.abilities["referrers"] = learnt.referrers is True
-    if learnt.ranges is not None:
-        seen.abilities["ranges"] = learnt.ranges
+    learned = repository.registry.abilities
+    seen.abilities["referrers"] = learned.referrers is True
+    if learned.ranges is not None:
+        seen.abilities["ranges"] = learned.ranges
 
 
 async def _read_tail(repository: Repository, blob: Descriptor) -> None:
