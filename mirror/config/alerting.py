@@ -1,4 +1,4 @@
-"""What mirrors.yaml says of the rules (`alerting:`): how urgent, how often, and when to be quiet.
+"""The section `alerting:` of mirrors.yaml: severities, reminders and quiet hours of the rules.
 
 The section is optional, and so is each of its keys.
 """
@@ -18,7 +18,7 @@ from mirror.units import ClockTime, Duration, TimeZone
 
 
 class AlertRule(StrEnum):
-    """What alerts are about; the values are kept in the record (alert.rule)."""
+    """What alerts are about; the history keeps the values (alert.rule)."""
 
     TAG_FAILED = "tag_failed"
     RUN_FAILED = "run_failed"
@@ -49,7 +49,7 @@ SEVERITIES = {
 
 
 class QuietHours(ConfigModel):
-    """Hours of each day in which only critical alerts go out; the others wait for their end."""
+    """Hours of each day in which only critical alerts go out; the others wait until they end."""
 
     start: ClockTime = Field(alias="from")
     end: ClockTime = Field(alias="to")
@@ -58,11 +58,11 @@ class QuietHours(ConfigModel):
     @model_validator(mode="after")
     def _not_always(self) -> QuietHours:
         if self.start == self.end:
-            raise ValueError("from and to are the same time: that would be no hours or all")
+            raise ValueError("from and to are the same time, which could mean no hours or all")
         return self
 
     def until(self, at: datetime) -> datetime:
-        """When a message of that moment may go: itself, or the end of the quiet hours."""
+        """When a message of that moment may go out: then, or when the quiet hours end."""
         zone = ZoneInfo(self.timezone)
         local = at.astimezone(zone)
         clock = local.time()
@@ -80,7 +80,7 @@ class QuietHours(ConfigModel):
 
 
 class RuleSettings(ConfigModel):
-    """One rule's own severity and pace."""
+    """The severity and reminder interval of one rule."""
 
     enabled: bool = True
     severity: Severity | None = None
@@ -88,7 +88,7 @@ class RuleSettings(ConfigModel):
 
 
 class RepeatSettings(ConfigModel):
-    """How often an alert that stays open is told again, by its severity."""
+    """How often an open alert is repeated, by severity."""
 
     critical: Duration = timedelta(hours=4)
     warning: Duration = timedelta(days=1)
@@ -96,19 +96,19 @@ class RepeatSettings(ConfigModel):
 
 
 class AlertingSettings(ConfigModel):
-    """When a rule holds, and how its alerts go out."""
+    """When rules hold, and how their alerts go out."""
 
-    missed_runs: Annotated[int, Field(ge=1)] = 3  # intervals (`every`) without a good run
-    quota_low: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of the quota left
-    pull_failures: Annotated[float, Field(ge=0, lt=1)] = 0.01  # of the pulls of a day
-    pull_samples: Annotated[int, Field(ge=1)] = 20  # fewer pulls say nothing
+    missed_runs: Annotated[int, Field(ge=1)] = 3  # intervals (`every`) without a successful run
+    quota_low: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the quota
+    pull_failures: Annotated[float, Field(ge=0, lt=1)] = 0.01  # share of a day's pulls
+    pull_samples: Annotated[int, Field(ge=1)] = 20  # fewer pulls are not significant
     expires_within: Duration = timedelta(days=14)
     repeat: RepeatSettings = RepeatSettings()
     quiet_hours: QuietHours | None = None
     rules: dict[AlertRule, RuleSettings] = Field(default_factory=dict)
 
     def enabled(self, rule: AlertRule) -> bool:
-        """Whether the rule is looked at."""
+        """Whether the rule is evaluated."""
         return self.rules.get(rule, RuleSettings()).enabled
 
     def severity(self, rule: AlertRule) -> Severity:
@@ -116,13 +116,13 @@ class AlertingSettings(ConfigModel):
         return self.rules.get(rule, RuleSettings()).severity or SEVERITIES[rule]
 
     def repeat_interval(self, rule: AlertRule) -> timedelta:
-        """Time between two reminders of an alert that stays open."""
+        """Time between two messages about an open alert."""
         own = self.rules.get(rule, RuleSettings()).repeat
         by_severity: timedelta = getattr(self.repeat, self.severity(rule).value)
         return own or by_severity
 
     def due(self, severity: Severity, at: datetime) -> datetime:
-        """When a message made at that moment may go out."""
+        """When a message written at that moment may go out."""
         if severity is Severity.CRITICAL or self.quiet_hours is None:
             return at
         return self.quiet_hours.until(at)

@@ -1,4 +1,4 @@
-"""What mirrors.yaml says of the channels (`alerts:`). Nothing secret: only names of variables."""
+"""The section `alerts:` of mirrors.yaml. It holds no secrets, only names of variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Address = Annotated[str, Field(pattern=r"^[^@\s,<>]+@[^@\s,<>]+$")]
 
 
 class Severity(StrEnum):
-    """How urgent an alert is. Only critical ones go out during quiet hours."""
+    """How urgent an alert is. Only critical alerts go out during quiet hours."""
 
     INFO = "info"
     WARNING = "warning"
@@ -47,7 +47,7 @@ class _Robot(ConfigModel):
 
 
 class DingTalkOptions(_Robot):
-    """A DingTalk group robot; `secret_env` where it asks for signatures."""
+    """A DingTalk group robot; `secret_env` if it requires signatures."""
 
     url: str = "https://oapi.dingtalk.com"
     token_env: EnvName
@@ -56,7 +56,7 @@ class DingTalkOptions(_Robot):
 
 
 class FeishuOptions(_Robot):
-    """A Feishu group robot; `secret_env` where it asks for signatures."""
+    """A Feishu group robot; `secret_env` if it requires signatures."""
 
     url: str = "https://open.feishu.cn"
     token_env: EnvName
@@ -64,7 +64,7 @@ class FeishuOptions(_Robot):
 
 
 class WeComOptions(_Robot):
-    """A WeCom group robot. `format: text` for groups read from WeChat, which shows no markdown."""
+    """A WeCom group robot. `format: text` for groups read in WeChat, which shows no markdown."""
 
     url: str = "https://qyapi.weixin.qq.com"
     key_env: EnvName
@@ -94,11 +94,13 @@ class EmailOptions(ConfigModel):
                 " smtp://user@host:587"
             )
         if parts.password is not None:
-            raise ValueError("smtp: holds a password; name its variable in password_env instead")
+            raise ValueError("smtp: contains a password; name its variable in password_env instead")
         if (parts.username is None) != (self.password_env is None):
             raise ValueError("smtp: a login needs the user in smtp and password_env")
         if self.insecure and (parts.scheme == "smtps" or parts.username is not None):
-            raise ValueError("insecure: goes with smtp://host:port alone: no login without TLS")
+            raise ValueError(
+                "insecure: only for smtp://host:port without a user: no login without TLS"
+            )
         return self
 
     @property
@@ -114,7 +116,7 @@ class EmailOptions(ConfigModel):
 
     @property
     def user(self) -> str | None:
-        """Who logs in."""
+        """The user who logs in."""
         user = urlsplit(self.smtp).username
         return None if user is None else unquote(user)
 
@@ -125,7 +127,7 @@ class EmailOptions(ConfigModel):
 
 
 class AppriseOptions(ConfigModel):
-    """Any service that apprise knows, by the URL in the named variable."""
+    """Any service that apprise supports, by the URL in the named variable."""
 
     url_env: EnvName
 
@@ -146,7 +148,7 @@ class ChannelSettings(ConfigModel):
     @classmethod
     def _one_channel(cls, value: Any) -> Any:
         if isinstance(value, dict) and sum(kind in value for kind in KINDS) != 1:
-            raise ValueError(f"an entry names one channel: {', '.join(KINDS)}")
+            raise ValueError(f"an entry names exactly one channel: {', '.join(KINDS)}")
         return value
 
     @property
@@ -155,7 +157,7 @@ class ChannelSettings(ConfigModel):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     def wants(self, severity: Severity, mirrors: tuple[str, ...]) -> bool:
-        """Whether an alert of that severity that concerns those mirrors goes to this channel."""
+        """Whether an alert of that severity about those mirrors goes to this channel."""
         if self.severities is not None and severity not in self.severities:
             return False
         return self.mirrors is None or not mirrors or bool(set(self.mirrors) & set(mirrors))
@@ -167,7 +169,7 @@ KINDS = ("dingtalk", "feishu", "wecom", "email", "apprise")
 def named(entries: tuple[ChannelSettings, ...]) -> dict[str, ChannelSettings]:
     """The entries by name: their own, else their kind, with -2, -3... for further ones.
 
-    Raises ValueError when two entries carry one name.
+    Raises ValueError when two entries have the same name.
     """
     result: dict[str, ChannelSettings] = {}
     for entry in entries:

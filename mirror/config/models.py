@@ -1,4 +1,4 @@
-"""What mirrors.yaml says of a registry and of a mirror, as frozen models."""
+"""Registries, mirrors and retries of mirrors.yaml, as frozen models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _repository(value: str) -> str:
     except InvalidReference as error:
         raise ValueError(str(error)) from error
     if reference.tag or reference.digest:
-        raise ValueError(f"{value!r} names a tag or digest: a repository alone is wanted")
+        raise ValueError(f"{value!r} names a tag or digest; only a repository is allowed")
     return f"{reference.registry}/{reference.repository}"
 
 
@@ -56,7 +56,7 @@ PlatformName = Annotated[str, AfterValidator(_platform)]
 
 
 class RegistrySettings(ConfigModel):
-    """How to reach one registry; credentials by the name of where they are."""
+    """How to reach one registry; credentials by the name of their variable or block."""
 
     insecure: bool = False
     ca_file: Path | None = None
@@ -81,7 +81,7 @@ class RegistrySettings(ConfigModel):
 
 
 class RateLimitSettings(ConfigModel):
-    """A cap on the bytes a second of one mirror; written `20Mbit/s` where it holds all day."""
+    """A limit on one mirror's bytes a second; `20Mbit/s` for short if it applies all day."""
 
     rate: Rate
     begin: ClockTime = Field(time.min, alias="from")
@@ -94,7 +94,7 @@ def _rate_limit(value: object) -> object:
 
 
 class TagPolicy(ConfigModel):
-    """Which tags are mirrored, and what may happen to those at the target."""
+    """Which tags are mirrored, and what may happen to tags at the target."""
 
     include: tuple[Pattern, ...] = ("*",)
     exclude: tuple[Pattern, ...] = ()
@@ -135,7 +135,7 @@ class MirrorSettings(ConfigModel):
         if self.source == self.target:
             raise ValueError(f"source and target are both {self.source}: a mirror onto itself")
         if self.platforms != "all" and not self.platforms:
-            raise ValueError("platforms: [] would copy nothing; say all or list some")
+            raise ValueError("platforms: [] would copy nothing; use all or list some")
         return self
 
 

@@ -1,7 +1,7 @@
 """mirrors.yaml as a whole, as a frozen model.
 
-Nothing secret is read here: mirrors.yaml names the environment variables, files or Prefect Secret
-blocks that hold credentials, and mirror/config/credentials.py reads them when a registry asks.
+It holds no secrets: mirrors.yaml names the environment variables, files or Prefect Secret blocks
+that hold credentials, and mirror/config/credentials.py reads them when a registry asks.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Settings(ConfigModel):
         return self
 
     def mirror(self, name: str) -> MirrorSettings:
-        """The mirror of that name. Raises UsageError (ConfigError) naming those that exist."""
+        """The mirror of that name. Raises ConfigError that lists the existing ones."""
         try:
             return self.mirrors[name]
         except KeyError:
@@ -74,10 +74,8 @@ class Settings(ConfigModel):
                 f"{self.path}: no mirror is named {name!r}; there are: {known}"
             ) from None
 
-    def registry(self, host: str, repository: str | None = None) -> RegistrySettings:
-        """Settings of a registry; those keyed host/repository go before those keyed host."""
-        if repository is not None and (own := self.registries.get(f"{host}/{repository}")):
-            return own
+    def registry(self, host: str) -> RegistrySettings:
+        """Settings of a registry by `host[:port]`."""
         entry = self.registries.get(host, RegistrySettings())
         if host == HUB and entry.hub_api is None:
             return entry.model_copy(update={"hub_api": HUB_API})

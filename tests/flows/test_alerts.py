@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from flows.local.fake_registry.releases import release
 from flows.sync import sync
 from mirror.history import Record, reports
 from mirror.history.figures import Report
-from mirror.outcome import Quota, Trigger, told_by
+from mirror.outcome import Quota, Trigger
 from tests.alerts.mail_server import PASSWORD, Mailbox, serve_mail
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.alerts.webhook import Hook, serve_hook
@@ -53,8 +53,7 @@ class World:
     async def sync(self, minute: int) -> None:
         """The scheduled sync of that minute; it alerts when it ends."""
         self.minute = minute
-        with told_by(self.now):
-            await self.mirrors.sync(full=True, trigger=Trigger.SCHEDULE)
+        await self.mirrors.sync(full=True, trigger=Trigger.SCHEDULE)
 
     def messages(self) -> dict[str, list[str]]:
         """What each channel has got."""
@@ -85,6 +84,13 @@ async def world(
         target = await stack.enter_async_context(DemoRegistry())
         world = World(mirrors, source, target, robots, mailbox, hook)
         robots.clock = robots.wall = lambda: world.now().timestamp()
+
+        class WorldTime(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return world.now()
+
+        monkeypatch.setattr("mirror.outcome.datetime", WorldTime)  # what utcnow() asks
         for name, value in {
             "ROBOT_TOKEN": TOKEN,
             "ROBOT_SECRET": SECRET,
@@ -187,10 +193,9 @@ async def test_a_run_that_fails_in_every_retry_is_told_of_once(world: World, row
     world.mirrors.mirrors["m"]["source"] = f"{world.source.host}/hagicode/renamed"
     world.mirrors.write()
     world.minute = 5
-    with told_by(world.now):
-        state = await sync.with_options(retry_delay_seconds=0)(
-            mirror="m", trigger=Trigger.SCHEDULE.value, return_state=True
-        )
+    state = await sync.with_options(retry_delay_seconds=0)(
+        mirror="m", trigger=Trigger.SCHEDULE.value, return_state=True
+    )
     assert state.is_failed()
     runs = rows.all("SELECT flow_run_id, reason FROM sync_run WHERE status = 'failed'")
     assert [run["reason"] for run in runs] == ["not_found"] * 4
