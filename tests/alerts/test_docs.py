@@ -25,11 +25,11 @@ def test_the_page_lists_every_rule_with_its_severity() -> None:
     assert dict(listed) == {rule.value: SEVERITIES[rule].value for rule in AlertRule}
 
 
-def test_every_yaml_of_the_page_is_understood_and_tells_the_defaults() -> None:
+def test_every_yaml_of_the_page_is_understood_and_shows_the_defaults() -> None:
     whole = {"mirrors": MIRRORS}
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
         whole |= yaml.safe_load(block)
     settings = Settings.model_validate(whole)
     assert len(settings.alerts) == 5
-    told = settings.alerting.model_copy(update={"quiet_hours": None, "rules": {}})
-    assert told == AlertingSettings()
+    shown = settings.alerting.model_copy(update={"quiet_hours": None, "rules": {}})
+    assert shown == AlertingSettings()
