@@ -40,7 +40,7 @@ async def test_a_message_arrives_with_title_and_kind(
     assert TOKEN not in caplog.text
 
 
-async def test_a_service_that_fails_is_an_error_that_does_not_tell_the_url(
+async def test_a_service_that_fails_is_an_error_that_does_not_show_the_url(
     hook: Hook, message: MakeMessage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -82,7 +82,7 @@ async def test_a_group_may_ask_for_plain_text(
 
 
 @pytest.mark.parametrize(("kind", "code"), [("dingtalk", "310000"), ("feishu", "19021")])
-async def test_a_wrong_secret_is_an_error_that_does_not_tell_it(
+async def test_a_wrong_secret_is_an_error_that_does_not_show_it(
     kind: str, code: str, robots: Robots, message: MakeMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{kind.upper()}_SECRET", "not-the-secret")
@@ -183,7 +183,7 @@ async def test_a_gateway_that_is_down_is_an_error_in_one_line(
 
 
 @pytest.mark.parametrize("kind", NAMES)
-async def test_a_closed_port_is_an_error_that_does_not_tell_the_token(
+async def test_a_closed_port_is_an_error_that_does_not_show_the_token(
     kind: str, message: MakeMessage, robots: Robots
 ) -> None:
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)

@@ -49,7 +49,7 @@ async def tags_of(repository: Repository) -> list[str]:
         return []
 
 
-async def test_a_login_of_docker_opens_a_registry_with_a_certificate_of_its_own(
+async def test_a_login_of_docker_opens_a_registry_with_a_private_certificate(
     private: DockerRegistry, user: User
 ) -> None:
     login = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()

@@ -60,7 +60,7 @@ async def test_two_mirrors_of_one_source_cost_one_look_of_one_request(mirrors: M
         assert again.requests == 1
 
 
-async def test_a_source_that_is_away_is_told_and_does_not_hide_the_others(
+async def test_a_source_that_is_away_is_reported_and_does_not_hide_the_others(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
     (item,) = past_releases(1)
