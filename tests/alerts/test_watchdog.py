@@ -108,16 +108,24 @@ async def test_the_process_looks_again_and_again_and_ends_when_asked_to(
     assert len(robots.texts("dingtalk")) == 1
 
 
-async def test_the_watchdog_does_not_load_prefect() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "import sys, flows.cli.watchdog; sys.exit('prefect' in sys.modules)",
-    )
+async def test_a_round_of_the_watchdog_does_not_load_prefect(
+    story: Story, robots: Robots, url: str, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path / "mirrors.yaml", robots)
+    program = f"""
+import sys
+from flows.cli import main
+try:
+    main(["watchdog", "--once", "--config", {str(config)!r}])
+except SystemExit as end:
+    sys.exit(end.code or "prefect" in sys.modules)
+"""
+    environment = {**os.environ, "MIRROR_DATABASE_URL": url}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, env=environment)
     assert await process.wait() == 0
 
 
-async def test_a_database_that_is_away_is_alerted_directly_to_the_channels(
+async def test_an_outage_of_the_database_goes_directly_to_the_channels(
     story: Story, robots: Robots
 ) -> None:
     config = settings((dingtalk(robots), feishu(robots, severities=["warning"])))
