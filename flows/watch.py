@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from flows.orchestration import FellShort, outcome_of
 from flows.sync import sync
 from mirror.config import MirrorSettings, Settings, load_settings
-from mirror.history import PostgresRecorder, WatchLook, database_url, mirror_row, prepare
+from mirror.history import PostgresRecorder, WatchRound, database_url, mirror_row, prepare
 from mirror.outcome import (
     Discovery,
     KnownTag,
@@ -66,7 +66,7 @@ async def watch() -> State[Watched]:
         errors = tuple(look.error for look in looks if look.error)
         requests = sum(look.requests for look in looks)
         await record.add_watch(
-            WatchLook(
+            WatchRound(
                 started_at=began,
                 ended_at=utcnow(),
                 looked=tuple(name for look in looks for name in look.mirrors),

@@ -55,7 +55,7 @@ from .rows import (
     ProbePull as ProbePull,
     PullCounted as PullCounted,
     RetryRule as RetryRule,
-    WatchLook as WatchLook,
+    WatchRound as WatchRound,
     mirror_row as mirror_row,
 )
 from .schema import prepare as prepare

@@ -28,7 +28,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from mirror.history import PostgresRecorder, ProbePull, PullCounted, WatchLook
+from mirror.history import PostgresRecorder, ProbePull, PullCounted, WatchRound
 from mirror.outcome import (
     BlobTally,
     ChangeKind,
@@ -215,7 +215,7 @@ async def make_counts(recorder: PostgresRecorder) -> None:
     for hour, remaining in ((10, 80), (11, 30), (12, 90)):
         await recorder.add_quota(Quota("docker.io", None, 100, remaining, 21_600, at(20, hour)))
     await recorder.add_watch(
-        WatchLook(at(20, 10), at(20, 10) + timedelta(seconds=3), (NAME,), (NAME,))
+        WatchRound(at(20, 10), at(20, 10) + timedelta(seconds=3), (NAME,), (NAME,))
     )
     broken = TagFailure(NAME, Reason.NETWORK, "no route")
-    await recorder.add_watch(WatchLook(at(20, 10, 2), at(20, 10, 2), (NAME,), (), (broken,), 1))
+    await recorder.add_watch(WatchRound(at(20, 10, 2), at(20, 10, 2), (NAME,), (), (broken,), 1))

@@ -1,4 +1,4 @@
-"""What credentials say of themselves. Nothing secret is in the record."""
+"""When credentials expire. The history holds no secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mirror.history.models.base import Base
 
 
 class CredentialEndRecord(Base):
-    """When the credential for a repository ends, where it is one that tells."""
+    """When the credential for a repository expires, if it states that."""
 
     __tablename__ = "credential_end"
 

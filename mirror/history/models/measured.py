@@ -1,4 +1,4 @@
-"""Measurements next to the syncs: pulls, pull counts, quotas, audits."""
+"""Measurements: pulls, pull counts, quotas, audits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mirror.outcome import Reason
 
 
 class ProbeRecord(Base):
-    """One pull of a tag as an anonymous user does it, from one side of a mirror.
+    """One anonymous pull of a tag from one side of a mirror.
 
     Pulls of one round share probed_at: only they, with the same digest, are compared.
     """
@@ -43,7 +43,7 @@ class ProbeRecord(Base):
 
 
 class PullCountRecord(Base):
-    """How often a repository had been pulled by the end of a day, where its registry tells."""
+    """How often a repository had been pulled by the end of a day, where its registry reports it."""
 
     __tablename__ = "pull_count"
 
@@ -54,7 +54,7 @@ class PullCountRecord(Base):
 
 
 class QuotaReadingRecord(Base):
-    """A pull quota as a registry's headers told it."""
+    """A pull quota from a registry's headers."""
 
     __tablename__ = "quota_reading"
     __table_args__ = ({"postgresql_partition_by": "RANGE (read_at)"},)
@@ -68,7 +68,7 @@ class QuotaReadingRecord(Base):
 
 
 class AuditRunRecord(Base):
-    """One look at what a target really holds."""
+    """One audit of what a target really holds."""
 
     __tablename__ = "audit_run"
     __table_args__ = (Index(None, "mirror_id", "started_at"), one_of("reason", Reason))
@@ -88,7 +88,7 @@ class AuditRunRecord(Base):
 
 
 class AuditFindingRecord(Base):
-    """Something that an audit found to differ."""
+    """A difference that an audit found."""
 
     __tablename__ = "audit_finding"
     __table_args__ = (

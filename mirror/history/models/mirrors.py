@@ -1,4 +1,4 @@
-"""Mirrors and what they consist of at present: tags, blobs, abilities of registries."""
+"""Mirrors and their present state: tags, blobs, capabilities of registries."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MirrorRecord(Base):
 
 
 class TagStateRecord(Base):
-    """The present view of a tag of one mirror. Its past is tag_sync and tag_past."""
+    """The present state of a tag of one mirror. Its past is tag_sync and tag_past."""
 
     __tablename__ = "tag_state"
     __table_args__ = (
@@ -121,7 +121,7 @@ class TagStateRecord(Base):
 
 
 class BlobPresenceRecord(Base):
-    """A blob that a target repository holds, as far as the record knows."""
+    """A blob that a target repository is known to hold."""
 
     __tablename__ = "blob_presence"
     __table_args__ = (Index(None, "digest"),)
@@ -133,7 +133,7 @@ class BlobPresenceRecord(Base):
 
 
 class RegistryAbilityRecord(Base):
-    """What a registry was seen to do or to refuse for a repository, remembered between runs."""
+    """What a registry was seen to support or refuse for a repository, kept between runs."""
 
     __tablename__ = "registry_ability"
 

@@ -1,4 +1,4 @@
-"""What happened: looks of the watch, sync runs, and a row for each tag that a run worked on.
+"""What happened: rounds of the watch, sync runs, and a row for each tag that a run worked on.
 
 All three are partitioned by month. tag_sync has the run's start in its key, so that its partitions
 line up with those of sync_run and a month can be dropped from both.
@@ -19,7 +19,7 @@ from mirror.outcome import ChangeKind, Reason, RunStatus, TagStatus, Trigger
 
 
 class WatchRunRecord(Base):
-    """One look of the watch at all sources."""
+    """One round of the watch over all sources."""
 
     __tablename__ = "watch_run"
     __table_args__ = ({"postgresql_partition_by": "RANGE (started_at)"},)
