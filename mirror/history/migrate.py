@@ -19,7 +19,7 @@ from mirror.history.errors import SchemaBehind
 from mirror.history.revision import current_revision
 
 # Before 0.1.0 the first revision was six. The last of them left the schema that the first one
-# creates now (but for the wording of three comments on views), so a development database at that
+# creates now (but for the wording of comments), so a development database at that
 # revision is stamped and keeps its rows.
 _SQUASHED = frozenset({"0001", "0002", "0003", "0004", "0005"})
 _LAST_BEFORE_SQUASH = "0006"

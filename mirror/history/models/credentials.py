@@ -22,4 +22,6 @@ class CredentialEndRecord(Base):
         comment="Where the credential comes from, such as a variable's name; never its value."
     )
     expires_at: Mapped[datetime]
-    seen_at: Mapped[datetime] = mapped_column(comment="When the credential last said so.")
+    seen_at: Mapped[datetime] = mapped_column(
+        comment="When this was last read from the credential."
+    )

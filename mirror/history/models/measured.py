@@ -27,7 +27,7 @@ class ProbeRecord(Base):
     )
 
     mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
-    probed_at: Mapped[datetime] = mapped_column(primary_key=True, comment="Begin of the round.")
+    probed_at: Mapped[datetime] = mapped_column(primary_key=True, comment="Start of the round.")
     tag: Mapped[str] = mapped_column(primary_key=True)
     side: Mapped[str] = mapped_column(primary_key=True)
     place: Mapped[str] = mapped_column(
@@ -37,7 +37,7 @@ class ProbeRecord(Base):
     first_byte_seconds: Mapped[float | None]
     seconds: Mapped[float | None] = mapped_column(comment="Whole pull, from the first request.")
     bytes: Mapped[Bytes]
-    well: Mapped[bool] = mapped_column(comment="The pull ended well.")
+    well: Mapped[bool] = mapped_column(comment="The pull succeeded.")
     reason: Mapped[str | None]
     message: Mapped[str | None]
 
@@ -50,7 +50,7 @@ class PullCountRecord(Base):
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     pulls: Mapped[int] = mapped_column(BigInteger, comment="Since the repository exists.")
-    counted_at: Mapped[datetime] = mapped_column(comment="The day's last look.")
+    counted_at: Mapped[datetime] = mapped_column(comment="The day's last count.")
 
 
 class QuotaReadingRecord(Base):
