@@ -45,7 +45,7 @@ class Reader:
                 cursor.execute(text.encode(), prepare=True)
                 yield cursor
         except psycopg.OperationalError as error:
-            if error.sqlstate is None:
+            if self.connection.broken:
                 raise DatabaseAway(
                     f"the connection to the database broke: {one_line(error)}"
                 ) from error

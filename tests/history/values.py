@@ -1,9 +1,12 @@
-"""Short ways to make the values that a flow hands to the record."""
+"""Short ways to make what a flow gives to the recorder, and to look at the result."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
+from mirror.history import PostgresRecorder
 from mirror.outcome import (
     BlobTally,
     Change,
@@ -15,11 +18,24 @@ from mirror.outcome import (
     Reason,
     SourceTag,
     TagFailure,
+    Trigger,
     Verification,
 )
+from tests.support.records import MIRROR
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+
+def row(engine: sa.Engine, query: str) -> sa.Row[tuple[object, ...]]:
+    """The only row of a query."""
+    with engine.connect() as connection:
+        return connection.execute(sa.text(query)).one()
+
+
+async def begin(recorder: PostgresRecorder) -> str:
+    """Begin a full scheduled run of the only mirror, and give its id."""
+    return await recorder.begin_run(MIRROR.name, Trigger.SCHEDULE, full=True)
 
 
 def digest(number: int) -> str:
