@@ -1,4 +1,4 @@
-"""A history of three days, small enough to work out every figure by hand.
+"""A history of three days, small enough to compute every figure by hand.
 
 The mirror follows its source since 20 November, 00:00. Its delay goal is 30 minutes.
 
@@ -11,7 +11,7 @@ The mirror follows its source since 20 November, 00:00. Its delay goal is 30 min
   run 4,  8:00, failed because another run held the target: does not count
   run 5,  9:00, killed while it copied 0.4
   run 6, 10:00 to 10:10, succeeded; closes run 5 at 10:00
-                                    0.4 no push told, detected 9:00, there 10:10: delay 4,200 s
+                                    0.4 no push reported, detected 9:00, there 10:10: delay 4,200 s
                                     latest waits for its exact release, 0.0.9 is held
   run 7, 12:00, a dry run: does not count
 22 November
@@ -203,7 +203,7 @@ async def make_pulls(recorder: PostgresRecorder) -> None:
 
 
 async def make_counts(recorder: PostgresRecorder) -> None:
-    """Pull counts of three days, quota readings, and looks of the watch.
+    """Pull counts of three days, quota readings, and rounds of the watch.
 
     The source goes 1,000, 1,100, 1,150; the mirror 200, 500, 650:
     21 November 300 of 400 = 75 %, 22 November 150 of 200 = 75 %; together 450 of 600.

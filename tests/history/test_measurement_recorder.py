@@ -131,9 +131,10 @@ async def test_rotten_bytes_stay_open_until_an_audit_has_hashed_them_right(
 async def test_abilities_and_quota_are_remembered(
     recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
-    assert await recorder.abilities("r.example.com", "a/b") == {}
-    await recorder.save_abilities("r.example.com", "a/b", {"mount": True, "chunk": 4_000_000})
-    assert await recorder.abilities("r.example.com", "a/b") == {"mount": True, "chunk": 4_000_000}
+    where, seen = ("r.example.com", "a/b"), {"mount": True, "chunk": 4_000_000}
+    assert await recorder.abilities(*where, NOON) == {}
+    await recorder.save_abilities(*where, seen, NOON)
+    assert await recorder.abilities(*where, NOON) == seen
     await recorder.add_quota(Quota("docker.io", None, 100, 76, 21_600, NOON))
     assert tuple(row(engine, "SELECT registry, account, quota, remaining FROM quota_reading")) == (
         "docker.io",
@@ -143,7 +144,7 @@ async def test_abilities_and_quota_are_remembered(
     )
 
 
-async def test_a_refusal_is_forgotten_after_a_month_and_learnt_anew(
+async def test_a_refusal_is_forgotten_after_a_month_and_learnt_again(
     recorder: PostgresRecorder,
 ) -> None:
     where = ("r.example.com", "a/b")

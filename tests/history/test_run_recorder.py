@@ -67,7 +67,7 @@ async def test_a_run_ends_with_its_figures(recorder: PostgresRecorder, engine: s
     assert tuple(found) == ("partial", 9, 3, 2, 1, 7_000_000_000, 4, 5, 3.0, None, ["careful"])
 
 
-async def test_a_tag_whose_digest_could_not_be_had_is_a_failed_tag_record(
+async def test_a_tag_without_a_known_digest_is_a_failed_tag_record(
     recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run = await begin(recorder)
@@ -96,7 +96,7 @@ async def test_a_run_that_failed_as_a_whole_says_why(
     )
 
 
-async def test_an_unchanged_look_writes_nothing(
+async def test_an_unchanged_discovery_writes_nothing(
     recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run, tags = await begin(recorder), [SourceTag(f"0.{n}", digest(n)) for n in range(50)]
@@ -126,15 +126,15 @@ async def test_an_adopted_tag_is_known_as_copied(recorder: PostgresRecorder) -> 
     assert (known.copied_digest, known.target_digest) == (tag.digest, tag.digest)
 
 
-async def test_a_tag_keeps_the_size_and_the_platforms_that_the_source_told(
+async def test_a_tag_keeps_the_size_and_the_platforms_that_the_source_reports(
     recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
-    told = SourceTag("1.0", digest(1), NOON, size=412, platforms=("linux/amd64", "linux/arm64"))
+    reported = SourceTag("1.0", digest(1), NOON, size=412, platforms=("linux/amd64", "linux/arm64"))
     run = await begin(recorder)
-    await recorder.discovered(run, NAME, discovery(told), plan())
+    await recorder.discovered(run, NAME, discovery(reported), plan())
     found = row(engine, "SELECT size, platforms FROM tag_state")
     assert tuple(found) == (412, ["linux/amd64", "linux/arm64"])
-    moved = replace(told, digest=digest(2), size=None, platforms=())
+    moved = replace(reported, digest=digest(2), size=None, platforms=())
     await recorder.known_tags(NAME)
     await recorder.discovered(run, NAME, discovery(moved), plan())
     assert tuple(row(engine, "SELECT size, platforms FROM tag_state")) == (None, None)

@@ -114,7 +114,7 @@ async def test_held_tags_stay_and_deleted_ones_leave(
     assert await recorder.known_tags(NAME) == {}
 
 
-async def test_what_is_left_out_stands_with_the_tag_until_it_arrives_whole(
+async def test_what_is_left_out_is_kept_with_the_tag_until_it_arrives_whole(
     recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
     run, tag = await begin(recorder), change()

@@ -51,14 +51,14 @@ def change(
     detected_at: datetime = NOON,
     attempt: int = 1,
 ) -> Change:
-    """A tag to bring into line."""
+    """A tag to copy."""
     return Change(tag, tag, kind, digest(number), pushed_at, detected_at, attempt=attempt)
 
 
 def copied(
     change: Change, at: datetime = NOON, blobs: tuple[int, ...] = (), attempts: int = 1
 ) -> CopyOutcome:
-    """A copy that went well and placed these blobs of 100 bytes each."""
+    """A copy that succeeded and placed these blobs of 100 bytes each."""
     return CopyOutcome(
         change,
         at - MINUTE,
@@ -78,12 +78,12 @@ def failed(change: Change, reason: Reason = Reason.NETWORK, at: datetime = NOON)
 
 
 def seen(change: Change, at: datetime = NOON) -> Verification:
-    """The tag was there."""
+    """The tag was found at the target."""
     return Verification(change, at)
 
 
 def discovery(*tags: SourceTag) -> Discovery:
-    """A whole look at the source."""
+    """A complete discovery of the source."""
     return Discovery(tags, complete=True, via="hub_api", listed=frozenset(tag.name for tag in tags))
 
 
