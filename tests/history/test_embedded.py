@@ -135,7 +135,7 @@ def test_data_of_another_release_is_left_alone_and_named(own: Cluster) -> None:
     own.start()
     own.stop()
     (own.folder / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedFailed, match="made by PostgreSQL 17"):
+    with pytest.raises(EmbeddedFailed, match="created by PostgreSQL 17"):
         own.start()
     (own.folder / "PG_VERSION").write_text("18\n")
 
