@@ -1,6 +1,6 @@
 # What a newcomer runs. Each target is one script of scripts/, so that it can be read and run alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench shots clean
+.PHONY: help setup demo up test check bench shots licenses clean
 SHELL := /bin/bash
 MIRROR := .venv/bin/mirror
 ARGS ?=
@@ -29,6 +29,9 @@ bench: setup ## measure speed, requests and memory (W=A for one workload)
 
 shots: setup ## screenshots of every page of the site at both widths
 	@.venv/bin/python -m tests.website.shots $(ARGS)
+
+licenses: setup ## rewrite the table of docs/licenses.md
+	@scripts/licenses
 
 clean: ## remove what setup and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

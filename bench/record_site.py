@@ -14,7 +14,7 @@ from bench.stopwatch import Stopwatch, Timing
 from mirror.config.settings import Settings, load_settings
 from mirror.history.openmetrics import read_openmetrics
 from mirror.website.build import build_site
-from mirror.website.load import read_record
+from mirror.website.load import read_site_data
 
 TAGS = 2_000
 
@@ -35,13 +35,13 @@ def settings_of(mirrors: int) -> Settings:
 def time_site(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
     """What `publish` does for one mirror: its newest 2,000 tags, then all of them."""
     mirrors = settings_of(1).mirrors
-    (mirror,) = read_record(engine, mirrors).mirrors
+    (mirror,) = read_site_data(engine, mirrors).mirrors
     with tempfile.TemporaryDirectory(prefix="bench-site-") as folder:
 
         def publish(count: int) -> int:
-            record = read_record(engine, mirrors)
-            (whole,) = record.mirrors
-            shown = replace(record, mirrors=(replace(whole, tags=whole.tags[:count]),))
+            data = read_site_data(engine, mirrors)
+            (whole,) = data.mirrors
+            shown = replace(data, mirrors=(replace(whole, tags=whole.tags[:count]),))
             read_openmetrics(engine)
             with tempfile.TemporaryDirectory(dir=folder) as site:
                 build_site(shown, Path(site, "public"))
@@ -49,4 +49,4 @@ def time_site(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
 
         for count in sorted({min(TAGS, len(mirror.tags)), len(mirror.tags)}):
             yield timed(f"publish, {count:,} tags (pages)", partial(publish, count))
-    yield timed("of it: read the record", lambda: len(read_record(engine, mirrors).mirrors))
+    yield timed("of it: read the record", lambda: len(read_site_data(engine, mirrors).mirrors))

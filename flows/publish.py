@@ -1,4 +1,4 @@
-"""The publish: the record becomes the public site."""
+"""The publish: the history becomes the public site."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mirror.website import Published, publish_site, site_address, site_folder_of
 
 @flow(name="publish", flow_run_name="publish", persist_result=False)
 async def publish(directory: str | None = None) -> State[None]:
-    """Build the site from the record and put it in place at once.
+    """Build the site from the history and put it in place at once.
 
     It goes to `directory`, else to MIRROR_SITE_DIR, else into the data folder, where `mirror up`
     serves it; MIRROR_SITE_URL is its public address. A build that fails leaves the site as it was.
@@ -31,5 +31,5 @@ async def publish(directory: str | None = None) -> State[None]:
 
 @task(name="build", task_run_name="build", cache_policy=NO_CACHE, persist_result=False)
 async def build_task(folder: Path) -> Published:
-    """Read the record, build the pages, swap them in."""
+    """Read the history, build the pages, swap them in."""
     return await asyncio.to_thread(publish_site, load_settings(), folder, site_address())

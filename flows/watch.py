@@ -15,7 +15,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import FellShort, outcome_of
+from flows.orchestration import FellShort, load_secret, outcome_of
 from flows.sync import sync
 from mirror.config import MirrorSettings, Settings, load_settings
 from mirror.history import PostgresRecorder, WatchRound, database_url, mirror_row, prepare
@@ -30,7 +30,7 @@ from mirror.outcome import (
     utcnow,
 )
 from mirror.registry import RegistryError
-from mirror.sync import Look, TagRules, diff, discover, open_sides, tag_rules_of
+from mirror.sync import DiscoverRequest, TagRules, diff, discover, open_clients, tag_rules_of
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ async def look_task(glance: Glance) -> Seen:
     """Look at one source for all of its mirrors at once."""
     known = {m.name: await glance.record.known_tags(m.name) for m in glance.mirrors}
     rules = {mirror.name: tag_rules_of(mirror) for mirror in glance.mirrors}
-    async with open_sides(glance.settings, glance.mirrors[0]) as sides:
+    async with open_clients(glance.settings, glance.mirrors[0], load_secret) as sides:
         try:
             seen = await discover(
-                Look(
+                DiscoverRequest(
                     source=sides.source,
                     target=sides.target,
                     rules=_any_of(list(rules.values())),

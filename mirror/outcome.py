@@ -7,30 +7,15 @@ anything else of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-
-_CLOCK: ContextVar[Callable[[], datetime] | None] = ContextVar("clock", default=None)
 
 
 def utcnow() -> datetime:
-    """The present moment, aware, in UTC; by the clock of `told_by` within its block."""
-    clock = _CLOCK.get()
-    return datetime.now(UTC) if clock is None else clock()
-
-
-@contextmanager
-def told_by(clock: Callable[[], datetime]) -> Iterator[None]:
-    """Let `utcnow` ask another clock in this block, in its tasks and its threads."""
-    token = _CLOCK.set(clock)
-    try:
-        yield
-    finally:
-        _CLOCK.reset(token)
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
 
 
 class Reason(StrEnum):
@@ -199,6 +184,15 @@ class Plan:
     held: tuple[Change, ...] = ()  # immutable and moved
     deferred: tuple[str, ...] = ()  # failed before, not due yet
     adopted: tuple[Change, ...] = ()  # the target already holds them: recorded, not copied
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """When later runs try a failed tag again: `times` times after `wait`, then `then_every`."""
+
+    times: int = 3
+    wait: timedelta = timedelta(minutes=5)
+    then_every: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: the fragments that the record gave go into the pages they belong to."""
+"""MkDocs hooks: put the fragments made from the history into their pages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PLACE = re.compile(r'<div data-live="(\d+)"></div>')
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Put each fragment where its page left a place for it.
+    """Replace each placeholder of a page by its fragment.
 
-    A block of code scrolls sideways, so it has to be within reach of the keyboard.
+    A block of code scrolls sideways, so it must be reachable with the keyboard.
     """
     html = html.replace("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')
     fragments = Path(os.environ["MIRROR_SITE_FRAGMENTS"])

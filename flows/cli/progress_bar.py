@@ -1,4 +1,4 @@
-"""The bar that a terminal shows while bytes are copied."""
+"""The progress bar of a terminal while bytes are copied."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mirror.sync import Meter
+from mirror.sync import SyncProgress
 
-_PACE = 0.2  # seconds between two looks at the meter
+_PACE = 0.2  # seconds between two updates
 
 
 @asynccontextmanager
-async def progress_bar(meter: Meter, *, shown: bool) -> AsyncIterator[None]:
+async def progress_bar(progress: SyncProgress, *, shown: bool) -> AsyncIterator[None]:
     """Show bytes, tags, speed and the time left on stderr while the block runs."""
     if not shown:
         yield
@@ -35,24 +35,24 @@ async def progress_bar(meter: Meter, *, shown: bool) -> AsyncIterator[None]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("looking", total=None)
-        watching = asyncio.create_task(_follow(meter, progress, bar))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown_task = bar.add_task("looking", total=None)
+        following = asyncio.create_task(_follow(progress, bar, shown_task))
         try:
             yield
         finally:
-            watching.cancel()
+            following.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await following
 
 
-async def _follow(meter: Meter, progress: Progress, bar: TaskID) -> None:
+async def _follow(progress: SyncProgress, bar: Progress, shown_task: TaskID) -> None:
     while True:
-        if meter.tags:
-            progress.update(
-                bar,
-                description=f"{meter.tags_done}/{meter.tags} tags",
-                total=meter.expected or None,
-                completed=meter.done,
+        if progress.tags:
+            bar.update(
+                shown_task,
+                description=f"{progress.tags_done}/{progress.tags} tags",
+                total=progress.expected or None,
+                completed=progress.done,
             )
         await asyncio.sleep(_PACE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from flows.cli.options import config_option
 from flows.orchestration import prepare_prefect, run
 from mirror.config import load_settings
 from mirror.outcome import RunOutcome, RunStatus, Trigger
-from mirror.sync import METER, Meter
+from mirror.sync import SharedUploads, SyncProgress
 
 _MIRRORS_AT_ONCE = 20
 
@@ -42,8 +41,10 @@ def command(
     for name in names:
         settings.mirror(name)
     prepare_prefect()
-    meter = Meter()
-    outcomes = run(_sync_all(names, full, dry_run, meter, bar=not as_json and sys.stderr.isatty()))
+    progress = SyncProgress()
+    outcomes = run(
+        _sync_all(names, full, dry_run, progress, bar=not as_json and sys.stderr.isatty())
+    )
     if as_json:
         click.echo(json.dumps([as_document(outcome) for outcome in outcomes], indent=2))
     else:
@@ -66,16 +67,13 @@ def as_document(outcome: RunOutcome) -> dict[str, Any]:
 
 
 async def _sync_all(
-    names: tuple[str, ...], full: bool, dry_run: bool, meter: Meter, *, bar: bool
+    names: tuple[str, ...], full: bool, dry_run: bool, progress: SyncProgress, *, bar: bool
 ) -> list[RunOutcome]:
     from flows.orchestration import outcome_of
-    from flows.sync import sync
-    from mirror.sync import SHARED_UPLOADS, Shared
+    from flows.sync import sync_flow
 
-    METER.set(meter)
-    if len(names) > 1:
-        SHARED_UPLOADS.set(defaultdict(Shared))
-    # By hand one wants to know now: the schedule's retries are not for this.
+    sync = sync_flow(progress, SharedUploads() if len(names) > 1 else None)
+    # A person wants to know now: the schedule's retries are not for this.
     at_once = sync.with_options(retries=0)
     slots = asyncio.Semaphore(_MIRRORS_AT_ONCE)
 
@@ -97,5 +95,5 @@ async def _sync_all(
 
     from flows.cli.progress_bar import progress_bar
 
-    async with progress_bar(meter, shown=bar):
+    async with progress_bar(progress, shown=bar):
         return await asyncio.gather(*(one(name) for name in names))

@@ -18,6 +18,7 @@ from flows.local.supervisor import Program
 from flows.orchestration import ALL, PUBLISH, planned, register, run_now
 from mirror.config import Settings
 from mirror.units import format_duration
+from mirror.website import INSTALL, missing_libraries
 
 
 async def run_machine(
@@ -31,9 +32,15 @@ async def run_machine(
     """Start everything, say where it is, and keep it running until cancelled.
 
     `after_a_kill`: an earlier one was killed on this data folder, so its Postgres is ours to stop.
+    Without the libraries of the site everything else runs.
     Raises MirrorError, with nothing left running, when a part does not come up.
     """
     console = Console(highlight=False)
+    deployments, first_runs = planned(settings), [f"watch/{ALL}", PUBLISH.full_name]
+    if missing_libraries():
+        deployments = tuple(each for each in deployments if each is not PUBLISH)
+        first_runs.remove(PUBLISH.full_name)
+        console.print(f"no site and no /metrics here: {INSTALL} adds them", markup=False)
     running = False
     try:
         async with AsyncExitStack() as parts:
@@ -42,13 +49,13 @@ async def run_machine(
                     running_stack(host, ui_port, own_postgres=after_a_kill)
                 )
             with console.status("registering the schedules, starting worker and site ..."):
-                await register(stack.api_url, planned(settings), WORK_POOL, Path.cwd())
+                await register(stack.api_url, deployments, WORK_POOL, Path.cwd())
                 programs = _programs(settings, stack, site)
                 for program in programs:
                     await stack.supervisor.start(program)
                 await parts.enter_async_context(serving(site, host, site_port))
                 # Not waiting for the schedule: a first look, and a first site.
-                for first in (f"watch/{ALL}", PUBLISH.full_name):
+                for first in first_runs:
                     await run_now(stack.api_url, first)
             running = True
             console.print(_summary(settings, stack, address(host, site_port)))

@@ -1,4 +1,8 @@
-from .artifacts import key as key, publish_run as publish_run, report_progress as report_progress
+from .artifacts import (
+    key as key,
+    progress_artifact as progress_artifact,
+    publish_run as publish_run,
+)
 from .deployments import (
     ALL as ALL,
     PUBLISH as PUBLISH,
@@ -11,3 +15,4 @@ from .in_process import prepare_prefect as prepare_prefect, run as run
 from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
 from .secret_blocks import load_secret as load_secret
 from .states import FellShort as FellShort, outcome_of as outcome_of
+from .steps import as_task as as_task

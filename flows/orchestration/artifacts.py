@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -15,7 +16,7 @@ from prefect.artifacts import (
 )
 
 from mirror.outcome import CopyOutcome, RunOutcome
-from mirror.sync import Meter
+from mirror.sync import SyncProgress
 
 _ROWS = 200
 _FIRST_PROGRESS = 2.0  # seconds; most runs are over by then and need none
@@ -95,9 +96,21 @@ def _rows(copied: Sequence[CopyOutcome]) -> list[dict[str, str | int | float | N
     ]
 
 
-async def report_progress(mirror: str, meter: Meter) -> None:
-    """Keep a progress artifact up to date until cancelled; none for runs that end at once."""
+@asynccontextmanager
+async def progress_artifact(mirror: str, progress: SyncProgress) -> AsyncIterator[None]:
+    """Keep a progress artifact up to date within the block; none for runs that end at once."""
+    reporting = asyncio.create_task(_report_progress(mirror, progress))
+    try:
+        yield
+    finally:
+        reporting.cancel()
+        with suppress(asyncio.CancelledError):
+            await reporting
+
+
+async def _report_progress(mirror: str, progress: SyncProgress) -> None:
     await asyncio.sleep(_FIRST_PROGRESS)
+    await progress.started.wait()
     artifact = await acreate_progress_artifact(
         progress=0.0, key=key("sync", mirror, "progress"), description=f"Sync of {mirror}"
     )
@@ -105,7 +118,7 @@ async def report_progress(mirror: str, meter: Meter) -> None:
         raise TypeError("Prefect gives a progress artifact's id")
     try:
         while True:
-            await aupdate_progress_artifact(artifact, progress=round(meter.share * 100, 1))
+            await aupdate_progress_artifact(artifact, progress=round(progress.share * 100, 1))
             await asyncio.sleep(_PROGRESS_PACE)
     finally:
-        await aupdate_progress_artifact(artifact, progress=round(meter.share * 100, 1))
+        await aupdate_progress_artifact(artifact, progress=round(progress.share * 100, 1))

@@ -25,7 +25,7 @@ from mirror.registry import (
     Repository,
     is_foreign_layer,
 )
-from mirror.sync import Look, SingleFlight, TagRules, discover, subject_of
+from mirror.sync import DiscoverRequest, SingleFlight, TagRules, discover, subject_of
 
 _HASHED_AT_ONCE = 4
 
@@ -59,7 +59,9 @@ async def audit(look: AuditLook) -> Audited:
 
     Raises RegistryError where the tags of a side cannot be had at all.
     """
-    discovery = await discover(Look(look.source, look.target, look.rules, look.known, full=True))
+    discovery = await discover(
+        DiscoverRequest(look.source, look.target, look.rules, look.known, full=True)
+    )
     seen = discovery.target or {}
     auditor = _Auditor(look)
     findings: list[Finding] = [

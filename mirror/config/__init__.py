@@ -12,7 +12,7 @@ from mirror.config.channels import (
     named,
 )
 from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at, require
-from mirror.config.models import MirrorSettings
+from mirror.config.models import MirrorSettings, RateLimitSettings
 from mirror.config.settings import Settings, load_settings
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "EmailOptions",
     "FeishuOptions",
     "MirrorSettings",
+    "RateLimitSettings",
     "Rule",
     "SecretLoader",
     "Settings",

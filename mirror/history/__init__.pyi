@@ -25,7 +25,6 @@ from .errors import (
     UnknownMirror as UnknownMirror,
 )
 from .figures import (
-    PULL_FAILURE_GOAL as PULL_FAILURE_GOAL,
     SPEED_GOAL as SPEED_GOAL,
     SUCCESS_GOAL as SUCCESS_GOAL,
     DayStats as DayStats,
@@ -37,7 +36,9 @@ from .figures import (
     PullStats as PullStats,
     QuotaStats as QuotaStats,
     Report as Report,
+    Runs as Runs,
     RunSummary as RunSummary,
+    Tags as Tags,
 )
 from .maintain import Maintained as Maintained, maintain_history as maintain_history
 from .migrate import upgrade as upgrade
@@ -54,7 +55,6 @@ from .rows import (
     MirrorRow as MirrorRow,
     ProbePull as ProbePull,
     PullCounted as PullCounted,
-    RetryRule as RetryRule,
     WatchRound as WatchRound,
     mirror_row as mirror_row,
 )

@@ -39,15 +39,6 @@ def mirror_row(mirror: MirrorSettings) -> MirrorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryRule:
-    """When later runs try a failed tag again: `times` times after `wait`, then `then_every`."""
-
-    times: int = 3
-    wait: timedelta = timedelta(minutes=5)
-    then_every: timedelta = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
 class WatchRound:
     """One round of the watch over all sources; mirrors by name."""
 

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from mirror.history.recorder_session import RecorderSession
-from mirror.history.rows import RetryRule, delay
-from mirror.outcome import Change, CopyOutcome, Dropped, TagStatus, Verification, utcnow
+from mirror.history.rows import delay
+from mirror.outcome import Change, CopyOutcome, Dropped, RetryRule, TagStatus, Verification, utcnow
 
 _RECORD = """
     INSERT INTO tag_sync AS record (

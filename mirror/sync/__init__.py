@@ -1,60 +1,49 @@
-"""One sync as plain async functions: discover, diff, copy, verify. No Prefect and no database."""
+"""One sync as plain async functions: discover, diff, copy, verify, record.
 
-from mirror.sync.ahead import Ahead
+No Prefect and no database: `run` composes the steps, a `Recorder` takes what they do, a `Step`
+decides how each of them is run.
+
+    async with open_clients(settings, mirror, secrets) as clients:
+        prefetch = Prefetch(clients.source, clients.target, clients.hub)
+        async with prefetch:
+            outcome, copied = await run(SyncContext(mirror, clients, recorder, prefetch))
+"""
+
 from mirror.sync.anonymous_pull import anonymous_trouble
-from mirror.sync.blob_placement import Shared
-from mirror.sync.clients import Sides, open_sides, tag_rules_of
-from mirror.sync.context import SHARED_UPLOADS, SyncRun
-from mirror.sync.deletion import TagRemover
+from mirror.sync.blob_placement import SharedUploads
+from mirror.sync.clients import MirrorClients, open_clients
+from mirror.sync.concurrency import SingleFlight
+from mirror.sync.context import SyncContext
 from mirror.sync.diff import diff
-from mirror.sync.discover import Look, discover
-from mirror.sync.equip import (
-    begin,
-    budget_of,
-    make_copier,
-    put_off,
-    quota_of,
-    remember,
-    warn_if_closed,
-)
-from mirror.sync.mark_referrers import learn_source, mark_late_referrers
-from mirror.sync.progress import METER, Meter
-from mirror.sync.single_flight import SingleFlight
-from mirror.sync.sync_tag import adopt, bring, verify_task
-from mirror.sync.tag_order import Landings
-from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of
+from mirror.sync.discover import DiscoverRequest, discover
+from mirror.sync.image_rules import image_rules_of
+from mirror.sync.prefetch import Prefetch
+from mirror.sync.recorder import Recorder
+from mirror.sync.run import refuse, run
+from mirror.sync.step import Step, StepBroken, SyncProgress
+from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of, tag_rules_of
 
 __all__ = [
-    "METER",
-    "SHARED_UPLOADS",
-    "Ahead",
-    "Landings",
-    "Look",
-    "Meter",
-    "Shared",
-    "Sides",
+    "DiscoverRequest",
+    "MirrorClients",
+    "Prefetch",
+    "Recorder",
+    "SharedUploads",
     "SingleFlight",
-    "SyncRun",
-    "TagRemover",
+    "Step",
+    "StepBroken",
+    "SyncContext",
+    "SyncProgress",
     "TagRules",
-    "adopt",
     "anonymous_trouble",
-    "begin",
-    "bring",
-    "budget_of",
     "diff",
     "discover",
-    "learn_source",
-    "make_copier",
-    "mark_late_referrers",
+    "image_rules_of",
     "natural_key",
-    "open_sides",
-    "put_off",
-    "quota_of",
-    "remember",
+    "open_clients",
+    "refuse",
+    "run",
     "specificity",
     "subject_of",
     "tag_rules_of",
-    "verify_task",
-    "warn_if_closed",
 ]

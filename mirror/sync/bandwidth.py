@@ -1,4 +1,4 @@
-"""A cap on the bytes a second that a mirror takes from the line, all of its blobs together."""
+"""A cap on the bytes per second of one mirror, all of its blobs together."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
+from mirror.config import RateLimitSettings
 from mirror.outcome import utcnow
 
 
 @dataclass(frozen=True)
-class Cap:
+class BandwidthCap:
     """How many bytes a second, and at which hours of the day; outside them there is no cap."""
 
     rate: int
@@ -30,10 +31,10 @@ class Cap:
         return local >= self.begin or local < self.end
 
 
-class Pace:
+class BandwidthLimiter:
     """Lets bytes pass at the cap's rate: each caller waits until its bytes are due."""
 
-    def __init__(self, cap: Cap, clock: Callable[[], datetime] = utcnow) -> None:
+    def __init__(self, cap: BandwidthCap, clock: Callable[[], datetime] = utcnow) -> None:
         self._cap = cap
         self._clock = clock
         self._due = 0.0
@@ -45,3 +46,9 @@ class Pace:
         now = asyncio.get_running_loop().time()
         self._due = max(self._due, now) + size / self._cap.rate
         await asyncio.sleep(self._due - now)
+
+
+def bandwidth_limiter_of(limit: RateLimitSettings) -> BandwidthLimiter:
+    """The limiter that a mirror's `rate_limit` sets."""
+    cap = BandwidthCap(limit.rate, limit.begin, limit.end, ZoneInfo(limit.timezone))
+    return BandwidthLimiter(cap)

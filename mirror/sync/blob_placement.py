@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 
-from mirror.outcome import PlacedBlob
+from mirror.outcome import BlobTally, Dropped, PlacedBlob
 from mirror.registry import Descriptor, DigestMismatch, Repository, copy_blob
-from mirror.sync.bandwidth import Pace
-from mirror.sync.single_flight import SingleFlight
+from mirror.sync.bandwidth import BandwidthLimiter
+from mirror.sync.concurrency import SingleFlight
 
 # Layers share the link whatever their number, while small blobs are bound by round trips: each
 # kind has its own limit, so that a huge layer never makes a small tag wait.
@@ -24,7 +25,8 @@ _SMALL_AT_ONCE = 96
 
 Holders = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
 Progress = Callable[[int], None]
-Shared = SingleFlight[tuple[str, str], str]
+SharedUploads = SingleFlight[tuple[str, str], str]
+"""Uploads of blobs in progress, by registry and digest: the repository each goes to."""
 
 
 class Placement(Enum):
@@ -33,6 +35,35 @@ class Placement(Enum):
     COPIED = "copied"
     MOUNTED = "mounted"
     REUSED = "reused"
+
+
+@dataclass
+class CopyStats:
+    """What the copy of one tag did so far; kept through a failure, so that nothing is lost."""
+
+    tally: dict[Placement, int] = field(default_factory=lambda: dict.fromkeys(Placement, 0))
+    bytes_copied: int = 0
+    placed: list[PlacedBlob] = field(default_factory=list)
+    dropped: dict[str, Dropped] = field(default_factory=dict)
+    referrers: int = 0
+
+    def add(self, other: CopyStats) -> None:
+        """Take over what a part of the work did."""
+        for placement, count in other.tally.items():
+            self.tally[placement] += count
+        self.bytes_copied += other.bytes_copied
+        self.placed += other.placed
+        self.dropped.update(other.dropped)
+        self.referrers += other.referrers
+
+    @property
+    def blobs(self) -> BlobTally:
+        """How the blobs came to be at the target."""
+        return BlobTally(
+            copied=self.tally[Placement.COPIED],
+            mounted=self.tally[Placement.MOUNTED],
+            reused=self.tally[Placement.REUSED],
+        )
 
 
 class BlobPlacer:
@@ -45,11 +76,11 @@ class BlobPlacer:
         *,
         holdings: Collection[str] = (),
         holders: Holders | None = None,
-        shared: Shared | None = None,
+        shared: SharedUploads | None = None,
         look_first: bool = True,
         expect: Progress = lambda _: None,
         progress: Progress = lambda _: None,
-        pace: Pace | None = None,
+        limiter: BandwidthLimiter | None = None,
     ) -> None:
         """`holdings`: digests that the record has at the target repository.
 
@@ -62,11 +93,11 @@ class BlobPlacer:
         self._target = target
         self._holdings: dict[str, int | None] = dict.fromkeys(holdings)  # sizes where known
         self._holders = holders
-        self._shared = shared or Shared()
+        self._shared = shared or SharedUploads()
         self._look_first = look_first
         self._expect = expect
         self._progress = progress
-        self._pace = pace
+        self._limiter = limiter
         self._elsewhere: dict[str, str] = {}
         self._flight: SingleFlight[str, Placement] = SingleFlight()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -113,15 +144,15 @@ class BlobPlacer:
 
     async def _place(self, blob: Descriptor) -> Placement:
         async with self._large if blob.size >= LARGE else self._small:
-            placement = await self._ladder(blob)
+            placement = Placement.REUSED
+            if not self._look_first or await self._target.head_blob(blob.digest) != blob.size:
+                if blob.digest in self._suspect:
+                    self.lost.add(blob.digest)
+                placement = await self._mount_or_upload(blob)
         self._holdings[blob.digest] = blob.size
         return placement
 
-    async def _ladder(self, blob: Descriptor) -> Placement:
-        if self._look_first and await self._target.head_blob(blob.digest) == blob.size:
-            return Placement.REUSED
-        if blob.digest in self._suspect:
-            self.lost.add(blob.digest)
+    async def _mount_or_upload(self, blob: Descriptor) -> Placement:
         holder = self._elsewhere.get(blob.digest)
         if holder and await self._target.mount_blob(blob.digest, holder):
             return Placement.MOUNTED
@@ -136,10 +167,7 @@ class BlobPlacer:
 
     async def _upload(self, blob: Descriptor) -> str:
         self._expect(blob.size)
-        await copy_blob(self._source, self._target, blob, progress=self._progress, pace=self._pace)
+        await copy_blob(
+            self._source, self._target, blob, progress=self._progress, pace=self._limiter
+        )
         return self._target.name
-
-    @staticmethod
-    def placed(blobs: Sequence[Descriptor]) -> tuple[PlacedBlob, ...]:
-        """The blobs as the record takes them."""
-        return tuple(PlacedBlob(blob.digest, blob.size) for blob in blobs)

@@ -1,29 +1,45 @@
-"""The registry clients of one run, opened from the settings."""
+"""The registry clients of one mirror."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
-from flows.orchestration import load_secret
-from mirror.config import MirrorSettings, Settings, anonymous, endpoint
-from mirror.registry import HubApi, Reference, Registry, Repository
-from mirror.sync.bandwidth import Cap, Pace
-from mirror.sync.image_rules import ImageRules
-from mirror.sync.tag_rules import TagRules
+from mirror.config import (
+    MirrorSettings,
+    SecretLoader,
+    Settings,
+    anonymous,
+    endpoint,
+    require,
+)
+from mirror.errors import ConfigError
+from mirror.registry import Endpoint, HubApi, Reference, Registry, Repository
 
 
 @dataclass(frozen=True)
-class Sides:
-    """The two repositories of a mirror, each with clients of its own."""
+class MirrorClients:
+    """The two repositories of a mirror, each by its own clients."""
 
     source: Repository
     target: Repository
-    check: Repository  # the target once more, on connections of its own
-    stranger: Repository  # the target without a credential
+    verifier: Repository
+    """The target once more, on its own connections."""
+    anonymous: Repository
+    """The target without a credential."""
     hub: HubApi | None
+    require_credentials: Callable[[], None] = lambda: None
+    """Checks that the credentials that mirrors.yaml names exist. Blocks; raises ConfigError."""
+
+    async def have_credentials(self) -> bool:
+        """True if every credential that mirrors.yaml names for the mirror exists."""
+        try:
+            await asyncio.to_thread(self.require_credentials)
+        except ConfigError:
+            return False
+        return True
 
     @property
     def source_requests(self) -> int:
@@ -33,57 +49,55 @@ class Sides:
     @property
     def target_requests(self) -> int:
         """HTTP requests sent to the target."""
-        clients = (self.target.registry, self.check.registry, self.stranger.registry)
+        clients = (self.target.registry, self.verifier.registry, self.anonymous.registry)
         return sum(client.requests for client in clients)
 
 
 @asynccontextmanager
-async def open_sides(settings: Settings, mirror: MirrorSettings) -> AsyncIterator[Sides]:
-    """Clients for a mirror's source and target. Nothing is sent before it is needed."""
+async def open_clients(
+    settings: Settings, mirror: MirrorSettings, secrets: SecretLoader
+) -> AsyncIterator[MirrorClients]:
+    """Clients for a mirror's source and target by mirrors.yaml. Sends nothing yet.
+
+    `secrets` loads Prefect Secret blocks by name.
+    """
+
+    def require_credentials() -> None:
+        for side in (mirror.source, mirror.target):
+            require(settings, side, secrets)
+
     source, target = Reference.parse(mirror.source), Reference.parse(mirror.target)
+    async with connect(
+        mirror,
+        endpoint(settings, source.registry, secrets),
+        endpoint(settings, target.registry, secrets),
+        anonymous(settings, target.registry),
+        require_credentials,
+    ) as clients:
+        yield clients
+
+
+@asynccontextmanager
+async def connect(
+    mirror: MirrorSettings,
+    source: Endpoint,
+    target: Endpoint,
+    outside: Endpoint,
+    require_credentials: Callable[[], None] = lambda: None,
+) -> AsyncIterator[MirrorClients]:
+    """Clients for a mirror at the given endpoints; `outside` is the target without a credential."""
+    source_name = Reference.parse(mirror.source).repository
+    target_name = Reference.parse(mirror.target).repository
     async with AsyncExitStack() as stack:
-        at_source = endpoint(settings, source.registry, load_secret)
-        at_target = endpoint(settings, target.registry, load_secret)
-        origin = await stack.enter_async_context(Registry(at_source))
-        mirror_of_it = await stack.enter_async_context(Registry(at_target))
-        check = await stack.enter_async_context(Registry(at_target, beside=mirror_of_it))
-        outside = anonymous(settings, target.registry)
-        stranger = await stack.enter_async_context(Registry(outside))
-        yield Sides(
-            source=origin.repository(source.repository),
-            target=mirror_of_it.repository(target.repository),
-            check=check.repository(target.repository),
-            stranger=stranger.repository(target.repository),
-            hub=HubApi(origin) if at_source.hub_api else None,
+        at_source = await stack.enter_async_context(Registry(source))
+        at_target = await stack.enter_async_context(Registry(target))
+        verifier = await stack.enter_async_context(Registry(target, beside=at_target))
+        public = await stack.enter_async_context(Registry(outside))
+        yield MirrorClients(
+            source=at_source.repository(source_name),
+            target=at_target.repository(target_name),
+            verifier=verifier.repository(target_name),
+            anonymous=public.repository(target_name),
+            hub=HubApi(at_source) if source.hub_api else None,
+            require_credentials=require_credentials,
         )
-
-
-def tag_rules_of(mirror: MirrorSettings) -> TagRules:
-    """The tag strategy as the steps take it."""
-    tags = mirror.tags
-    return TagRules(
-        include=tags.include,
-        exclude=tags.exclude,
-        semver=tags.semver,
-        newest=tags.newest,
-        immutable=tags.immutable,
-        rename=tags.rename,
-        backup=tags.backup,
-        delete_after=tags.delete_after,
-        delete_share=tags.delete_share,
-        companions=mirror.referrers,
-    )
-
-
-def image_rules_of(mirror: MirrorSettings) -> ImageRules:
-    """What of an image is mirrored, as the steps take it."""
-    platforms = None if mirror.platforms == "all" else tuple(mirror.platforms)
-    return ImageRules(platforms=platforms, attestations=mirror.attestations == "keep")
-
-
-def pace(mirror: MirrorSettings) -> Pace | None:
-    """The mirror's cap on bytes a second, if it has one."""
-    limit = mirror.rate_limit
-    if limit is None:
-        return None
-    return Pace(Cap(limit.rate, limit.begin, limit.end, ZoneInfo(limit.timezone)))

@@ -6,16 +6,17 @@ tag last of all (distribution-spec 1.1, "Pushing manifests").
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from mirror.outcome import (
     Change,
     ChangeKind,
     CopyOutcome,
+    Discovery,
     Dropped,
     DropReason,
+    KnownTag,
     PlacedBlob,
     Reason,
     TagFailure,
@@ -33,10 +34,10 @@ from mirror.registry import (
     Repository,
     is_foreign_layer,
 )
-from mirror.sync.blob_placement import BlobPlacer, Placement
-from mirror.sync.copy_stats import Ledger
-from mirror.sync.gather import all_of, both
-from mirror.sync.headstart import HeadStart
+from mirror.sync.bandwidth import bandwidth_limiter_of
+from mirror.sync.blob_placement import BlobPlacer, CopyStats, Placement
+from mirror.sync.concurrency import CircularWork, SingleFlight, gather_all, gather_both
+from mirror.sync.context import SyncContext
 from mirror.sync.image_rules import (
     ImageRules,
     Rebuild,
@@ -49,10 +50,9 @@ from mirror.sync.image_rules import (
     unwanted,
 )
 from mirror.sync.referrers import Placed, ReferrerCopier
-from mirror.sync.single_flight import CircularWork, SingleFlight
 from mirror.sync.tag_rules import TagRules
 
-T = TypeVar("T")
+ReadManifest = Callable[[str], Awaitable[Manifest]]
 _REMEMBERED = 1000
 """Manifests that were put and are kept for their verification, which soon follows."""
 
@@ -80,14 +80,14 @@ class Copier:
         tags: TagRules,
         referrers: bool = True,
         companions: Collection[str] = (),
-        start: HeadStart | None = None,
+        read: ReadManifest | None = None,
     ) -> None:
-        """`companions`: sha256-… tags at the source that do not come over by themselves. `start`
-        has begun to read manifests of the source."""
+        """`companions`: sha256-… tags at the source that no tag policy copies by itself. `read`
+        gives a manifest of the source by digest, where it is prefetched."""
         self._source = source
         self._target = target
         self._placer = placer
-        self._start = start or HeadStart(source, images)
+        self._read = read or source.get_manifest
         self._images = images
         self._tags = tags
         self._manifests: SingleFlight[str, Manifest] = SingleFlight()
@@ -111,22 +111,22 @@ class Copier:
 
     async def copy(self, change: Change) -> CopyOutcome:
         """Copy one tag. Failures of a registry are in the outcome; nothing is raised for them."""
-        started, ledger = utcnow(), Ledger()
+        started, stats = utcnow(), CopyStats()
         digest: str | None = None
         failure: TagFailure | None = None
         try:
             try:
-                digest = await self._copy(change, ledger)
+                digest = await self._copy(change, stats)
             except ManifestBlobUnknown:
                 # The record says that the target holds what it does not: ask it about every blob.
                 self._distrust(change)
-                digest = await self._copy(change, ledger)
+                digest = await self._copy(change, stats)
         except RegistryError as error:
             failure = TagFailure(change.tag, Reason(error.reason), str(error))
         except CircularWork:
             message = (
-                f"{self._at_source(change.digest)}: what refers to it goes in a circle: look at the"
-                " sha256-… tags and referrers of the source"
+                f"{self._at_source(change.digest)}: circular referrers: check the sha256-… tags and"
+                " referrers of the source"
             )
             failure = TagFailure(change.tag, Reason.SERVER_ERROR, message)
         return CopyOutcome(
@@ -134,22 +134,22 @@ class Copier:
             started_at=started,
             ended_at=utcnow(),
             target_digest=digest,
-            blobs=ledger.blobs,
-            bytes_copied=ledger.bytes_copied,
-            placed=tuple(ledger.placed),
+            blobs=stats.blobs,
+            bytes_copied=stats.bytes_copied,
+            placed=tuple(stats.placed),
             lost=tuple(sorted(self._placer.lost)),
-            dropped=tuple(ledger.dropped.values()),
-            referrers=ledger.referrers,
+            dropped=tuple(stats.dropped.values()),
+            referrers=stats.referrers,
             failure=failure,
         )
 
-    async def _copy(self, change: Change, ledger: Ledger) -> str:
+    async def _copy(self, change: Change, stats: CopyStats) -> str:
         manifest = await self._manifest(change.digest)
-        manifest = await self._place_all(manifest, ledger)
+        manifest = await self._place_all(manifest, stats)
         if self._referrers:
-            count = await self._referrers.copy(change.digest, ledger)
-            ledger.referrers += count  # not in one line: the ledger may grow while that waits
-            manifest = await self._referrers.joined(change.target_tag, manifest, ledger)
+            count = await self._referrers.copy(change.digest, stats)
+            stats.referrers += count  # not in one line: the stats may grow while that waits
+            manifest = await self._referrers.joined(change.target_tag, manifest, stats)
         await self._back_up(change)
         await self._put(change.target_tag, manifest)
         return manifest.digest
@@ -162,59 +162,59 @@ class Copier:
         return result
 
     async def _manifest(self, digest: str) -> Manifest:
-        manifest, _ = await self._manifests.do(digest, lambda: self._start.take(digest))
+        manifest, _ = await self._manifests.do(digest, lambda: self._read(digest))
         return manifest
 
-    async def _place_all(self, manifest: Manifest, ledger: Ledger) -> Manifest:
+    async def _place_all(self, manifest: Manifest, stats: CopyStats) -> Manifest:
         """As _place_below; meanwhile the source is asked what refers to the manifest."""
-        below = self._place_below(manifest, ledger)
+        below = self._place_below(manifest, stats)
         if self._referrers is None:
             return await below
-        return await both(below, self._referrers.look(manifest.digest))
+        return await gather_both(below, self._referrers.look(manifest.digest))
 
-    async def _place_below(self, manifest: Manifest, ledger: Ledger) -> Manifest:
+    async def _place_below(self, manifest: Manifest, stats: CopyStats) -> Manifest:
         """Bring all that the manifest names to the target; the manifest as it may be put there."""
         if manifest.is_index:
-            return await self._place_children(manifest, ledger)
-        await self._place_blobs(manifest, ledger)
+            return await self._place_children(manifest, stats)
+        await self._place_blobs(manifest, stats)
         return manifest
 
-    async def _place_blobs(self, manifest: Manifest, ledger: Ledger) -> None:
+    async def _place_blobs(self, manifest: Manifest, stats: CopyStats) -> None:
         blobs = []
         for blob in manifest.blobs:
             if is_foreign_layer(blob.media_type):
                 # Never fetched from its urls, never uploaded (image-spec 1.1, "Non-Distributable
                 # Layers"): the manifest stays as it is and names it still.
-                ledger.dropped[blob.digest] = Dropped(
+                stats.dropped[blob.digest] = Dropped(
                     blob.digest, blob.media_type, DropReason.NON_DISTRIBUTABLE
                 )
             else:
                 blobs.append(blob)
         await self._placer.prepare(blobs)
         blobs.sort(key=lambda blob: blob.size, reverse=True)  # the largest first: a short tail
-        await all_of(self._place_blob(blob, ledger) for blob in blobs)
+        await gather_all(self._place_blob(blob, stats) for blob in blobs)
 
-    async def _place_blob(self, blob: Descriptor, ledger: Ledger) -> None:
+    async def _place_blob(self, blob: Descriptor, stats: CopyStats) -> None:
         placement = await self._placer.place(blob)
-        ledger.tally[placement] += 1
+        stats.tally[placement] += 1
         if placement is Placement.COPIED:
-            ledger.bytes_copied += blob.size
-        ledger.placed.append(PlacedBlob(blob.digest, blob.size))
+            stats.bytes_copied += blob.size
+        stats.placed.append(PlacedBlob(blob.digest, blob.size))
 
-    async def _place_children(self, index: Manifest, ledger: Ledger) -> Manifest:
+    async def _place_children(self, index: Manifest, stats: CopyStats) -> Manifest:
         dropped = {drop.digest: drop for drop in unwanted(index, self._images)}
         self._left_out.update(dropped)
         children = kept(index.children, tuple(dropped.values()))
-        results = await all_of(self._place_child(child, ledger) for child in children)
+        results = await gather_all(self._place_child(child, stats) for child in children)
         replaced = {}
         for child, result in zip(children, results, strict=True):
             for drop in result.dropped:
                 if drop.digest == child.digest:
                     dropped[drop.digest] = drop
-                ledger.dropped[drop.digest] = drop
+                stats.dropped[drop.digest] = drop
             if result.manifest is not None:
                 replaced[child.digest] = result.manifest
-        ledger.dropped.update(dropped)
+        stats.dropped.update(dropped)
         if self._images.platforms and index.children and not kept(index.children, dropped.values()):
             raise _NothingLeft(
                 f"{self._at_source(index.digest)}: no image for any of the platforms"
@@ -222,23 +222,23 @@ class Copier:
             )
         return rebuild(index, Rebuild(frozenset(dropped), replaced))
 
-    async def _place_child(self, child: Descriptor, ledger: Ledger) -> _Child:
-        result, mine = await self._children.do(child.digest, lambda: self._child(child, ledger))
+    async def _place_child(self, child: Descriptor, stats: CopyStats) -> _Child:
+        result, mine = await self._children.do(child.digest, lambda: self._child(child, stats))
         if result.size != child.size:
             raise DigestMismatch(
                 f"{self._at_source(child.digest)} has {result.size} bytes where its index says"
                 f" {child.size}: the image is broken at the source"
             )
         if not mine:
-            ledger.tally[Placement.REUSED] += result.blobs
+            stats.tally[Placement.REUSED] += result.blobs
         return result
 
-    async def _child(self, child: Descriptor, ledger: Ledger) -> _Child:
-        source = await self._start.take(child.digest)
+    async def _child(self, child: Descriptor, stats: CopyStats) -> _Child:
+        source = await self._read(child.digest)
         may_go = is_attestation(child) or source.subject is not None
         if may_go and self._known_refused(child, source):
             return _Child(len(source.raw), None, 0, (refused(child),))
-        own = Ledger()
+        own = CopyStats()
         try:
             placed = await self._put_tree(source, own)
         except RefusedMediaType:
@@ -250,7 +250,7 @@ class Copier:
             # Of an index in an index none of the platforms is wanted: neither is it.
             return _Child(len(source.raw), None, 0, (left_out(child),))
         finally:
-            ledger.add(own)
+            stats.add(own)
         return _Child(
             len(source.raw),
             placed.manifest if placed.manifest.digest != source.digest else None,
@@ -272,13 +272,13 @@ class Copier:
         elif is_attestation(child):
             self._target.registry.abilities.attestations = False
 
-    async def _put_tree(self, manifest: Manifest, ledger: Ledger) -> Placed:
+    async def _put_tree(self, manifest: Manifest, stats: CopyStats) -> Placed:
         """Put a manifest by digest, all that it names before it and its referrers with it."""
-        below = await self._place_all(manifest, ledger)
+        below = await self._place_all(manifest, stats)
         put = await self._put(below.digest, below)
         if self._referrers:
-            count = await self._referrers.copy(manifest.digest, ledger)
-            ledger.referrers += count
+            count = await self._referrers.copy(manifest.digest, stats)
+            stats.referrers += count
         return Placed(below, put.subject_acknowledged)
 
     def _at_source(self, digest: str) -> str:
@@ -306,3 +306,48 @@ def _is_artifact(manifest: Manifest) -> bool:
     """True for a manifest whose config is no image's."""
     config = manifest.config
     return not manifest.is_index and not (config and is_image_config(config.media_type))
+
+
+async def build_copier(
+    context: SyncContext,
+    discovery: Discovery,
+    known: Mapping[str, KnownTag],
+    *,
+    look_first: bool,
+) -> Copier:
+    """The copier of a run, with what the history knows of the target.
+
+    `look_first`: ask the target about every blob, since a run before this one was killed.
+    """
+    recorder, clients = context.recorder, context.clients
+    registry, _ = context.target
+    # One after the other: concurrently each opens a connection, which takes longer.
+    holdings = await recorder.holdings(*context.target)
+    abilities = await recorder.abilities(*context.target)
+    elsewhere = await recorder.holds_elsewhere(*context.target)
+    clients.target.registry.abilities.absorb(abilities)
+    seen = discovery.target or {}
+    placer = BlobPlacer(
+        clients.source,
+        clients.target,
+        holdings=holdings,
+        holders=(lambda digests: recorder.holders(registry, digests)) if elsewhere else None,
+        shared=context.shared_uploads,
+        # An empty target has nothing worth asking for; any other may hold more than is recorded.
+        look_first=look_first or bool(known) or any(seen.values()),
+        expect=context.progress.expect,
+        progress=context.progress.advance,
+        limiter=bandwidth_limiter_of(context.mirror.rate_limit)
+        if context.mirror.rate_limit
+        else None,
+    )
+    return Copier(
+        clients.source,
+        clients.target,
+        placer,
+        images=context.images,
+        tags=context.tags,
+        referrers=context.mirror.referrers,
+        companions=() if context.tags.admits_all else discovery.companions,
+        read=context.prefetch.manifest,
+    )

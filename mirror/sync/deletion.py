@@ -8,9 +8,11 @@ of the repository points at its manifest and no index that is tagged lists it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+from mirror.outcome import Change, KnownTag, TagStatus
 from mirror.registry import NotFound, RegistryError, Repository, RequestRefused
+from mirror.sync.context import SyncContext
 
 
 class TagRemover:
@@ -92,3 +94,21 @@ class TagRemover:
         await asyncio.gather(
             *(self._below(child.digest, tag, needed, seen) for child in manifest.children)
         )
+
+
+async def delete_gone(
+    context: SyncContext, run_id: str, deletions: Sequence[Change], known: Mapping[str, KnownTag]
+) -> list[str]:
+    """Delete and record tags whose grace period is over; a warning for each that stays."""
+    held = {context.tags.target_name(tag.name): tag.target_digest for tag in known.values()}
+    going = [change.target_tag for change in deletions]
+    remover = TagRemover(context.clients.target, going, held)
+    warnings = []
+    for change in deletions:
+        if reason := await remover.remove(change.target_tag):
+            warnings.append(f"{change.tag} is gone at the source and was not deleted: {reason}")
+            continue
+        await context.recorder.tag_skipped(
+            run_id, context.mirror.name, change, TagStatus.DELETED, "gone at the source"
+        )
+    return warnings

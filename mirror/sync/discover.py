@@ -1,4 +1,4 @@
-"""Discovery: what the source holds, at the price of as few requests as the source allows.
+"""Discovery: what the source holds, with as few requests as the source allows.
 
 With Docker Hub's web API one request per 100 tags, newest first, up to the first page that ends
 with nothing new; its answers may lag or be stale, so a tag that seems to have changed is confirmed
@@ -15,9 +15,7 @@ from datetime import datetime
 
 from mirror.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
 from mirror.registry import HubApi, HubPage, HubTag, RegistryError, Repository, is_tag
-from mirror.sync.ahead import Ahead
-from mirror.sync.heads import Head, Heads
-from mirror.sync.headstart import HeadStart
+from mirror.sync.prefetch import Head, Prefetch
 from mirror.sync.tag_rules import TagRules, companion_prefix, matches, subject_of
 
 # Tags at a page's end that must all be known, in case the list is not quite in order.
@@ -25,7 +23,7 @@ _OLD_NEWS = 20
 
 
 @dataclass(frozen=True)
-class Look:
+class DiscoverRequest:
     """What a discovery works with."""
 
     source: Repository
@@ -35,7 +33,6 @@ class Look:
     full: bool
     hub: HubApi | None = None
     watching: bool = False  # only whether anything moved: the newest page is enough
-    start: HeadStart | None = None  # where something is going to be copied
 
     @property
     def compares(self) -> bool:
@@ -52,37 +49,37 @@ class _Listing:
     complete: bool = False
 
 
-async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
+async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -> Discovery:
     """Look at the source, and for a comparison at the target.
 
-    `ahead` has begun to ask for the source's list. Raises RegistryError when the source's list
-    cannot be had; a tag whose digest cannot be had is a failure of that tag alone.
+    Raises RegistryError when the source's list cannot be read; a tag whose digest cannot be read
+    is a failure of that tag alone.
     """
-    if ahead is None:
-        async with Ahead(look.source, look.hub) as ahead:
-            return await discover(look, ahead)
-    if look.compares and not look.known:
-        ahead.look_at_all(look.target)
+    if prefetch is None:
+        async with Prefetch(request.source, request.target, request.hub) as prefetch:
+            return await discover(request, prefetch)
+    prefetch.start_listing()
+    if request.compares and not request.known:
+        prefetch.start_first_look()
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
-    async with Heads(look.source, look.start) as heads, Heads(look.target) as held:
-        listing = await _list(look, ahead, heads)
-        images = _admitted(look, listing)
-        target, _ = await asyncio.gather(
-            _target(look, images, ahead, held),
-            _resolve(look, listing, images, heads, found, failed),
-        )
-        if companions := await _companions_of(look, listing, images, held, found):
-            await _resolve(look, listing, companions, heads, found, failed)
-            target |= await _target(look, companions, ahead, held)
+    listing = await _list(request, prefetch)
+    images = _admitted(request, listing)
+    target, _ = await asyncio.gather(
+        _target(request, images, prefetch),
+        _resolve(request, listing, images, prefetch, found, failed),
+    )
+    if companions := await _companions_of(request, listing, images, prefetch, found):
+        await _resolve(request, listing, companions, prefetch, found, failed)
+        target |= await _target(request, companions, prefetch)
     seen: dict[str, str | None] | None = None
-    if look.compares:
+    if request.compares:
         seen = _seen(target)
-        found = _comparable(look, found, target, failed)
+        found = _comparable(request, found, target, failed)
     return Discovery(
         tags=tuple(found),
         complete=listing.complete,
-        via="hub_api" if look.hub else "tags_list",
+        via="hub_api" if request.hub else "tags_list",
         target=seen,
         listed=frozenset(listing.names),
         companions=frozenset(name for name in listing.names if subject_of(name)),
@@ -91,22 +88,22 @@ async def discover(look: Look, ahead: Ahead | None = None) -> Discovery:
 
 
 async def _resolve(
-    look: Look,
+    request: DiscoverRequest,
     listing: _Listing,
     names: set[str],
-    heads: Heads,
+    prefetch: Prefetch,
     found: list[SourceTag],
     failed: list[TagFailure],
 ) -> None:
     """Add to found each name with its digest: from the record where that suffices, else by HEAD."""
     asked = []
     for name in sorted(names):
-        if tag := _unchanged(look, listing, name):
+        if tag := _unchanged(request, listing, name):
             found.append(tag)
         else:
             asked.append(name)
-    _ask(look, heads, asked)
-    for name, digest in (await heads.of(asked)).items():
+    _start_heads(request, prefetch, asked)
+    for name, digest in (await prefetch.source_heads.of(asked)).items():
         if isinstance(digest, RegistryError):
             failed.append(TagFailure(name, Reason(digest.reason), str(digest)))
         elif digest is not None:
@@ -115,40 +112,41 @@ async def _resolve(
             listing.names.discard(name)
 
 
-async def _list(look: Look, ahead: Ahead, heads: Heads) -> _Listing:
+async def _list(request: DiscoverRequest, prefetch: Prefetch) -> _Listing:
     listing = _Listing()
-    if look.hub is None:
-        listing.names.update(await ahead.names())
+    if request.hub is None:
+        listing.names.update(await prefetch.names())
         listing.complete = True
-    elif look.compares:
-        names, _ = await asyncio.gather(ahead.names(), _pages(look, ahead, listing, heads))
+    elif request.compares:
+        names, _ = await asyncio.gather(prefetch.names(), _pages(request, prefetch, listing))
         listing.names.update(names)  # the web API may miss tags
         listing.complete = True
     else:
-        await _pages(look, ahead, listing, heads)
+        await _pages(request, prefetch, listing)
     return listing
 
 
-async def _pages(look: Look, ahead: Ahead, listing: _Listing, heads: Heads) -> None:
-    async for page in ahead.pages():
+async def _pages(request: DiscoverRequest, prefetch: Prefetch, listing: _Listing) -> None:
+    async for page in prefetch.pages():
         for tag in page.tags:
             listing.names.add(tag.name)
             listing.hints[tag.name] = tag
-        if look.rules.newest is None:  # else it takes the whole list to know which are wanted
-            shown = (tag.name for tag in page.tags if _admits(look, tag.name))
-            _ask(look, heads, (name for name in shown if not _unchanged(look, listing, name)))
-        if look.watching or (not look.compares and _ends_the_news(look, page)):
+        if request.rules.newest is None:  # else it takes the whole list to know which are wanted
+            shown = (tag.name for tag in page.tags if _admits(request, tag.name))
+            unknown = (name for name in shown if not _unchanged(request, listing, name))
+            _start_heads(request, prefetch, unknown)
+        if request.watching or (not request.compares and _ends_the_news(request, page)):
             return
 
 
-def _ask(look: Look, heads: Heads, names: Iterable[str]) -> None:
+def _start_heads(request: DiscoverRequest, prefetch: Prefetch, names: Iterable[str]) -> None:
     for name in names:
-        heads.ask([name], new=name not in look.known)
+        prefetch.source_heads.start([name], new=name not in request.known)
 
 
-def _ends_the_news(look: Look, page: HubPage) -> bool:
+def _ends_the_news(request: DiscoverRequest, page: HubPage) -> bool:
     """True if what the page ends with is all known: the pages after it are older still."""
-    return not any(_is_news(look.known.get(tag.name), tag) for tag in page.tags[-_OLD_NEWS:])
+    return not any(_is_news(request.known.get(tag.name), tag) for tag in page.tags[-_OLD_NEWS:])
 
 
 def _is_news(known: KnownTag | None, hint: HubTag) -> bool:
@@ -163,49 +161,57 @@ def _is_news(known: KnownTag | None, hint: HubTag) -> bool:
     return hint.pushed_at is not None and hint.pushed_at != known.pushed_at
 
 
-def _admitted(look: Look, listing: _Listing) -> set[str]:
+def _admitted(request: DiscoverRequest, listing: _Listing) -> set[str]:
     """The names that the policy lets through; companions by themselves only where it is `*`."""
-    admitted = {name for name in listing.names if _admits(look, name)}
-    if look.rules.newest is None:
+    admitted = {name for name in listing.names if _admits(request, name)}
+    if request.rules.newest is None:
         return admitted
-    times = {name: known.pushed_at or known.detected_at for name, known in look.known.items()}
+    times = {name: known.pushed_at or known.detected_at for name, known in request.known.items()}
     times.update({name: hint.pushed_at for name, hint in listing.hints.items() if hint.pushed_at})
-    pool = admitted if listing.complete else admitted | {n for n in times if look.rules.admits(n)}
+    pool = (
+        admitted if listing.complete else admitted | {n for n in times if request.rules.admits(n)}
+    )
     companions = {name for name in admitted if subject_of(name)}
-    return admitted & (look.rules.newest_of((n, times.get(n)) for n in pool) | companions)
+    return admitted & (request.rules.newest_of((n, times.get(n)) for n in pool) | companions)
 
 
-def _admits(look: Look, name: str) -> bool:
-    return look.rules.admits(name) and (look.rules.admits_all or not subject_of(name))
+def _admits(request: DiscoverRequest, name: str) -> bool:
+    return request.rules.admits(name) and (request.rules.admits_all or not subject_of(name))
 
 
 async def _companions_of(
-    look: Look, listing: _Listing, images: set[str], held: Heads, found: list[SourceTag]
+    request: DiscoverRequest,
+    listing: _Listing,
+    images: set[str],
+    prefetch: Prefetch,
+    found: list[SourceTag],
 ) -> set[str]:
     """Companion tags that the policy does not name, of images that it does."""
-    if not look.rules.companions:
+    if not request.rules.companions:
         return set()
     subjects = {companion_prefix(tag.digest) for tag in found}
-    subjects |= {companion_prefix(k.source_digest) for k in look.known.values() if k.source_digest}
+    subjects |= {
+        companion_prefix(k.source_digest) for k in request.known.values() if k.source_digest
+    }
     others = {
         name: subject
         for name in listing.names - images
-        if (subject := subject_of(name)) and not matches(name, look.rules.exclude)
+        if (subject := subject_of(name)) and not matches(name, request.rules.exclude)
     }
-    own = {name for name in others if name.partition(".")[0] in subjects or name in look.known}
-    if look.compares and look.known:
+    own = {name for name in others if name.partition(".")[0] in subjects or name in request.known}
+    if request.compares and request.known:
         # What signs a single platform of an image names a digest that only its index knows; the
         # target holds that manifest if the image is mirrored.
         asked = sorted({others[name] for name in others.keys() - own})
-        there = await held.of(asked)
+        there = await prefetch.target_heads.of(asked)
         own |= {name for name, subject in others.items() if isinstance(there.get(subject), str)}
     return own
 
 
-def _unchanged(look: Look, listing: _Listing, name: str) -> SourceTag | None:
+def _unchanged(request: DiscoverRequest, listing: _Listing, name: str) -> SourceTag | None:
     """The tag as recorded, if the web API's word for it suffices."""
-    hint, known = listing.hints.get(name), look.known.get(name)
-    if look.compares or hint is None or known is None or known.source_digest is None:
+    hint, known = listing.hints.get(name), request.known.get(name)
+    if request.compares or hint is None or known is None or known.source_digest is None:
         return None
     if _is_news(known, hint):
         return None
@@ -222,14 +228,16 @@ def _source_tag(name: str, digest: str, hint: HubTag | None) -> SourceTag:
     return SourceTag(name, digest, pushed_at, hint.size, hint.platforms)
 
 
-async def _target(look: Look, admitted: set[str], ahead: Ahead, held: Heads) -> dict[str, Head]:
+async def _target(
+    request: DiscoverRequest, admitted: set[str], prefetch: Prefetch
+) -> dict[str, Head]:
     """The target's digest by name there, None where absent; nothing where it is not compared."""
-    if not look.compares:
+    if not request.compares:
         return {}
-    names = sorted({look.rules.target_name(name) for name in admitted | look.known.keys()})
-    if not look.known and await ahead.empty():
+    names = sorted({request.rules.target_name(name) for name in admitted | request.known.keys()})
+    if not request.known and await prefetch.target_is_empty():
         return dict.fromkeys(names)
-    heads = await held.of(name for name in names if is_tag(name))
+    heads = await prefetch.target_heads.of(name for name in names if is_tag(name))
     # A name that rename made too long cannot be there; the copy says what is wrong with it.
     return dict.fromkeys(names) | heads
 
@@ -246,7 +254,7 @@ def _seen(heads: Mapping[str, Head]) -> dict[str, str | None]:
 
 
 def _comparable(
-    look: Look,
+    request: DiscoverRequest,
     found: list[SourceTag],
     heads: Mapping[str, Head],
     failed: list[TagFailure],
@@ -254,7 +262,7 @@ def _comparable(
     """The tags of which the target told something; the others are failures of their own."""
     comparable = []
     for tag in found:
-        head = heads.get(look.rules.target_name(tag.name))
+        head = heads.get(request.rules.target_name(tag.name))
         if isinstance(head, RegistryError):
             failed.append(TagFailure(tag.name, Reason(head.reason), str(head)))
         else:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mirror.config import MirrorSettings
 from mirror.outcome import Dropped, DropReason
 from mirror.registry import Descriptor, Manifest, parse_digest
 
@@ -39,6 +40,12 @@ class ImageRules:
             return True
         platform = str(descriptor.platform)
         return any(platform == wish or platform.startswith(f"{wish}/") for wish in self.platforms)
+
+
+def image_rules_of(mirror: MirrorSettings) -> ImageRules:
+    """Which parts of images mirrors.yaml wants at a mirror."""
+    platforms = None if mirror.platforms == "all" else tuple(mirror.platforms)
+    return ImageRules(platforms=platforms, attestations=mirror.attestations == "keep")
 
 
 def is_attestation(descriptor: Descriptor) -> bool:

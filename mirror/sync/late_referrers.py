@@ -1,24 +1,93 @@
 """Signatures and SBOMs that were attached to an image after it was mirrored.
 
-The image does not move by them, so its tags alone do not tell. Asked only where the source is known
-to have the referrers API; what it has by tags (the fallback tag, cosign's) is seen in its list of
-tags like any other.
+They do not move the image, so its tags alone do not show them. Requested only by a full sync where
+the source is known to have the referrers API; what it has by tags (the fallback tag, cosign's) is
+in its list of tags like any other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from mirror.registry import Descriptor, NotFound, Repository
-from mirror.sync.single_flight import SingleFlight
+from mirror.outcome import ChangeKind, Discovery, KnownTag
+from mirror.registry import Descriptor, NotFound, RegistryError, Repository
+from mirror.sync.concurrency import SingleFlight
+from mirror.sync.context import SyncContext
+from mirror.sync.tag_rules import companion_prefix
 
 # A signature of one platform of an image is looked for in the newest ones alone: each costs a
 # request to the target and one to the source for each platform.
 _WITH_CHILDREN = 1000
 
 Dropped = Callable[[], Awaitable[frozenset[str]]]
+
+
+async def mark_late_referrers(
+    context: SyncContext, discovery: Discovery, known: Mapping[str, KnownTag]
+) -> tuple[dict[str, KnownTag], list[str]]:
+    """Mark the tags that did not move and whose image has a referrer that the target lacks.
+
+    Returns the known tags, marked, and warnings: a registry that fails is one, since every tag can
+    be compared all the same.
+    """
+    marked = dict(known)
+    capabilities = context.clients.source.registry.abilities
+    if capabilities.referrers is False:
+        return marked, []
+    remembered = await context.recorder.abilities(*context.source)
+    if not remembered.get("referrers"):
+        return marked, []
+    capabilities.referrers = True
+    images = {tag.name: image for tag in _unmoved(discovery, known) if (image := _mirrored(tag))}
+    late = LateReferrers(context.clients.source, context.clients.target, _dropped(context))
+    try:
+        behind = await late.behind(list(images.values()))
+    except RegistryError as error:
+        return marked, [f"signatures and SBOMs were not compared: {error}"]
+    for name, image in images.items():
+        if image.source_digest in behind:
+            # With its fallback tag, which grows by the referrer where the target has no list.
+            for suspect in (name, companion_prefix(image.source_digest)):
+                if suspect in marked:
+                    marked[suspect] = replace(marked[suspect], suspect=ChangeKind.REFERRERS)
+    return marked, []
+
+
+def _unmoved(discovery: Discovery, known: Mapping[str, KnownTag]) -> list[KnownTag]:
+    """Tags that are where they were last copied from, newest first."""
+    found = [
+        state
+        for tag in discovery.tags
+        if (state := known.get(tag.name))
+        and state.copied_digest == tag.digest
+        and state.suspect is None
+    ]
+    return sorted(found, key=_moved_at, reverse=True)
+
+
+def _moved_at(tag: KnownTag) -> float:
+    moment = tag.pushed_at or tag.detected_at
+    return moment.timestamp() if moment else 0.0
+
+
+def _mirrored(tag: KnownTag) -> Mirrored | None:
+    if tag.copied_digest is None or tag.target_digest is None:
+        return None
+    return Mirrored(tag.copied_digest, tag.target_digest)
+
+
+def _dropped(context: SyncContext) -> Dropped:
+    """What was left out at the target before, read once a run and only if it is needed."""
+    found: list[frozenset[str]] = []
+
+    async def dropped() -> frozenset[str]:
+        if not found:
+            found.append(await context.recorder.dropped_digests(context.mirror.name))
+        return found[0]
+
+    return dropped
 
 
 @dataclass(frozen=True)
@@ -60,7 +129,7 @@ class LateReferrers:
         try:
             manifest = await self._target.get_manifest(image.target_digest)
         except NotFound:
-            return False  # the comparison of tags tells of that
+            return False  # the comparison of tags reports that
         children = {child.digest for child in manifest.children}
         return any(await asyncio.gather(*(self._manifest(child) for child in sorted(children))))
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from mirror.outcome import Dropped, DropReason
 from mirror.registry import Descriptor, Manifest, NotFound, RefusedMediaType, Repository, mediatypes
-from mirror.sync.copy_stats import Ledger
-from mirror.sync.single_flight import SingleFlight
+from mirror.sync.blob_placement import CopyStats
+from mirror.sync.concurrency import SingleFlight
 from mirror.sync.tag_rules import companion_prefix, subject_of
 
 
@@ -36,7 +36,7 @@ class _Arrived:
     dropped: tuple[Dropped, ...]
 
 
-PutTree = Callable[[Manifest, Ledger], Awaitable[Placed]]
+PutTree = Callable[[Manifest, CopyStats], Awaitable[Placed]]
 
 
 class ReferrerCopier:
@@ -84,21 +84,21 @@ class ReferrerCopier:
                     return await self._source.referrers(digest, fallback=False)
         return await self._source.referrers(digest, fallback=False)
 
-    async def copy(self, digest: str, ledger: Ledger) -> int:
+    async def copy(self, digest: str, stats: CopyStats) -> int:
         """Bring what refers to the source's manifest `digest` to the target; how many there are.
 
         Raises RegistryError, and CircularWork where tags refer to each other.
         """
-        own = Ledger()
+        own = CopyStats()
         try:
             arrived, mine = await self._flight.do(digest, lambda: self._copy(digest, own))
         finally:
-            ledger.add(own)
+            stats.add(own)
         if not mine:  # what was left out is told of every tag that shares it
-            ledger.dropped.update({drop.digest: drop for drop in arrived.dropped})
+            stats.dropped.update({drop.digest: drop for drop in arrived.dropped})
         return arrived.count
 
-    async def joined(self, tag: str, manifest: Manifest, ledger: Ledger) -> Manifest:
+    async def joined(self, tag: str, manifest: Manifest, stats: CopyStats) -> Manifest:
         """A fallback index of the source, as it has to be at the target.
 
         Where the source has the referrers API too, the list that it gives may be longer than its
@@ -108,15 +108,15 @@ class ReferrerCopier:
         subject = subject_of(tag)
         if subject is None or companion_prefix(subject) != tag or not manifest.is_index:
             return manifest
-        await self.copy(subject, ledger)
+        await self.copy(subject, stats)
         return _with_entries(manifest, self._listed.get(tag, ()))
 
-    async def _copy(self, digest: str, ledger: Ledger) -> _Arrived:
+    async def _copy(self, digest: str, stats: CopyStats) -> _Arrived:
         fallback = companion_prefix(digest)
         index: Manifest | None = None
         count = 0
         for tag in self._companions.get(fallback, ()):
-            placed = await self._placed_tag(tag, ledger)
+            placed = await self._placed_tag(tag, stats)
             if placed is None:
                 continue
             count += 1
@@ -127,7 +127,7 @@ class ReferrerCopier:
         listed = [one for one in await self.look(digest) if one.digest not in self._left_out]
         # Each in a task of its own: a long chain of signatures does not pile up on one stack.
         brought = await asyncio.gather(
-            *(self._copy_one(digest, descriptor, ledger) for descriptor in listed),
+            *(self._copy_one(digest, descriptor, stats) for descriptor in listed),
             return_exceptions=True,
         )
         for one in brought:
@@ -141,9 +141,11 @@ class ReferrerCopier:
         ]
         if index or unlisted:
             await self._write_fallback(fallback, index, unlisted)
-        return _Arrived(count, tuple(ledger.dropped.values()))
+        return _Arrived(count, tuple(stats.dropped.values()))
 
-    async def _copy_one(self, subject: str, descriptor: Descriptor, ledger: Ledger) -> bool | None:
+    async def _copy_one(
+        self, subject: str, descriptor: Descriptor, stats: CopyStats
+    ) -> bool | None:
         """Whether the target lists the referrer by itself; None when there is none to list."""
         try:
             manifest = await self._source.get_manifest(descriptor.digest)
@@ -151,27 +153,27 @@ class ReferrerCopier:
             return None
         if manifest.subject is None or manifest.subject.digest != subject:
             return None  # the list is wrong: what does not name the subject does not refer to it
-        placed = await self._put(manifest, ledger)
+        placed = await self._put(manifest, stats)
         if placed is not None and placed.acknowledged:
             self._target.registry.abilities.referrers = True
         return placed.acknowledged if placed else None
 
-    async def _placed_tag(self, tag: str, ledger: Ledger) -> Manifest | None:
+    async def _placed_tag(self, tag: str, stats: CopyStats) -> Manifest | None:
         try:
             manifest = await self._source.get_manifest(tag)
         except NotFound:  # listed, yet deleted since
             return None
-        placed = await self._put(manifest, ledger)
+        placed = await self._put(manifest, stats)
         return placed.manifest if placed else None
 
-    async def _put(self, manifest: Manifest, ledger: Ledger) -> Placed | None:
-        """Put a referrer; None, and told in the ledger, when the target would not take it."""
+    async def _put(self, manifest: Manifest, stats: CopyStats) -> Placed | None:
+        """Put a referrer; None, and told in the stats, when the target would not take it."""
         try:
             if not self._refuses(manifest):
-                return await self._put_tree(manifest, ledger)
+                return await self._put_tree(manifest, stats)
         except RefusedMediaType:
             pass
-        ledger.dropped[manifest.digest] = _refused(manifest.digest, manifest)
+        stats.dropped[manifest.digest] = _refused(manifest.digest, manifest)
         return None
 
     async def _write_fallback(

@@ -1,17 +1,11 @@
-"""One tag of a sync run on its way: copied, verified, recorded as it ends."""
+"""One tag of a sync: copied, verified, recorded as it ends."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, cast
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
-
-from flows.orchestration import FellShort, outcome_of
-from mirror.history import RetryRule
 from mirror.outcome import (
     Change,
     CopyOutcome,
@@ -21,110 +15,131 @@ from mirror.outcome import (
     Verification,
     utcnow,
 )
-from mirror.registry import Reference
-from mirror.sync.context import SyncRun
-from mirror.sync.tag_order import Landings
+from mirror.sync.context import SyncContext
+from mirror.sync.copy import Copier
+from mirror.sync.step import Step, StepBroken
+from mirror.sync.verify import VerificationQueue
+
+# Copies of tags at once; each costs little memory, and small tags are bound by round trips.
+TAGS_AT_ONCE = 64
 
 
-class TagCopy:
-    """What a copy task is given.
+class TagOrder:
+    """Which tags of a run have arrived, so that floating tags wait for their exact release."""
 
-    A plain class on purpose: Prefect looks through the fields of a dataclass, three times a task.
+    def __init__(self, changes: tuple[Change, ...]) -> None:
+        self._arrived: dict[str, asyncio.Future[bool]] = {
+            change.tag: asyncio.get_running_loop().create_future() for change in changes
+        }
+        self._lead = changes[0].tag if changes else None
+        self._started = asyncio.Event()
+
+    async def wait_for(self, change: Change) -> bool:
+        """Wait for the tags that go before this one; True if all of them arrived.
+
+        The first tag of a run leads until its copy has started: its bytes flow while the steps of
+        the others are set up.
+        """
+        waits: list[Awaitable[bool]] = [
+            asyncio.shield(self._arrived[tag]) for tag in change.waits_for if tag in self._arrived
+        ]
+        if not all(await asyncio.gather(*waits)):
+            return False
+        if change.tag != self._lead:
+            await self._started.wait()
+        return True
+
+    def start(self) -> None:
+        """Report that a copy has started."""
+        self._started.set()
+
+    def finish(self, tag: str, *, arrived: bool) -> None:
+        """Report how a tag ended."""
+        self._started.set()
+        future = self._arrived[tag]
+        if not future.done():
+            future.set_result(arrived)
+
+
+@dataclass(frozen=True)
+class TagWork:
+    """What the tags of one run share."""
+
+    context: SyncContext
+    run_id: str
+    copier: Copier
+    verification: VerificationQueue
+    order: TagOrder
+    step: Step
+    slots: asyncio.Semaphore
+
+
+async def sync_tag(work: TagWork, change: Change) -> CopyOutcome | str:
+    """Copy, verify and record one tag.
+
+    Returns its outcome, with its failure if it failed, or why it was not tried: the exact release
+    that it waits for failed.
     """
-
-    def __init__(self, run: SyncRun, change: Change) -> None:
-        self.run = run
-        self.change = change
-        self.tag = change.tag
-
-
-@task(name="copy", task_run_name="copy {given.tag}", cache_policy=NO_CACHE, persist_result=False)
-async def copy_task(given: TagCopy) -> State[CopyOutcome]:
-    """Copy one tag."""
-    given.run.begun.set()
-    copier = given.run.copier
-    if copier is None:
-        raise RuntimeError("the copier is made before the first copy")
-    outcome = await copier.copy(given.change)
-    if outcome.failure is not None:
-        message = outcome.failure.message
-        return Failed(message=message, data=FellShort(message, outcome))
-    return Completed(message=f"{outcome.bytes_copied} bytes copied", data=outcome)
-
-
-@task(name="verify", task_run_name="verify", cache_policy=NO_CACHE, persist_result=False)
-async def verify_task(run: SyncRun) -> int:
-    """Verify the tags of this run as they are copied; how many there were."""
-    return await run.verification.serve()
-
-
-async def bring(run: SyncRun, change: Change, retry: RetryRule, landings: Landings) -> None:
-    """Copy, verify and record one tag; what goes wrong with it is its own failure alone."""
     arrived = False
     try:
-        if not await landings.all_landed(change.waits_for):
+        if not await work.order.wait_for(change):
             message = f"waits for {', '.join(change.waits_for)}, which failed"
-            await run.record.tag_skipped(
-                run.run_id, run.mirror.name, change, TagStatus.WAITING, message
+            await work.context.recorder.tag_skipped(
+                work.run_id, work.context.mirror.name, change, TagStatus.WAITING, message
             )
-            run.warnings.append(f"{change.tag} {message}")
-            return
-        await run.turn()
-        async with run.slots:
-            await run.record.tag_started(run.run_id, run.mirror.name, change, utcnow())
-            outcome, verification = await _copy_and_verify(run, change)
-            await _record_tag(run, outcome, verification, retry)
-        arrived = verification is not None and verification.failure is None
+            return message
+        async with work.slots:
+            await work.context.recorder.tag_started(
+                work.run_id, work.context.mirror.name, change, utcnow()
+            )
+            outcome = await _copy(work, change)
+            verification = None
+            if outcome.failure is None:
+                verification = await work.verification.submit(outcome)
+            outcome = await _record(work, outcome, verification)
+        arrived = outcome.failure is None
+        return outcome
     finally:
-        run.begun.set()
-        run.meter.tags_done += 1
-        landings.ended(change.tag, arrived=arrived)
+        work.context.progress.tags_done += 1
+        work.order.finish(change.tag, arrived=arrived)
 
 
-async def _copy_and_verify(run: SyncRun, change: Change) -> tuple[CopyOutcome, Verification | None]:
-    started = utcnow()
-    # Prefect's types lose the outcome on the way through return_state.
-    state: State[Any] = await cast(Any, copy_task)(TagCopy(run, change), return_state=True)
-    outcome = await outcome_of(state)
-    if not isinstance(outcome, CopyOutcome):
-        # A defect of ours in one tag: the others go on, this one is recorded by its kind.
-        message = f"copy of {change.tag} broke off: {state.message}"
-        failure = TagFailure(change.tag, Reason.INTERNAL, message)
-        outcome = CopyOutcome(change, started, utcnow(), failure=failure)
-    if outcome.failure is not None:
-        return outcome, None
-    with run.timed("verify"):
-        return outcome, await run.verification.verified(outcome)
-
-
-async def adopt(run: SyncRun, change: Change, retry: RetryRule) -> None:
+async def adopt_tag(work: TagWork, change: Change) -> CopyOutcome:
     """Record a tag that the target holds already, once it is verified like any other."""
     now = utcnow()
-    async with run.slots:
-        await run.record.tag_started(run.run_id, run.mirror.name, change, now)
+    async with work.slots:
+        await work.context.recorder.tag_started(work.run_id, work.context.mirror.name, change, now)
         outcome = CopyOutcome(change, now, now, target_digest=change.digest)
-        verification = await run.verification.verified(outcome)
-        await _record_tag(run, outcome, verification, retry)
+        return await _record(work, outcome, await work.verification.submit(outcome))
 
 
-async def _record_tag(
-    run: SyncRun, outcome: CopyOutcome, verification: Verification | None, retry: RetryRule
-) -> None:
-    target = Reference.parse(run.mirror.target)
-    if verification is not None and verification.failure is not None:
-        # What the target lacks of it is not known one by one: the next run asks for all of it.
+async def _copy(work: TagWork, change: Change) -> CopyOutcome:
+    started = utcnow()
+
+    async def copy() -> CopyOutcome:
+        work.order.start()
+        return await work.copier.copy(change)
+
+    try:
+        return await work.step("copy", copy, change.tag)
+    except StepBroken as broken:
+        # A defect in one tag: the others continue, this one is recorded by its kind.
+        message = f"the copy of {change.tag} broke off: {broken}"
+        failure = TagFailure(change.tag, Reason.INTERNAL, message)
+        return CopyOutcome(change, started, utcnow(), failure=failure)
+
+
+async def _record(
+    work: TagWork, outcome: CopyOutcome, verification: Verification | None
+) -> CopyOutcome:
+    """Write how the tag ended; the outcome with the failure of its verification, if it failed."""
+    failure = verification.failure if verification else None
+    if failure is not None:
+        # Which blobs the target lacks is not known one by one: the next run asks for all of them.
         placed = tuple(blob.digest for blob in outcome.placed)
         outcome = replace(outcome, placed=(), lost=placed)
-    await run.record.tag_ended(
-        run.run_id,
-        run.mirror.name,
-        outcome,
-        verification,
-        retry,
-        (target.registry, target.repository),
+    context = work.context
+    await context.recorder.tag_ended(
+        work.run_id, context.mirror.name, outcome, verification, context.retry, context.target
     )
-    failure = outcome.failure or (verification.failure if verification else None)
-    if failure is not None:
-        run.failures.append(failure)
-        outcome = replace(outcome, failure=failure)
-    run.copied.append(outcome)
+    return outcome if failure is None else replace(outcome, failure=failure)

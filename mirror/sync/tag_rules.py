@@ -15,6 +15,8 @@ from functools import cached_property, lru_cache
 
 from semantic_version import NpmSpec, Version
 
+from mirror.config import MirrorSettings
+
 _SPECIFIC = re.compile(r"v?\d+(\.\d+)?(\.\d+)?([-+][0-9A-Za-z.+-]+)?")
 # Cosign's tag scheme and the referrers tag scheme (distribution-spec 1.1, "Referrers Tag Schema").
 _COMPANION = re.compile(r"(?P<algorithm>sha256|sha512)-(?P<hex>[0-9a-f]{64,128})(\.[a-z0-9]+)?")
@@ -140,3 +142,20 @@ def exact_of(tags: Iterable[str]) -> frozenset[str]:
     if highest == min(ranks.values(), default=0):
         return frozenset()
     return frozenset(tag for tag, rank in ranks.items() if rank == highest)
+
+
+def tag_rules_of(mirror: MirrorSettings) -> TagRules:
+    """The tag strategy that mirrors.yaml sets for a mirror."""
+    tags = mirror.tags
+    return TagRules(
+        include=tags.include,
+        exclude=tags.exclude,
+        semver=tags.semver,
+        newest=tags.newest,
+        immutable=tags.immutable,
+        rename=tags.rename,
+        backup=tags.backup,
+        delete_after=tags.delete_after,
+        delete_share=tags.delete_share,
+        companions=mirror.referrers,
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from mirror.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
 from mirror.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
-from mirror.sync.gather import all_of, both
-from mirror.sync.single_flight import SingleFlight
+from mirror.sync.concurrency import SingleFlight, gather_all, gather_both
+from mirror.sync.step import StepTimer
 
 
 class Verifier:
@@ -44,7 +45,9 @@ class Verifier:
         return Verification(change, utcnow(), failure)
 
     async def _tag(self, change: Change, digest: str) -> TagFailure | None:
-        manifest = await both(self._target.get_manifest(change.target_tag), self._foreseen(digest))
+        manifest = await gather_both(
+            self._target.get_manifest(change.target_tag), self._foreseen(digest)
+        )
         if manifest.digest != digest:
             return TagFailure(
                 change.tag,
@@ -57,7 +60,7 @@ class Verifier:
 
     async def _manifest(self, child: Descriptor) -> None:
         async def fetch() -> None:
-            manifest = await both(
+            manifest = await gather_both(
                 self._target.get_manifest(child.digest), self._foreseen(child.digest)
             )
             if len(manifest.raw) != child.size:
@@ -83,7 +86,7 @@ class Verifier:
         work += [
             self._blob(blob) for blob in manifest.blobs if not is_foreign_layer(blob.media_type)
         ]
-        await all_of(work)
+        await gather_all(work)
 
     async def _blob(self, blob: Descriptor) -> None:
         async def look() -> None:
@@ -113,3 +116,53 @@ class _Incomplete(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class VerificationQueue:
+    """Where copied tags are submitted and their verification is awaited.
+
+    One step runs it, so that a tag is verified, and so available, as soon as it is copied, while
+    the number of steps does not grow with a second one for every tag.
+    """
+
+    def __init__(self, verifier: Verifier, timer: StepTimer) -> None:
+        self._verifier = verifier
+        self._timer = timer
+        self._queue: asyncio.Queue[tuple[CopyOutcome, asyncio.Future[Verification]] | None] = (
+            asyncio.Queue()
+        )
+        self._waiting: set[asyncio.Future[Verification]] = set()
+
+    async def submit(self, copied: CopyOutcome) -> Verification:
+        """Submit a copied tag and wait for the result of its verification."""
+        future: asyncio.Future[Verification] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            with self._timer.measure("verify"):
+                await self._queue.put((copied, future))
+                return await future
+        finally:
+            self._waiting.discard(future)
+
+    def close(self) -> None:
+        """No more tags will be submitted."""
+        self._queue.put_nowait(None)
+
+    async def run(self) -> int:
+        """Verify what is submitted, all at once, until the queue is closed; how many there were."""
+        count = 0
+        try:
+            async with asyncio.TaskGroup() as group:
+                while (item := await self._queue.get()) is not None:
+                    count += 1
+                    group.create_task(self._verify(*item))
+        finally:
+            # Those that still wait must not wait for ever if this ended early.
+            for future in self._waiting:
+                future.cancel()
+        return count
+
+    async def _verify(self, copied: CopyOutcome, future: asyncio.Future[Verification]) -> None:
+        verification = await self._verifier.verify(copied)
+        if not future.done():
+            future.set_result(verification)

@@ -1,10 +1,11 @@
-"""The record becomes the public site: static pages in Chinese and English.
+"""The public site, built from the history: static pages in Chinese and English.
 
-`read` asks the record bounded questions, `judge` says what a mirror is worth right now, `pages`
-writes the Markdown that MkDocs turns into HTML, `build` runs it and `place` swaps the finished
-folder in, so that a reader never sees half a site. Nothing here knows Prefect.
+`load` asks the history bounded questions, `health` judges each mirror, `pages`
+writes the Markdown that MkDocs turns into HTML, `build` runs it and `swap` puts the finished
+folder in place, so that readers never see half a site. Building it needs the extra `[site]`.
 
 PublishError           exit 1: the site could not be built or put in place
+├── LibrariesMissing   the extra `[site]` is not installed; names the command that installs it
 ├── BuildFailed        MkDocs refused the pages; names the first complaint
 └── NotOurs            the folder holds something that `publish` did not put there
 """

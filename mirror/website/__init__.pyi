@@ -1,5 +1,10 @@
 from .build import build_site as build_site
-from .errors import BuildFailed as BuildFailed, NotOurs as NotOurs
+from .errors import (
+    BuildFailed as BuildFailed,
+    LibrariesMissing as LibrariesMissing,
+    NotOurs as NotOurs,
+)
+from .extra import INSTALL as INSTALL, missing_libraries as missing_libraries
 from .publish import (
     ADDRESS_ENV as ADDRESS_ENV,
     Published as Published,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from mirror.website.health import Health
-from mirror.website.site_data import Mirror
+from mirror.website.site_data import SiteMirror
 from mirror.website.sources import site_folder
 from mirror.website.words import Words
 
@@ -18,8 +18,8 @@ COLOURS = {
 _WIDE, _NARROW, _PADDING = 12.0, 6.8, 12.0  # of a character at 11 px, in px
 
 
-def badge(mirror: Mirror, health: Health, words: Words) -> str:
-    """An `<svg>` of its own that is read as "name: state"."""
+def badge(mirror: SiteMirror, health: Health, words: Words) -> str:
+    """A separate `<svg>` that screen readers read as "name: state"."""
     environment = Environment(
         loader=FileSystemLoader(site_folder() / "fragments"),
         autoescape=select_autoescape(["svg"]),

@@ -1,4 +1,4 @@
-"""Build the whole site into a folder: pages, MkDocs, and the documents that machines read."""
+"""Build the whole site into a folder: pages, MkDocs, and the documents that programs read."""
 
 from __future__ import annotations
 
@@ -19,32 +19,31 @@ from mirror.website.errors import BuildFailed
 from mirror.website.feed import incident_feed
 from mirror.website.health import health_of
 from mirror.website.pages import Site, write_pages
-from mirror.website.site_data import SiteRecord
+from mirror.website.site_data import SiteData
 from mirror.website.sources import LANGUAGES, links, site_folder
 from mirror.website.styles import prune_styles
 from mirror.website.words import Words
 
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".csv"}
-_SECONDS = 300  # a build takes a few; MkDocs that hangs is ended
+_SECONDS = 300  # a build takes a few; one that hangs is killed
 
 
-def build_site(record: SiteRecord, folder: Path, site_url: str = "") -> None:
-    """Fill the empty `folder` with the site, in some seconds of another process.
+def build_site(data: SiteData, folder: Path, site_url: str = "") -> None:
+    """Fill the empty `folder` with the site; takes some seconds, most of them in another process.
 
     `site_url` is the public address with the base path, such as `https://example.com/mirror/`;
-    without it pages have no canonical address, and the site works under any path all the same,
-    since every link is relative. Each text file has a gzip-compressed sibling for servers that
-    hand such files out.
+    without it pages have no canonical address. The site works under any path, since every link is
+    relative. Each text file has a gzip-compressed sibling for servers that can send it.
 
     Raises BuildFailed when MkDocs refuses a page (a dead link counts).
     """
-    site = Site.of(record)
+    site = Site.of(data)
     with tempfile.TemporaryDirectory(prefix="mirror-site-") as name:
         work = Path(name)
         (work / "fragments").mkdir()
         write_pages(site, work / "docs", work / "fragments")
         _copy_assets(work / "docs")
-        _mkdocs(work, folder, site_url, record.read_at)
+        _mkdocs(work, folder, site_url, data.read_at)
     _drop_unused(folder)
     prune_styles(folder)
     _write_documents(site, folder, site_url)
@@ -89,16 +88,16 @@ def _mkdocs(work: Path, folder: Path, site_url: str, read_at: datetime) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BuildFailed(f"MkDocs did not end within {_SECONDS} s: try again") from error
+        raise BuildFailed(f"MkDocs did not finish within {_SECONDS} s: try again") from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         complaints = [line for line in lines if line.startswith(("WARNING", "ERROR"))]
-        said = (complaints or lines[-1:] or [f"exit code {done.returncode}"])[0]
-        raise BuildFailed(f"MkDocs refused the pages of {own}: {said}")
+        reason = (complaints or lines[-1:] or [f"exit code {done.returncode}"])[0]
+        raise BuildFailed(f"MkDocs refused the pages of {own}: {reason}")
 
 
 def _drop_unused(folder: Path) -> None:
-    # Material copies its script bundle, search and source maps along; no page refers to them.
+    # Material also copies its script bundle, search and source maps; no page refers to them.
     shutil.rmtree(folder / "assets" / "javascripts")
     shutil.rmtree(folder / "assets" / "images")
     for file in (folder / "assets" / "stylesheets").iterdir():
@@ -107,15 +106,15 @@ def _drop_unused(folder: Path) -> None:
 
 
 def _write_documents(site: Site, folder: Path, site_url: str) -> None:
-    record = site.record
-    texts = {"status.json": documents.status_json(record, site.states)}
+    data = site.data
+    texts = {"status.json": documents.status_json(data, site.states)}
     schema = site_folder() / "schema" / "status.schema.json"
     texts["status.schema.json"] = schema.read_text(encoding="utf-8")
     for language in LANGUAGES:
         prefix = "" if language == LANGUAGES[0] else f"{language}/"
-        texts[f"{prefix}feed.xml"] = incident_feed(record, Words(language), site_url)
-    for mirror in record.mirrors:
-        state = health_of(mirror, record)
+        texts[f"{prefix}feed.xml"] = incident_feed(data, Words(language), site_url)
+    for mirror in data.mirrors:
+        state = health_of(mirror, data)
         texts[f"badges/{mirror.name}.svg"] = badge(mirror, state, Words("zh"))
         texts[f"en/badges/{mirror.name}.svg"] = badge(mirror, state, Words("en"))
         texts[f"digests/{mirror.name}.csv"] = documents.digest_map(mirror)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from mirror.website.health import DayState, day_state
 from mirror.website.plots import Series, line_plot
-from mirror.website.site_data import Day, Mirror, SiteRecord
+from mirror.website.site_data import SiteData, SiteDay, SiteMirror
 from mirror.website.words import Words
 
 STRIP_DAYS = 90
@@ -24,13 +24,13 @@ class Cell:
     place: int  # from 0, the oldest
     day: date
     state: DayState
-    figures: Day | None
+    figures: SiteDay | None
 
 
-def strip(mirror: Mirror, record: SiteRecord) -> tuple[Cell, ...]:
-    """The last 90 days, oldest first, the day of the record last."""
+def strip(mirror: SiteMirror, data: SiteData) -> tuple[Cell, ...]:
+    """The last 90 days, oldest first, the day that the history was read last."""
     by_day = {day.day: day for day in mirror.days}
-    today = record.read_at.date()
+    today = data.read_at.date()
     cells = []
     for place in range(STRIP_DAYS):
         day = today - timedelta(days=STRIP_DAYS - 1 - place)
@@ -38,32 +38,32 @@ def strip(mirror: Mirror, record: SiteRecord) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def delay_plot(mirror: Mirror, words: Words) -> str:
+def delay_plot(mirror: SiteMirror, words: Words) -> str:
     """Median, p95 and goal in minutes by day; empty without a day that has a delay."""
-    days = _span([day for day in mirror.days if day.delay_p50 is not None])
-    goal = mirror.delay_goal.total_seconds() / MINUTE
+    days = _span([day for day in mirror.days if day.report.delay.p50 is not None])
+    goal = mirror.status.delay_goal.total_seconds() / MINUTE
     series = [
-        Series(words("plot_median"), _values(days, lambda day: day.delay_p50, MINUTE)),
-        Series(words("plot_p95"), _values(days, lambda day: day.delay_p95, MINUTE)),
+        Series(words("plot_median"), _values(days, lambda day: day.report.delay.p50, MINUTE)),
+        Series(words("plot_p95"), _values(days, lambda day: day.report.delay.p95, MINUTE)),
         Series(words("plot_goal"), tuple(goal for _ in days)),
     ]
     return _plot(f"delay-{mirror.name}", words("plot_delay"), days, series, words)
 
 
-def speed_plot(mirror: Mirror, words: Words) -> str:
+def speed_plot(mirror: SiteMirror, words: Words) -> str:
     """Pull speed of mirror and source in MB/s by day; empty without a probe."""
-    days = _span([day for day in mirror.days if day.speed_mirror is not None])
+    days = _span([day for day in mirror.days if day.speed is not None])
     series = [
-        Series(words("plot_mirror"), _values(days, lambda day: day.speed_mirror, MEGABYTE)),
-        Series(words("plot_source"), _values(days, lambda day: day.speed_source, MEGABYTE)),
+        Series(words("plot_mirror"), _values(days, lambda day: day.speed, MEGABYTE)),
+        Series(words("plot_source"), _values(days, lambda day: day.source_speed, MEGABYTE)),
     ]
     return _plot(f"speed-{mirror.name}", words("plot_speed"), days, series, words)
 
 
-_Days = list[tuple[date, Day | None]]
+_Days = list[tuple[date, SiteDay | None]]
 
 
-def _span(known: list[Day]) -> _Days:
+def _span(known: list[SiteDay]) -> _Days:
     if not known:
         return []
     last = known[-1].day
@@ -74,7 +74,7 @@ def _span(known: list[Day]) -> _Days:
 
 
 def _values(
-    days: _Days, figure: Callable[[Day], float | None], unit: int
+    days: _Days, figure: Callable[[SiteDay], float | None], unit: int
 ) -> tuple[float | None, ...]:
     figures = (figure(day) if day else None for _, day in days)
     return tuple(None if value is None else round(value / unit, 2) for value in figures)

@@ -1,4 +1,4 @@
-"""What machines read: status.json (schema in site/schema), the digest maps and the tag index."""
+"""What programs read: status.json (schema in site/schema), the digest maps and the tag index."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import json
 from datetime import datetime
 from typing import Any
 
+from mirror.history import DelayStats, PullStats, Runs, Tags
 from mirror.website.health import SourceState, health_of, recommended
-from mirror.website.site_data import Mirror, Share, SiteRecord, Tag
+from mirror.website.site_data import SiteData, SiteMirror, SiteTag
 from mirror.website.tags import ImageTags
 
 
-def status_json(record: SiteRecord, states: tuple[SourceState, ...]) -> str:
+def status_json(data: SiteData, states: tuple[SourceState, ...]) -> str:
     """The public status, as site/schema/status.schema.json describes it."""
     document = {
-        "generated_at": _time(record.read_at),
+        "generated_at": _time(data.read_at),
         "recommended": {
             "china": recommended(states, in_china=True).source.id,
             "elsewhere": recommended(states, in_china=False).source.id,
@@ -31,7 +32,7 @@ def status_json(record: SiteRecord, states: tuple[SourceState, ...]) -> str:
             }
             for state in states
         ],
-        "mirrors": [_mirror(mirror, record) for mirror in record.mirrors],
+        "mirrors": [_mirror(mirror, data) for mirror in data.mirrors],
         "incidents": [
             {
                 "id": incident.id,
@@ -42,58 +43,63 @@ def status_json(record: SiteRecord, states: tuple[SourceState, ...]) -> str:
                 "opened_at": _time(incident.opened_at),
                 "resolved_at": _time(incident.resolved_at),
             }
-            for incident in record.incidents
+            for incident in data.incidents
         ],
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _mirror(mirror: Mirror, record: SiteRecord) -> dict[str, Any]:
-    last = mirror.last_ended
+def _mirror(mirror: SiteMirror, data: SiteData) -> dict[str, Any]:
+    report, status, last = mirror.report, mirror.status, mirror.last_ended
     return {
         "name": mirror.name,
-        "source": mirror.source,
-        "target": mirror.target,
-        "health": health_of(mirror, record),
-        "every_seconds": int(mirror.every.total_seconds()),
-        "delay_goal_seconds": int(mirror.delay_goal.total_seconds()),
+        "source": status.source,
+        "target": status.target,
+        "health": health_of(mirror, data),
+        "every_seconds": int(status.every.total_seconds()),
+        "delay_goal_seconds": int(status.delay_goal.total_seconds()),
         "verified_at": _time(mirror.verified_at),
         "tags": {
             "synced": mirror.synced,
             "behind": mirror.behind,
-            "behind_since": _time(mirror.behind_since),
+            "behind_since": _time(data.behind_since(mirror)),
         },
-        "success": {"tags": _share(mirror.tag_success), "runs": _share(mirror.run_success)},
-        "delay_seconds": mirror.delay
-        and {
-            "p50": mirror.delay.p50,
-            "p95": mirror.delay.p95,
-            "max": mirror.delay.max,
-            "count": mirror.delay.count,
-        },
-        "pull_bytes_per_second": mirror.speed
-        and {"mirror": mirror.speed.mirror, "source": mirror.speed.source},
+        "success": {"tags": _success(report.tags), "runs": _success(report.runs)},
+        "delay_seconds": _delay(report.delay),
+        "pull_bytes_per_second": _speed(report.pulls),
         "last_run": last
         and {
             "started_at": _time(last.started_at),
             "ended_at": _time(last.ended_at),
             "status": last.status,
-            "copied": last.copied,
-            "failed": last.failed,
+            "copied": last.tags_copied,
+            "failed": last.tags_failed,
         },
     }
 
 
-def _share(share: Share) -> dict[str, float | int | None]:
-    return {"good": share.good, "ended": share.ended, "rate": share.rate}
+def _success(ended: Runs | Tags) -> dict[str, float | int | None]:
+    return {"good": ended.succeeded, "ended": ended.counted, "rate": ended.success_rate}
+
+
+def _delay(delay: DelayStats) -> dict[str, float | int | None] | None:
+    if not delay.samples:
+        return None
+    return {"p50": delay.p50, "p95": delay.p95, "max": delay.max, "count": delay.samples}
+
+
+def _speed(pulls: PullStats) -> dict[str, float | None] | None:
+    if pulls.bytes_per_second is None:
+        return None
+    return {"mirror": pulls.bytes_per_second, "source": pulls.source_bytes_per_second}
 
 
 def _time(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
 
 
-def filtered(mirror: Mirror) -> tuple[Tag, ...]:
-    """The tags whose digest at the mirror is meant to differ from the source's."""
+def filtered(mirror: SiteMirror) -> tuple[SiteTag, ...]:
+    """The tags whose digest at the mirror differs from the source's on purpose."""
     return tuple(
         tag
         for tag in mirror.tags
@@ -101,7 +107,7 @@ def filtered(mirror: Mirror) -> tuple[Tag, ...]:
     )
 
 
-def digest_map(mirror: Mirror) -> str:
+def digest_map(mirror: SiteMirror) -> str:
     """CSV: tag, source_digest, mirror_digest, and what was left out as reason:platform."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

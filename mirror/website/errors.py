@@ -9,6 +9,10 @@ class PublishError(MirrorError):
     """The site could not be built or put in place."""
 
 
+class LibrariesMissing(PublishError):
+    """The extra `[site]` is not installed."""
+
+
 class BuildFailed(PublishError):
     """MkDocs refused the pages."""
 

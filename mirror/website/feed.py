@@ -7,14 +7,14 @@ from urllib.parse import urljoin
 
 from feedgenerator import Atom1Feed
 
-from mirror.website.site_data import SiteRecord
+from mirror.website.site_data import SiteData
 from mirror.website.words import Words
 
 ENTRIES = 30  # as many as the status page shows: each entry links to its incident there
 _IDS = "tag:hagicode.com,2026:mirror"  # RFC 4151: an entry keeps its id wherever the site moves
 
 
-def incident_feed(record: SiteRecord, words: Words, site_url: str) -> str:
+def incident_feed(data: SiteData, words: Words, site_url: str) -> str:
     """The newest incidents, open ones and those that are over, as Atom.
 
     `site_url` is the public address of the site, ending in a slash; with an empty one the links
@@ -31,7 +31,7 @@ def incident_feed(record: SiteRecord, words: Words, site_url: str) -> str:
         language="zh-CN" if words.language == "zh" else "en",
         author_name="HagiCode",
     )
-    for incident in record.incidents[:ENTRIES]:
+    for incident in data.incidents[:ENTRIES]:
         state = words("incident_over" if incident.resolved_at else "incident_open")
         summary = incident.summary[words.language]
         feed.add_item(

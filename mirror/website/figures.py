@@ -1,11 +1,11 @@
-"""How figures of the record read in Chinese and English. None reads as "no data yet"."""
+"""How figures read in Chinese and English. None reads as "no data yet"."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from mirror.history import Runs, Tags
 from mirror.units import format_moment, format_two_units
-from mirror.website.site_data import Share
 from mirror.website.sources import Language
 from mirror.website.words import Words
 
@@ -22,16 +22,16 @@ def moment(words: Words, at: datetime | None) -> str:
 
 def duration(words: Words, seconds: float | timedelta | None) -> str:
     """Two units at most: `12 min`, `1 h 5 min`, `3 d 2 h`."""
-    return (
-        words("no_data") if seconds is None else format_two_units(seconds, _UNITS[words.language])
-    )
-
-
-def percent(words: Words, share: Share) -> str:
-    """`99.6%`, never rounded up to 100 %."""
-    if share.rate is None:
+    if seconds is None:
         return words("no_data")
-    tenths = share.good * 1000 // share.ended
+    return format_two_units(seconds, _UNITS[words.language])
+
+
+def percent(words: Words, ended: Runs | Tags) -> str:
+    """How many of those that ended succeeded: `99.6%`, never rounded up to 100 %."""
+    if not ended.counted:
+        return words("no_data")
+    tenths = ended.succeeded * 1000 // ended.counted
     return f"{tenths // 10}%" if tenths % 10 == 0 else f"{tenths / 10:.1f}%"
 
 

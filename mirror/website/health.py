@@ -1,4 +1,4 @@
-"""What a mirror is worth right now, and which source to recommend."""
+"""The state of each mirror right now, and which source to recommend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from mirror.outcome import RunStatus
-from mirror.website.site_data import Day, Mirror, SiteRecord
+from mirror.website.site_data import SiteData, SiteDay, SiteMirror
 from mirror.website.sources import Source
 
 
@@ -23,63 +23,64 @@ class Health(StrEnum):
 class DayState(StrEnum):
     """One cell of the uptime strip."""
 
-    GOOD = "good"  # every run ended well and the delay goal was met
+    GOOD = "good"  # every run succeeded and the delay goal was met
     PARTLY = "partly"
-    BAD = "bad"  # less than half of the runs ended well
+    BAD = "bad"  # less than half of the runs succeeded
     NONE = "none"  # nothing ran
 
 
-def health_of(mirror: Mirror, record: SiteRecord) -> Health:
-    """The mirror's state when the record was read.
+def health_of(mirror: SiteMirror, data: SiteData) -> Health:
+    """The mirror's state when the history was read.
 
-    Two rounds without a full comparison that ended well are lagging even if no tag is known to be
-    behind: then nobody has looked.
+    Two rounds without a full comparison that succeeded are lagging even if no tag is known to be
+    behind: the comparison that would find one is missing.
     """
     last = mirror.last_ended
     if last is None:
         return Health.UNKNOWN
     if last.status in (RunStatus.FAILED, RunStatus.ABANDONED):
         return Health.FAILING
-    waiting = mirror.behind_since
-    if waiting is not None and record.read_at - waiting > mirror.delay_goal:
+    lag = mirror.status.oldest_lag
+    if lag is not None and lag > mirror.status.delay_goal:
         return Health.LAGGING
-    grace = 2 * mirror.every + timedelta(minutes=5)
-    if mirror.verified_at is None or record.read_at - mirror.verified_at > grace:
+    grace = 2 * mirror.status.every + timedelta(minutes=5)
+    if mirror.verified_at is None or data.read_at - mirror.verified_at > grace:
         return Health.LAGGING
     return Health.GOOD
 
 
-def day_state(day: Day | None, mirror: Mirror) -> DayState:
+def day_state(day: SiteDay | None, mirror: SiteMirror) -> DayState:
     """How a day of that mirror is drawn."""
-    if day is None or day.runs.rate is None:
+    rate = day.report.runs.success_rate if day else None
+    if day is None or rate is None:
         return DayState.NONE
-    if day.runs.rate < 0.5:
+    if rate < 0.5:
         return DayState.BAD
-    missed = day.delay_p95 is not None and day.delay_p95 > mirror.delay_goal.total_seconds()
-    return DayState.PARTLY if day.runs.rate < 1 or missed else DayState.GOOD
+    p95, goal = day.report.delay.p95, mirror.status.delay_goal.total_seconds()
+    return DayState.PARTLY if rate < 1 or (p95 is not None and p95 > goal) else DayState.GOOD
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """A source that a person may choose, with what the record says of it now."""
+    """A source that a person may choose, and the state of its mirror."""
 
     source: Source
-    mirror: Mirror | None  # None: the original, or a mirror that is not configured
+    mirror: SiteMirror | None  # None: the original, or a mirror that is not configured
     health: Health | None  # None: the original, which nothing mirrors
 
     @property
     def recommendable(self) -> bool:
-        """A mirror that lags or fails is not recommended; one without a record yet may be."""
+        """A mirror that lags or fails is not recommended; one that has not run yet may be."""
         return self.health in (None, Health.GOOD, Health.UNKNOWN)
 
 
-def source_states(sources: tuple[Source, ...], record: SiteRecord) -> tuple[SourceState, ...]:
-    """Each source of sources.json in its order, joined with the record by its repository."""
+def source_states(sources: tuple[Source, ...], data: SiteData) -> tuple[SourceState, ...]:
+    """Each source of sources.json in its order, with the mirror of its repository."""
     states = []
     for source in sources:
-        mirror = record.mirror_at(source.repository)
-        is_original = bool(record.of_source(source.repository)) or not source.is_mirror
-        state = health_of(mirror, record) if mirror else None if is_original else Health.UNKNOWN
+        mirror = data.mirror_at(source.repository)
+        is_original = bool(data.of_source(source.repository)) or not source.is_mirror
+        state = health_of(mirror, data) if mirror else None if is_original else Health.UNKNOWN
         states.append(SourceState(source, mirror, state))
     return tuple(states)
 

@@ -1,8 +1,8 @@
-"""The Markdown of every page, rendered from site/pages and site/fragments with the record.
+"""The Markdown of every page, rendered from site/pages and site/fragments with the site's data.
 
-Parts that come from the record are HTML fragments, escaped by Jinja; a page holds a placeholder
-for each, which site/hooks.py fills after Markdown: fragments need not survive Markdown's rules,
-and two thousand table rows do not pass through its parser.
+Parts that come from the history are HTML fragments, escaped by Jinja; a page holds a placeholder
+for each, which site/hooks.py fills after Markdown has run: fragments are not subject to its rules,
+and thousands of table rows do not pass through its parser.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from mirror.history import PULL_FAILURE_GOAL, REASONS, SPEED_GOAL, SUCCESS_GOAL
-from mirror.website import charts, documents, figures, health as judge
+from mirror.history import REASONS
+from mirror.website import charts, documents, figures
 from mirror.website.changelog import changelog
-from mirror.website.site_data import SiteRecord
-from mirror.website.sources import LANGUAGES, Language, data, links, site_folder, sources
+from mirror.website.health import SourceState, health_of, recommended, source_states
+from mirror.website.site_data import SiteData
+from mirror.website.sources import LANGUAGES, Language, data_file, links, site_folder, sources
 from mirror.website.tags import ImageTags, images
 from mirror.website.words import Words
 
@@ -34,18 +35,18 @@ BUILDER_DATA = ("defaults", "profiles", "executors", "service")
 class Site:
     """What all pages of one build share."""
 
-    record: SiteRecord
-    states: tuple[judge.SourceState, ...]
+    data: SiteData
+    states: tuple[SourceState, ...]
     images: tuple[ImageTags, ...]
 
     @classmethod
-    def of(cls, record: SiteRecord) -> Site:
-        """The record joined with the sources that a person may choose."""
+    def of(cls, data: SiteData) -> Site:
+        """The data joined with the sources that a person may choose."""
         original = next(source for source in sources() if not source.is_mirror)
         return cls(
-            record=record,
-            states=judge.source_states(sources(), record),
-            images=images(record, original.repository),
+            data=data,
+            states=source_states(sources(), data),
+            images=images(data, original.repository),
         )
 
 
@@ -55,7 +56,7 @@ def write_pages(site: Site, folder: Path, fragments: Path) -> None:
         writer = _Writer(site, language, folder / language, fragments)
         for template in sorted((site_folder() / "pages" / language).glob("*.md")):
             writer.page(template.stem, f"pages/{language}/{template.name}")
-        for mirror in site.record.mirrors:
+        for mirror in site.data.mirrors:
             writer.page(f"status/{mirror.name}", f"pages/{language}/parts/mirror.md", mirror=mirror)
         for image in site.images:
             for page in image.pages():
@@ -85,7 +86,7 @@ class _Writer:
         words = Words(language)
         self._environment.globals.update(
             site=site,
-            record=site.record,
+            data=site.data,
             states=site.states,
             words=words,
             language=language,
@@ -94,15 +95,11 @@ class _Writer:
             FILTERED_SHOWN=FILTERED_SHOWN,
             DAYS_SHOWN=DAYS_SHOWN,
             WHOLE_MIRRORS=WHOLE_MIRRORS,
-            SUCCESS_GOAL=SUCCESS_GOAL,
-            SPEED_GOAL=SPEED_GOAL,
-            PULL_FAILURE_GOAL=PULL_FAILURE_GOAL,
-            health=lambda mirror: judge.health_of(mirror, site.record),
-            day_state=judge.day_state,
-            recommended=lambda in_china: judge.recommended(site.states, in_china=in_china),
+            health=lambda mirror: health_of(mirror, site.data),
+            recommended=lambda in_china: recommended(site.states, in_china=in_china),
             filtered=documents.filtered,
             reason=lambda reason: getattr(REASONS[reason], language),
-            strip_cells=lambda mirror: charts.strip(mirror, site.record),
+            strip_cells=lambda mirror: charts.strip(mirror, site.data),
             delay_plot=lambda mirror: Markup(charts.delay_plot(mirror, words)),  # noqa: S704
             speed_plot=lambda mirror: Markup(charts.speed_plot(mirror, words)),  # noqa: S704
             builder_words=_builder_words(language),
@@ -140,23 +137,23 @@ def _in_words(function: Callable[..., str], words: Words) -> Callable[..., str]:
 
 
 def _builder_words(language: Language) -> dict[str, str]:
-    return {key: entry[language] for key, entry in data("builder-words").items()}
+    return {key: entry[language] for key, entry in data_file("builder-words").items()}
 
 
-def _is_said(key: str) -> bool:
-    """Whether the script says this word: a rule, the verdict, or the label of a field."""
-    fields = data("profiles")["full-custom"]
+def _is_shown(key: str) -> bool:
+    """Whether the script shows this word: a rule, the verdict, or the label of a field."""
+    fields = data_file("profiles")["full-custom"]
     return key.startswith("rule_") or key in ("blocked", "ready") or key in fields
 
 
 def _builder_facts(site: Site, language: Language) -> dict[str, Any]:
     original = site.images[0]
     return {
-        **{name: data(name) for name in BUILDER_DATA},
-        # Only what the generator asks for: names and descriptions stand in the page already.
+        **{name: data_file(name) for name in BUILDER_DATA},
+        # Only what the generator reads: names and descriptions are in the page already.
         "sources": [{"id": source.id, "image": source.image} for source in sources()],
-        "providers": data("providers"),
-        "words": {key: text for key, text in _builder_words(language).items() if _is_said(key)},
+        "providers": data_file("providers"),
+        "words": {key: text for key, text in _builder_words(language).items() if _is_shown(key)},
         "live": {
             state.source.id: {
                 "health": state.health,

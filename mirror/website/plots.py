@@ -1,7 +1,7 @@
-"""Plots as SVG without script, style or colour of their own: the page's style sheet dresses them.
+"""Plots as SVG without script, style or colour: the page's style sheet styles them.
 
-pygal draws; what it adds for pages of its own (an inline script and style sheet, which the
-Content-Security-Policy forbids) is taken out, and a title and description for screen readers go in.
+pygal draws; the inline script and style sheet that it adds for standalone files are removed, since
+the Content-Security-Policy forbids them, and a title and description for screen readers are added.
 """
 
 from __future__ import annotations
@@ -90,6 +90,6 @@ def _dressed(svg: ElementTree.Element, ident: str, title: str, described: str) -
     svg.attrib.update(
         {"role": "img", "class": "plot", "aria-labelledby": f"{ident}-title {ident}-desc"}
     )
-    # In a page the namespace is HTML's business, and pygal names its elements without one.
+    # Inside HTML no namespace is needed, and pygal names its elements without one.
     svg.attrib.pop("xmlns", None)
     return ElementTree.tostring(svg, encoding="unicode")

@@ -1,4 +1,4 @@
-"""Read the record, build the site, put it in place: what the flow and the command both do."""
+"""Read the history, build the site, put it in place: shared by the flow and the command."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from mirror.config import Settings
 from mirror.errors import ConfigError
 from mirror.history import create_engine, data_dir, database_url, prepare, read_openmetrics
-from mirror.website.build import build_site
-from mirror.website.load import read_record
+from mirror.website.extra import require_libraries
+from mirror.website.load import read_site_data
 from mirror.website.swap import METRICS_FILE, publish_to
 
 FOLDER_ENV = "MIRROR_SITE_DIR"
@@ -30,16 +30,16 @@ class Published:
 
 
 def site_folder_of_environment() -> Path:
-    """Where the site goes unless told otherwise: MIRROR_SITE_DIR, else in the data folder."""
+    """The default folder of the site: MIRROR_SITE_DIR, else `site/public` in the data folder."""
     named = os.environ.get(FOLDER_ENV)
     return Path(named) if named else data_dir() / "site" / "public"
 
 
 def site_address() -> str:
-    """MIRROR_SITE_URL, ending in a slash: where the public finds the site, base path included.
+    """MIRROR_SITE_URL, ending in a slash: the public address of the site, base path included.
 
     Empty when unset: the site then works under any address, without canonical links.
-    Raises ConfigError when it is no http(s) address.
+    Raises ConfigError when it is not an http(s) address.
     """
     named = os.environ.get(ADDRESS_ENV, "")
     parts = urlsplit(named)
@@ -55,24 +55,27 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
 
     Blocks for some seconds. Raises PublishError, DatabaseAway.
     """
-    began = time.perf_counter()
+    require_libraries()
+    from mirror.website.build import build_site
+
+    started = time.perf_counter()
     url = database_url()
     prepare(url)
     engine = create_engine(url, read_only=True)
     try:
-        record = read_record(engine, settings.mirrors)
+        data = read_site_data(engine, settings.mirrors)
         metrics = read_openmetrics(engine)
     finally:
         engine.dispose()
 
     def build(fresh: Path) -> None:
-        build_site(record, fresh, address)
+        build_site(data, fresh, address)
         (fresh / METRICS_FILE).write_text(metrics, encoding="utf-8")
 
     publish_to(folder, build)
     return Published(
         folder=folder,
-        mirrors=len(record.mirrors),
-        tags=sum(len(mirror.tags) for mirror in record.mirrors),
-        seconds=round(time.perf_counter() - began, 2),
+        mirrors=len(data.mirrors),
+        tags=sum(len(mirror.tags) for mirror in data.mirrors),
+        seconds=round(time.perf_counter() - started, 2),
     )

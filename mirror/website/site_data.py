@@ -1,94 +1,37 @@
-"""What the site shows of the record: frozen values, times aware in UTC, durations in seconds.
+"""What the site shows: each mirror's report from the history, and what only the site adds to it.
 
-None always means that the record does not know; no page turns it into a figure.
+Times are aware and in UTC. None means unknown; no page turns it into a figure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from mirror.outcome import DropReason, Reason, RunStatus, Trigger
+from mirror.config import Severity
+from mirror.history import DayStats, MirrorReport, MirrorStatus, RunSummary
+from mirror.outcome import Dropped, Reason, RunStatus
 from mirror.website.sources import Text
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """How many of those that ended ended well."""
+class SiteDay:
+    """A day (UTC) of one mirror: what ended, and how fast the probes pulled, in bytes a second."""
 
-    good: int
-    ended: int
-
-    @property
-    def rate(self) -> float | None:
-        """Between 0 and 1; None when nothing has ended yet."""
-        return self.good / self.ended if self.ended else None
-
-
-@dataclass(frozen=True, slots=True)
-class DelayFigures:
-    """Seconds from push to available, over `count` tag records."""
-
-    p50: float
-    p95: float
-    max: float
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpeedFigures:
-    """Medians of what the probes pulled, bytes a second."""
-
-    mirror: float
-    source: float | None
-    failures: Share  # pulls of the mirror
-    probed_at: datetime
+    report: DayStats
+    speed: float | None = None
+    source_speed: float | None = None
 
     @property
-    def gain(self) -> float | None:
-        """0.5 means half as fast again as the source; None without a figure of the source."""
-        return self.mirror / self.source - 1 if self.source else None
+    def day(self) -> date:
+        """Which day."""
+        return self.report.day
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """A day (UTC) of one mirror."""
-
-    day: date
-    runs: Share
-    delay_p50: float | None = None
-    delay_p95: float | None = None
-    speed_mirror: float | None = None  # bytes a second
-    speed_source: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A sync run."""
-
-    started_at: datetime
-    ended_at: datetime | None
-    trigger: Trigger
-    status: RunStatus
-    copied: int
-    failed: int
-    bytes_copied: int
-    reason: Reason | None = None  # why it failed as a whole
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A part of an image that the source has and the mirror has not."""
-
-    reason: DropReason
-    platform: str | None
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A tag of one mirror, as the record has it now."""
+class SiteTag:
+    """A tag of one mirror as it is now."""
 
     name: str
     source_digest: str
@@ -98,42 +41,55 @@ class Tag:
     in_sync: bool
     size: int | None = None  # bytes
     platforms: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Dropped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
-    """One mirror and its figures; success and delay over the last 30 days."""
+class SiteMirror:
+    """One mirror."""
 
-    name: str
-    source: str  # registry/repository
-    target: str
-    every: timedelta
-    delay_goal: timedelta
-    verified_at: datetime | None = None  # the newest full comparison that ended well
-    looked_at: datetime | None = None  # the newest look at the source
-    synced: int | None = None  # tags whose newest digest is at the mirror
-    behind: int | None = None
-    behind_since: datetime | None = None  # when the longest-waiting of them was pushed
-    tag_success: Share = Share(0, 0)
-    run_success: Share = Share(0, 0)
-    delay: DelayFigures | None = None
-    speed: SpeedFigures | None = None
-    days: tuple[Day, ...] = ()  # oldest first, only those with something to tell
-    runs: tuple[Run, ...] = ()  # newest first
-    tags: tuple[Tag, ...] = ()  # newest pushed first
+    report: MirrorReport  # of the last 30 days; an empty one for a mirror that never ran
+    verified_at: datetime | None = None  # the newest full comparison that succeeded
+    looked_at: datetime | None = None  # when the source was last checked for changes
+    days: tuple[SiteDay, ...] = ()  # of the last 90 days those with figures, oldest first
+    tags: tuple[SiteTag, ...] = ()  # newest push first
 
     @property
-    def last_ended(self) -> Run | None:
+    def name(self) -> str:
+        """Its name in mirrors.yaml."""
+        return self.report.mirror
+
+    @property
+    def status(self) -> MirrorStatus:
+        """Source, target, goals and the state now."""
+        return self.report.status
+
+    @property
+    def runs(self) -> tuple[RunSummary, ...]:
+        """The newest runs, newest first, except dry ones and those that found the target locked."""
+        return tuple(
+            run for run in self.report.recent_runs if not run.dry_run and run.reason != Reason.LOCK
+        )
+
+    @property
+    def last_ended(self) -> RunSummary | None:
         """The newest run that has ended."""
-        return next((run for run in self.runs if run.status is not RunStatus.RUNNING), None)
+        return next((run for run in self.runs if run.status != RunStatus.RUNNING), None)
 
+    @property
+    def synced(self) -> int | None:
+        """Tags whose newest digest is at the target; unknown until a run has looked for them."""
+        return self.status.in_sync if self.last_ended else None
 
-class Severity(StrEnum):
-    """How bad an incident is."""
+    @property
+    def behind(self) -> int | None:
+        """Tags whose newest digest is not at the target; unknown until a run has ended."""
+        return self.status.behind if self.last_ended else None
 
-    WARNING = "warning"
-    CRITICAL = "critical"
+    @property
+    def met(self) -> Mapping[str, bool | None]:
+        """Whether each goal of the report is met, by its name."""
+        return {goal.name: goal.met for goal in self.report.goals}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +98,7 @@ class Incident:
 
     id: str
     mirror: str | None  # None: the service as a whole
-    severity: Severity
+    severity: Severity  # warning or critical
     kind: str
     summary: Text
     opened_at: datetime
@@ -150,17 +106,22 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteRecord:
+class SiteData:
     """Everything that one build of the site needs."""
 
     read_at: datetime
-    mirrors: tuple[Mirror, ...] = ()
-    incidents: tuple[Incident, ...] = field(default=())  # newest first
+    mirrors: tuple[SiteMirror, ...] = ()
+    incidents: tuple[Incident, ...] = ()  # newest first
 
-    def mirror_at(self, repository: str) -> Mirror | None:
+    def mirror_at(self, repository: str) -> SiteMirror | None:
         """The mirror whose target is `repository` (registry/name), if one is configured."""
-        return next((mirror for mirror in self.mirrors if mirror.target == repository), None)
+        return next((mirror for mirror in self.mirrors if mirror.status.target == repository), None)
 
-    def of_source(self, repository: str) -> tuple[Mirror, ...]:
+    def of_source(self, repository: str) -> tuple[SiteMirror, ...]:
         """The mirrors of `repository`."""
-        return tuple(mirror for mirror in self.mirrors if mirror.source == repository)
+        return tuple(mirror for mirror in self.mirrors if mirror.status.source == repository)
+
+    def behind_since(self, mirror: SiteMirror) -> datetime | None:
+        """When the tag was pushed that has waited longest; None when no tag waits."""
+        lag = mirror.status.oldest_lag
+        return self.read_at - lag if lag is not None else None

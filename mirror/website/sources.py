@@ -13,13 +13,13 @@ Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")  # the first one is at the root of the site
 
 
-class Model(BaseModel):
+class _Entry(BaseModel):
     """Frozen, and without room for unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Text(Model):
+class Text(_Entry):
     """The same in both languages."""
 
     zh: str
@@ -29,7 +29,7 @@ class Text(Model):
         return self.zh if language == "zh" else self.en
 
 
-class Texts(Model):
+class Texts(_Entry):
     """The same list in both languages."""
 
     zh: tuple[str, ...]
@@ -39,19 +39,19 @@ class Texts(Model):
         return self.zh if language == "zh" else self.en
 
 
-class Promise(Model):
-    """What a source is meant to give; the record says what it gives."""
+class Promise(_Entry):
+    """What a source is meant to give; the history says what it gives."""
 
     speed: Text
     delay: Text
     stability: Text
 
 
-class Source(Model):
+class Source(_Entry):
     """A registry that HagiCode can be pulled from."""
 
     id: str
-    repository: str  # registry/name, as the record has it
+    repository: str  # registry/name
     image: str  # with {tag}
     page: str | None  # of the repository, for people
     china: bool
@@ -73,7 +73,7 @@ class Source(Model):
         return self.image.replace("{tag}", tag)
 
 
-class Link(Model):
+class Link(_Entry):
     """An entry of the navigation bar; `page` is one of the site, `href` an address outside."""
 
     id: str
@@ -85,23 +85,23 @@ class Link(Model):
 
 
 def site_folder() -> Path:
-    """Where the site's pages, theme, scripts and data are: beside flows/, or inside a wheel."""
+    """Where the site's pages, theme, scripts and data are: in the checkout, or in the wheel."""
     packaged = Path(__file__).parent / "site"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "site"
 
 
-def data(name: str) -> Any:
-    """A file of site/data, parsed: what the compose builder's scripts read as it is."""
+def data_file(name: str) -> Any:
+    """A file of site/data, parsed. The compose builder's scripts read some as they are."""
     return json.loads((site_folder() / "data" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 @cache
 def sources() -> tuple[Source, ...]:
     """The mirror sources, in the order shown."""
-    return tuple(Source.model_validate(entry) for entry in data("sources"))
+    return tuple(Source.model_validate(entry) for entry in data_file("sources"))
 
 
 @cache
 def links() -> tuple[Link, ...]:
     """The navigation bar, in its order."""
-    return tuple(Link.model_validate(entry) for entry in data("links"))
+    return tuple(Link.model_validate(entry) for entry in data_file("links"))

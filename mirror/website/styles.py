@@ -1,7 +1,7 @@
 """Style sheets without the rules that no page of the site can use.
 
-Material's sheet dresses a hundred things, most of which are not here; a phone on a slow line
-would fetch them all the same.
+Material's sheet styles a hundred components, most of which the site does not have; a phone on a
+slow line would still have to fetch them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _NESTING = {"media", "supports", "layer"}  # at-rules that hold rules
 
 
 def prune_styles(folder: Path) -> None:
-    """Rewrite each style sheet below `folder` for the pages and scripts that are there.
+    """Rewrite each style sheet below `folder` for the pages and scripts in it.
 
-    Each gets a name by its content, so that a server may let readers keep it for ever.
+    Each is named by a hash of its content, so that browsers may cache it for ever.
     """
     used = frozenset(_used(folder))
     renamed: dict[str, str] = {}
@@ -44,7 +44,7 @@ def prune_styles(folder: Path) -> None:
 def pruned(sheet: str, used: frozenset[str]) -> str:
     """The style sheet without selectors that name a class outside `used`, and without comments.
 
-    What stands in parentheses, as in `:not(.class)`, is not looked at.
+    Selectors in parentheses, as in `:not(.class)`, are ignored.
     """
     rules = tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True)
     return "\n".join(_kept(rules, used)) + "\n"

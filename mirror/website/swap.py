@@ -1,7 +1,7 @@
-"""Put a finished build in place, so that a reader sees the old site or the new one, never half.
+"""Put a finished build in place, so that readers see the old site or the new one, never half.
 
-The public folder is a symbolic link to one build beside it; renaming a new link over the old one
-is atomic (rename(2)). The build before stays for readers who are in the middle of a page.
+The public folder is a symbolic link to a build next to it; renaming a new link over the old one is
+atomic (rename(2)). The previous build is kept for readers who are in the middle of a page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ METRICS_FILE = "metrics.txt"
 
 
 def publish_to(public: Path, build: Callable[[Path], None]) -> Path:
-    """Let `build` fill a new folder, then make it what `public` shows; returns the new folder.
+    """Let `build` fill a new folder, then point `public` to it; returns the new folder.
 
     A build that raises leaves `public` as it was. An empty folder at `public` is replaced.
     Raises NotOurs when `public` is a folder with content or a file.
@@ -57,7 +57,7 @@ def publish_to(public: Path, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def _one_at_a_time(builds: Path) -> Iterator[None]:
-    # A lock of the kernel's: it goes with the process that holds it, however that ends.
+    # A kernel lock: released with the process that holds it, however that ends.
     with (builds / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mirror.website.site_data import Mirror, SiteRecord, Tag
+from mirror.website.site_data import SiteData, SiteMirror, SiteTag
 
 ROWS = 50  # a page of the site stays under 200 KB with all that it loads
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ class TagRow:
     platforms: tuple[str, ...]
     size: int | None
     pushed_at: datetime | None
-    at_mirrors: tuple[Tag | None, ...]
+    at_mirrors: tuple[SiteTag | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ImageTags:
 
     source: str
     slug: str  # "" for the first image, whose tags are at tags/
-    mirrors: tuple[Mirror, ...]
+    mirrors: tuple[SiteMirror, ...]
     rows: tuple[TagRow, ...]
 
     @property
@@ -65,15 +65,15 @@ def page_path(image: ImageTags, number: int) -> str:
     return "/".join(part for part in parts if part) + "/"
 
 
-def images(record: SiteRecord, first: str) -> tuple[ImageTags, ...]:
+def images(data: SiteData, first: str) -> tuple[ImageTags, ...]:
     """Every image that is mirrored, `first` before the others even if nothing mirrors it yet."""
-    repositories = [first, *sorted({mirror.source for mirror in record.mirrors} - {first})]
+    repositories = [first, *sorted({mirror.status.source for mirror in data.mirrors} - {first})]
     return tuple(
         ImageTags(
             source=repository,
             slug="" if repository == first else _slug(repository),
-            mirrors=record.of_source(repository),
-            rows=_rows(record.of_source(repository)),
+            mirrors=data.of_source(repository),
+            rows=_rows(data.of_source(repository)),
         )
         for repository in repositories
     )
@@ -83,7 +83,7 @@ def _slug(repository: str) -> str:
     return "image-" + re.sub(r"[^a-z0-9]+", "-", repository.partition("/")[2].lower()).strip("-")
 
 
-def _rows(mirrors: tuple[Mirror, ...]) -> tuple[TagRow, ...]:
+def _rows(mirrors: tuple[SiteMirror, ...]) -> tuple[TagRow, ...]:
     by_mirror = [{tag.name: tag for tag in mirror.tags} for mirror in mirrors]
     names = {name: None for tags in by_mirror for name in tags}
     rows = []

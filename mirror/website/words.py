@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from mirror.website.sources import Language, Text, data
+from mirror.website.sources import Language, Text, data_file
 
 
 @cache
 def _texts() -> dict[str, Text]:
-    return {key: Text.model_validate(entry) for key, entry in data("words").items()}
+    return {key: Text.model_validate(entry) for key, entry in data_file("words").items()}
 
 
 class Words:

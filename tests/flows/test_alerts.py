@@ -21,11 +21,12 @@ from flows.local.fake_registry.releases import release
 from flows.sync import sync
 from mirror.history import PostgresRecorder, reports
 from mirror.history.figures import Report
-from mirror.outcome import Quota, Trigger, told_by
+from mirror.outcome import Quota, Trigger
 from tests.alerts.mail_server import PASSWORD, Mailbox, serve_mail
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.alerts.webhook import Hook, serve_hook
 from tests.flows.conftest import Mirrors, Rows
+from tests.support.clock import clock_set_to
 
 # apprise imports imghdr, which Python 3.13 drops, where it finds it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
@@ -53,7 +54,7 @@ class World:
     async def sync(self, minute: int) -> None:
         """The scheduled sync of that minute; it alerts when it ends."""
         self.minute = minute
-        with told_by(self.now):
+        with clock_set_to(self.now):
             await self.mirrors.sync(full=True, trigger=Trigger.SCHEDULE)
 
     def messages(self) -> dict[str, list[str]]:
@@ -187,7 +188,7 @@ async def test_a_run_that_fails_in_every_retry_is_told_of_once(world: World, row
     world.mirrors.mirrors["m"]["source"] = f"{world.source.host}/hagicode/renamed"
     world.mirrors.write()
     world.minute = 5
-    with told_by(world.now):
+    with clock_set_to(world.now):
         state = await sync.with_options(retry_delay_seconds=0)(
             mirror="m", trigger=Trigger.SCHEDULE.value, return_state=True
         )

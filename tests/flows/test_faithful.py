@@ -16,7 +16,7 @@ from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Rows
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.snapshot import snapshot
-from tests.sync.mirroring import seed
+from tests.sync.core import seed
 
 
 def refusals(registry: DemoRegistry) -> list[str]:

@@ -45,3 +45,14 @@ async def test_a_build_that_fails_fails_the_run_and_leaves_the_site(
     assert state.is_failed()
     assert "absent or empty" in state.message
     assert (tmp_path / "precious" / "file").read_text() == "mine"
+
+
+async def test_without_the_libraries_of_the_site_the_run_fails_with_the_command_to_run(
+    mirrors: Mirrors, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirror.website.extra.LIBRARIES", ("not_installed",))
+    state: Any = await publish(directory=str(tmp_path / "public"), return_state=True)
+    assert state.is_failed()
+    assert state.message.count("\n") == 0
+    assert "pip install 'hagicode-mirror[site]'" in state.message
+    assert not (tmp_path / "public").exists()

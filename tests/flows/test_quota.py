@@ -16,7 +16,7 @@ from flows.local.fake_registry.limits import Pulls
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Rows
-from tests.sync.mirroring import seed
+from tests.sync.core import seed
 
 QUOTA = PullQuota(limit=24, logged_in=200)
 REPOSITORY = "newbe36524/hagicode"
@@ -53,7 +53,7 @@ async def test_a_sync_stops_before_the_quota_is_used_up_and_says_when_it_goes_on
         first = await mirrors.sync()
         assert first.status is RunStatus.PARTIAL
         assert {error.reason for error in first.errors} == {Reason.QUOTA}
-        assert "it goes on by" in first.errors[0].message
+        assert "resumes by" in first.errors[0].message
         assert 0 < first.tags.copied < 10
         assert len(target.store.repository("copy/app").tags) == first.tags.copied
         assert not refused(source), "it stopped before"

@@ -9,7 +9,7 @@ import pytest
 
 from mirror import history
 
-SYNC = ("PostgresRecorder", "RetryRule", "TargetLocked", "database_url", "mirror_row", "prepare")
+SYNC = ("PostgresRecorder", "TargetLocked", "database_url", "mirror_row", "prepare")
 STATUS = ("MirrorStatus", "RunSummary", "create_engine", "database_url", "prepare", "read_status")
 HEAVY = ("alembic", "prefect", "prometheus_client", "sqlalchemy")
 

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from mirror.history import (
     PostgresRecorder,
-    RetryRule,
     reports,
 )
 from mirror.outcome import (
     ChangeKind,
     Dropped,
     DropReason,
+    RetryRule,
     SourceTag,
     TagStatus,
 )

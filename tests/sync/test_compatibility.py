@@ -35,7 +35,7 @@ from mirror.outcome import DropReason, Reason
 from tests.support.registry_process import DockerRegistry
 from tests.support.snapshot import Snapshot, snapshot
 from tests.sync.compatibility import Cell, Table, Verdict, markdown
-from tests.sync.mirroring import Mirroring, Synced, endpoint_of, seed
+from tests.sync.core import CoreSync, Synced, endpoint_of, seed
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = ROOT / "tests" / "artifacts" / "compatibility.md"
@@ -162,18 +162,18 @@ def _without_quota() -> Behaviour:
 async def _cell(sides: Sides, registry: str, number: int, sample: Sample) -> Cell:
     target = sides.targets[registry]
     name, mirror = f"library/kind-{number}", f"hagicode/kind-{number}"
-    mirroring = Mirroring(
+    core = CoreSync(
         endpoint_of(sides.hub if registry == FROM_HUB else sides.source),
         endpoint_of(target),
         name,
         mirror,
     )
     async with asyncio.timeout(120):
-        synced = await mirroring.sync()
+        synced = await core.sync()
     if synced.failures:
         assert not synced.arrived or set(synced.arrived).isdisjoint(synced.failures)
         return Cell(Verdict.REFUSED, next(iter(synced.failures.values())).reason)
-    again = await mirroring.sync()
+    again = await core.sync()
     assert not again.plan.changes, f"{sample.name} at {registry} does not stay in sync"
     assert not again.plan.adopted
     return await _judged(synced, await _read(target, mirror), sample)

@@ -23,9 +23,9 @@ from flows.local.fake_registry.faults import Respond, Rule
 from flows.local.fake_registry.images import AMD64, ARM64, multi_platform, over, single
 from flows.local.fake_registry.oddities import artifact
 from flows.local.fake_registry.registry import DemoRegistry
+from mirror.config.models import TagPolicy
 from mirror.outcome import Reason
-from mirror.sync.tag_rules import TagRules
-from tests.sync.mirroring import SOURCE, TARGET, Mirroring, Synced, endpoint_of, seed, stored
+from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed, stored
 
 GOOD = single("hostile/good")
 
@@ -35,9 +35,9 @@ async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, De
     async with DemoRegistry() as source, DemoRegistry() as target:
         for tag, image in {"good": GOOD, **images}.items():
             seed(source.store, SOURCE, tag, image)
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), **options)
+        core = CoreSync(endpoint_of(source), endpoint_of(target), **options)
         async with asyncio.timeout(30):
-            synced = await mirroring.sync()
+            synced = await core.sync()
         assert "good" in synced.arrived, "one bad tag holds up nobody"
         assert target.store.repository(TARGET).tags["good"] == GOOD.digest
         return synced, target
@@ -182,8 +182,8 @@ async def test_a_tag_that_rename_makes_too_long_fails_alone() -> None:
     async with DemoRegistry() as source, DemoRegistry() as target:
         long = "t" * 126
         seed(source.store, SOURCE, ("good", long), GOOD)
-        rules = TagRules(rename="hub-{tag}")
-        synced = await Mirroring(endpoint_of(source), endpoint_of(target), tags=rules).sync()
+        rules = TagPolicy(rename="hub-{tag}")
+        synced = await CoreSync(endpoint_of(source), endpoint_of(target), tags=rules).sync()
         assert set(target.store.repository(TARGET).tags) == {"hub-good"}
         assert f"hub-{long}" in synced.failures[long].message
 
@@ -199,10 +199,10 @@ async def test_referrers_that_go_in_a_circle_end_in_a_clear_failure() -> None:
         f"{one.digest.replace(':', '-')}.sig": two,
         f"{two.digest.replace(':', '-')}.sig": one,
     }
-    synced, target = await mirrored(images, tags=TagRules(include=("good", "one", "two")))
+    synced, target = await mirrored(images, tags=TagPolicy(include=("good", "one", "two")))
     for tag, image in (("one", one), ("two", two)):
         arrived = target.store.repository(TARGET).tags.get(tag) == image.digest
-        assert arrived or "circle" in synced.failures[tag].message
+        assert arrived or "circular referrers" in synced.failures[tag].message
 
 
 async def test_a_registry_that_lists_a_manifest_as_its_own_referrer_is_not_followed() -> None:
@@ -217,7 +217,7 @@ async def test_a_registry_that_lists_a_manifest_as_its_own_referrer_is_not_follo
         seed(source.store, SOURCE, "self", image)
         source.store.add_manifest(SOURCE, stored(stranger.root), None)
         async with asyncio.timeout(20):
-            synced = await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+            synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert synced.arrived == ("self",)
         assert synced.outcomes["self"].referrers == 0
         assert stranger.digest not in target.store.repository(TARGET).manifests

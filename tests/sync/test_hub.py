@@ -15,10 +15,10 @@ from flows.local.fake_registry.hub import DemoHub, HubBehaviour
 from flows.local.fake_registry.images import multi_platform, single
 from flows.local.fake_registry.registry import DemoRegistry
 from flows.local.fake_registry.store import Store
+from mirror.config.models import TagPolicy
 from mirror.outcome import Change, ChangeKind, Quota, SourceTag
 from mirror.sync.quota import spend
-from mirror.sync.tag_rules import TagRules
-from tests.sync.mirroring import SOURCE, TARGET, Mirroring, endpoint_of, seed
+from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 OPEN = replace(quirks.DOCKER_HUB, auth=Auth(), quota=PullQuota(limit=10_000))
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 @asynccontextmanager
 async def hub_mirror(
     count: int = 0, behaviour: HubBehaviour | None = None
-) -> AsyncIterator[tuple[DemoRegistry, DemoHub, DemoRegistry, Mirroring]]:
+) -> AsyncIterator[tuple[DemoRegistry, DemoHub, DemoRegistry, CoreSync]]:
     """Docker Hub with `count` tags of one image each minute, its web API, a target, a mirror."""
     clock = Clock()
     store = Store(clock)
@@ -39,7 +39,7 @@ async def hub_mirror(
         DemoHub(store, behaviour, clock=lambda: clock.now + timedelta(days=1)) as hub,
         DemoRegistry() as target,
     ):
-        yield source, hub, target, Mirroring(endpoint_of(source, hub), endpoint_of(target))
+        yield source, hub, target, CoreSync(endpoint_of(source, hub), endpoint_of(target))
     store.close()
 
 
@@ -61,23 +61,23 @@ def manifest_gets(registry: DemoRegistry) -> list[str]:
 
 
 async def test_unchanged_tags_cost_one_request_a_hundred_and_the_registry_none() -> None:
-    async with hub_mirror(250) as (source, hub, _, mirroring):
-        await mirroring.sync()
+    async with hub_mirror(250) as (source, hub, _, core):
+        await core.sync()
         for exchanges in (source.exchanges, hub.exchanges):
             exchanges.clear()
-        synced = await mirroring.sync(full=False)
+        synced = await core.sync(full=False)
         assert not synced.plan.changes
         assert len(hub.exchanges) == 1, "the newest hundred: nothing new, so nothing older is"
         assert source.exchanges == []
 
 
 async def test_one_new_tag_of_many_is_found_by_at_most_three_requests() -> None:
-    async with hub_mirror(1_000) as (source, hub, _, mirroring):
-        await mirroring.sync()
+    async with hub_mirror(1_000) as (source, hub, _, core):
+        await core.sync()
         seed(source.store, SOURCE, "new", single("hub/new", sizes=(100,)))
         source.exchanges.clear()
         hub.exchanges.clear()
-        synced = await mirroring.sync(full=False)
+        synced = await core.sync(full=False)
         assert synced.arrived == ("new",)
         heads = [one for one in source.exchanges if one.method == "HEAD"]
         assert len(heads) + len(hub.exchanges) <= 3
@@ -85,18 +85,18 @@ async def test_one_new_tag_of_many_is_found_by_at_most_three_requests() -> None:
 
 
 async def test_manifests_are_fetched_only_for_tags_that_moved() -> None:
-    async with hub_mirror() as (source, _, _, mirroring):
+    async with hub_mirror() as (source, _, _, core):
         for name in ("a", "b", "c"):
             seed(source.store, SOURCE, name, multi_platform(f"hub/{name}", sizes=(100,)))
-        await mirroring.sync()
+        await core.sync()
         assert len(manifest_gets(source)) == 3 * 3
         source.exchanges.clear()
         for full in (False, True):
-            await mirroring.sync(full=full)
+            await core.sync(full=full)
         assert manifest_gets(source) == []
         seed(source.store, SOURCE, "b", multi_platform("hub/moved", sizes=(100,)))
         for full in (False, True):
-            await mirroring.sync(full=full)
+            await core.sync(full=full)
         assert len(manifest_gets(source)) == 3
 
 
@@ -113,48 +113,48 @@ async def test_manifests_are_fetched_only_for_tags_that_moved() -> None:
 async def test_a_web_api_that_tells_wrongly_never_leads_to_a_wrong_copy(
     behaviour: HubBehaviour,
 ) -> None:
-    async with hub_mirror() as (source, hub, target, mirroring):
+    async with hub_mirror() as (source, hub, target, core):
         held = target.store.repository(TARGET).tags
         for name in ("a", "b"):
             seed(source.store, SOURCE, name, single(f"hub/{name}/1", sizes=(100,)))
-        await mirroring.sync()
+        await core.sync()
         hub.behaviour = behaviour
         moved = {name: single(f"hub/{name}/2", sizes=(100,)) for name in ("a", "b")}
         for name, image in moved.items():
             seed(source.store, SOURCE, name, image)
-        quick = await mirroring.sync(full=False)
+        quick = await core.sync(full=False)
         assert quick.plan.gone == ()
         for name, image in moved.items():
             first = single(f"hub/{name}/1", sizes=(100,))
             assert held[name] in (image.digest, first.digest)
-        full = await mirroring.sync(full=True)
+        full = await core.sync(full=True)
         assert full.plan.gone == ()
         assert held == {name: image.digest for name, image in moved.items()}
 
 
 async def test_a_tag_that_the_web_api_hides_is_not_gone() -> None:
-    async with hub_mirror(3, HubBehaviour(hidden=frozenset({"t1"}))) as (source, _, _, mirroring):
-        assert len((await mirroring.sync()).arrived) == 3
+    async with hub_mirror(3, HubBehaviour(hidden=frozenset({"t1"}))) as (source, _, _, core):
+        assert len((await core.sync()).arrived) == 3
         seed(source.store, SOURCE, "t9", single("hub/t9", sizes=(100,)))
-        assert (await mirroring.sync(full=False)).plan.gone == ()
-        assert (await mirroring.sync(full=True)).plan.gone == ()
+        assert (await core.sync(full=False)).plan.gone == ()
+        assert (await core.sync(full=True)).plan.gone == ()
 
 
 async def test_only_a_full_look_says_that_a_tag_is_gone() -> None:
-    async with hub_mirror(3) as (source, _, _, mirroring):
-        await mirroring.sync()
+    async with hub_mirror(3) as (source, _, _, core):
+        await core.sync()
         source.store.repository(SOURCE).delete_tag("t1")
-        assert (await mirroring.sync(full=False)).plan.gone == ()
-        assert (await mirroring.sync(full=True)).plan.gone == ("t1",)
+        assert (await core.sync(full=False)).plan.gone == ()
+        assert (await core.sync(full=True)).plan.gone == ("t1",)
 
 
 async def test_tags_are_picked_by_push_time_where_only_the_newest_are_wanted() -> None:
-    async with hub_mirror(6) as (source, _, target, mirroring):
-        mirroring.tags = TagRules(newest=2)
-        await mirroring.sync()
+    async with hub_mirror(6) as (source, _, target, core):
+        core.tags = TagPolicy(newest=2)
+        await core.sync()
         assert set(target.store.repository(TARGET).tags) == {"t4", "t5"}
         seed(source.store, SOURCE, "t0", single("hub/again", sizes=(100,)))
-        assert (await mirroring.sync(full=False)).arrived == ("t0",)
+        assert (await core.sync(full=False)).arrived == ("t0",)
 
 
 @pytest.mark.parametrize("remaining", [100, 50, 9, 0])
@@ -168,10 +168,10 @@ def test_a_quota_is_spent_in_order_and_never_to_its_end(remaining: int) -> None:
     changes = [
         Change(name, name, ChangeKind.NEW, tag.digest, None, BEGIN) for name, tag in tags.items()
     ]
-    budget = spend(changes, tags, quota)
-    assert [*budget.affordable, *budget.put_off] == changes
+    budget = spend(changes, tags.values(), quota)
+    assert [*budget.affordable, *budget.deferred] == changes
     digests = {change.digest for change in budget.affordable}
     assert len(digests) * 5 <= max(0, remaining - 5)
-    assert all(change.digest not in digests for change in budget.put_off)
-    goes_on = BEGIN + timedelta(hours=6)
-    assert budget.goes_on_at == (goes_on if budget.put_off else None)
+    assert all(change.digest not in digests for change in budget.deferred)
+    resumes_at = BEGIN + timedelta(hours=6)
+    assert budget.resumes_at == (resumes_at if budget.deferred else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -23,20 +24,19 @@ from flows.local.fake_registry.images import (
 from flows.local.fake_registry.oddities import artifact, described_at_length, foreign_layers
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import DropReason, Reason
-from mirror.sync.image_rules import ImageRules
-from tests.sync.mirroring import SOURCE, TARGET, Mirroring, Synced, endpoint_of, seed
+from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed
 
-AMD64_ONLY = ImageRules(platforms=("linux/amd64",))
+AMD64_ONLY = {"platforms": ("linux/amd64",)}
 
 
 async def mirrored(
-    image: Image, images: ImageRules, behaviour: Behaviour = quirks.SPECIFICATION
+    image: Image, wanted: Mapping[str, Any], behaviour: Behaviour = quirks.SPECIFICATION
 ) -> tuple[Synced, Synced, DemoRegistry]:
     """The first and the second sync of one tag, and the target."""
     async with DemoRegistry() as source, DemoRegistry(behaviour) as target:
         seed(source.store, SOURCE, "1.0.0", image)
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), images=images)
-        return await mirroring.sync(), await mirroring.sync(), target
+        core = CoreSync(endpoint_of(source), endpoint_of(target), **wanted)
+        return await core.sync(), await core.sync(), target
 
 
 def index_of(target: DemoRegistry) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def index_of(target: DemoRegistry) -> dict[str, Any]:
 
 async def test_a_subset_keeps_descriptors_order_annotations_and_unknown_keys() -> None:
     image = described_at_length("filter/keys")
-    first, second, target = await mirrored(image, ImageRules(platforms=("linux/arm64/v8",)))
+    first, second, target = await mirrored(image, {"platforms": ("linux/arm64/v8",)})
     source = json.loads(image.root.raw)
     assert index_of(target) == {**source, "manifests": source["manifests"][1:]}
     assert not second.plan.changes
@@ -75,7 +75,7 @@ async def test_a_subset_leaves_out_the_attestations_of_what_it_leaves_out() -> N
 
 async def test_a_subset_that_leaves_nothing_out_is_byte_identical() -> None:
     image = multi_platform("filter/all", BOTH)
-    first, _, target = await mirrored(image, ImageRules(platforms=("linux/arm64", "linux/amd64")))
+    first, _, target = await mirrored(image, {"platforms": ("linux/arm64", "linux/amd64")})
     assert target.store.repository(TARGET).tags["1.0.0"] == image.digest
     assert not first.outcomes["1.0.0"].dropped
 
@@ -105,7 +105,7 @@ async def test_a_tag_that_has_none_of_the_platforms_fails_and_says_so() -> None:
 @pytest.mark.parametrize("artifacts", [False, True])
 async def test_attestations_are_left_out_by_wish_in_either_form(artifacts: bool) -> None:
     image = attested("filter/drop", artifacts=artifacts)
-    first, second, target = await mirrored(image, ImageRules(attestations=False))
+    first, second, target = await mirrored(image, {"attestations": False})
     kept = [entry["digest"] for entry in index_of(target)["manifests"]]
     assert kept == [image.children[0].digest, image.children[1].digest]
     held = target.store.repository(TARGET)
@@ -127,12 +127,12 @@ async def test_refused_attestations_are_learnt_once_for_the_target_and_remembere
     behaviour: Behaviour, artifacts: bool, status: int
 ) -> None:
     async with DemoRegistry() as source, DemoRegistry(behaviour) as target:
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target))
+        core = CoreSync(endpoint_of(source), endpoint_of(target))
         for number in range(3):
             image = attested(f"filter/refused/{number}", artifacts=artifacts)
             seed(source.store, SOURCE, f"1.0.{number}", image)
             target.exchanges.clear()
-            synced = await mirroring.sync()
+            synced = await core.sync()
             assert synced.arrived == (f"1.0.{number}",)
             refusals = [
                 one
@@ -153,7 +153,7 @@ async def test_what_was_left_out_is_told_of_every_tag_that_shares_it() -> None:
         sbom = artifact("filter/shared/sbom", image.root)
         signed = Image(image.root, image.children, image.blobs, (sbom,))
         seed(source.store, SOURCE, ("1.0.0", "1.0", "latest"), signed)
-        synced = await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+        synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         wanted = {
             (image.children[2].digest, DropReason.ATTESTATION_REFUSED),
             (image.children[3].digest, DropReason.ATTESTATION_REFUSED),
@@ -166,7 +166,7 @@ async def test_what_was_left_out_is_told_of_every_tag_that_shares_it() -> None:
 
 async def test_foreign_layers_are_told_and_never_asked_for() -> None:
     image = foreign_layers("filter/foreign")
-    first, _, target = await mirrored(image, ImageRules())
+    first, _, target = await mirrored(image, {})
     (dropped,) = first.outcomes["1.0.0"].dropped
     assert dropped.reason is DropReason.NON_DISTRIBUTABLE
     assert dropped.digest not in target.store.repository(TARGET).blobs

@@ -1,4 +1,4 @@
-"""What copies begin with: read once, bounded, and never the reason why something fails."""
+"""Prefetched requests: sent once, bounded, and never the reason why something fails."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import Discovery, KnownTag
 from mirror.registry import Endpoint, NotFound, Registry, Repository
-from mirror.sync.discover import Look, discover
-from mirror.sync.headstart import HeadStart
+from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.image_rules import ImageRules
+from mirror.sync.prefetch import Prefetch
 from mirror.sync.tag_rules import TagRules
 
 
@@ -36,11 +36,11 @@ async def there(source: DemoRegistry) -> AsyncIterator[Repository]:
 
 
 async def look(
-    there: Repository, start: HeadStart | None, known: dict[str, KnownTag] | None = None
+    there: Repository, prefetch: Prefetch | None, known: dict[str, KnownTag] | None = None
 ) -> Discovery:
     """Discover what the source holds, for a target that the record knows."""
     known = known or {"old": KnownTag("old", "sha256:" + "0" * 64, None, None)}
-    return await discover(Look(there, there, TagRules(), known, full=False, start=start))
+    return await discover(DiscoverRequest(there, there, TagRules(), known, full=False), prefetch)
 
 
 def asked(source: DemoRegistry, method: str) -> list[str]:
@@ -58,11 +58,11 @@ async def test_a_new_tag_is_read_once_for_discovery_and_copy(
     image = multi_platform("app")
     digest = await push(source.url, "team/app", "1.0", image)
     source.exchanges.clear()
-    async with HeadStart(there, ImageRules()) as start:
-        found = await look(there, start)
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        found = await look(there, prefetch)
         assert [(tag.name, tag.digest) for tag in found.tags] == [("1.0", digest)]
-        manifest = await start.take(digest)
-        children = [await start.take(child.digest) for child in manifest.children]
+        manifest = await prefetch.manifest(digest)
+        children = [await prefetch.manifest(child.digest) for child in manifest.children]
     assert manifest.digest == digest
     assert [child.digest for child in children] == [one.digest for one in manifest.children]
     assert asked(source, "HEAD") == ["1.0"]
@@ -74,11 +74,11 @@ async def test_a_platform_that_is_not_wanted_is_not_read_ahead(
 ) -> None:
     digest = await push(source.url, "team/app", "1.0", multi_platform("app"))
     source.exchanges.clear()
-    async with HeadStart(there, ImageRules(platforms=("linux/arm64",))) as start:
-        start.read([digest])
-        manifest = await start.take(digest)
+    async with Prefetch(there, there, images=ImageRules(platforms=("linux/arm64",))) as prefetch:
+        prefetch.read_manifests([digest])
+        manifest = await prefetch.manifest(digest)
         wanted = [one for one in manifest.children if str(one.platform).startswith("linux/arm64")]
-        await start.take(wanted[0].digest)
+        await prefetch.manifest(wanted[0].digest)
     assert sorted(asked(source, "GET")) == sorted([digest, wanted[0].digest])
 
 
@@ -88,8 +88,8 @@ async def test_nothing_is_read_ahead_where_pulls_are_counted() -> None:
         hub.exchanges.clear()
         async with Registry(Endpoint(hub.host, insecure=True)) as registry:
             repository = registry.repository("team/app")
-            async with HeadStart(repository, ImageRules()) as start:
-                found = await look(repository, start)
+            async with Prefetch(repository, repository, images=ImageRules()) as prefetch:
+                found = await look(repository, prefetch)
             assert registry.quota is not None
     assert len(found.tags) == 20
     assert asked(hub, "GET") == []
@@ -100,8 +100,8 @@ async def test_a_tag_that_is_known_and_a_look_that_copies_nothing_read_nothing(
 ) -> None:
     digest = await push(source.url, "team/app", "1.0", single("app"))
     source.exchanges.clear()
-    async with HeadStart(there, ImageRules()) as start:
-        await look(there, start, {"1.0": KnownTag("1.0", digest, None, None)})
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        await look(there, prefetch, {"1.0": KnownTag("1.0", digest, None, None)})
     await look(there, None)
     assert asked(source, "GET") == []
 
@@ -111,22 +111,22 @@ async def test_a_manifest_that_cannot_be_read_is_a_failure_of_its_copy_alone(
 ) -> None:
     digest = await push(source.url, "team/app", ["1.0", "2.0"], single("app"))
     source.faults.add(Rule("GET .*/manifests/", Respond(404, "MANIFEST_UNKNOWN"), times=None))
-    async with HeadStart(there, ImageRules()) as start:
-        found = await look(there, start)
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        found = await look(there, prefetch)
         assert {tag.name for tag in found.tags} == {"1.0", "2.0"}, "by HEAD"
         assert not found.failed
-        start.read([digest])
+        prefetch.read_manifests([digest])
         with pytest.raises(NotFound):
-            await start.take(digest)
+            await prefetch.manifest(digest)
 
 
 async def test_what_is_begun_and_not_wanted_ends_with_it(
     source: DemoRegistry, there: Repository
 ) -> None:
     before = asyncio.all_tasks()
-    async with HeadStart(there, ImageRules()) as start:
-        start.read(["sha256:" + "1" * 64])
-        start.connect(there, 4)
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        prefetch.read_manifests(["sha256:" + "1" * 64])
+        prefetch.connect(there, 4)
     assert asyncio.all_tasks() == before
 
 
@@ -134,10 +134,10 @@ async def test_what_fails_and_nobody_asks_for_is_not_complained_of(there: Reposi
     heard: list[dict[str, object]] = []
     before = asyncio.all_tasks()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
-    async with HeadStart(there, ImageRules()) as start:
-        start.read(["sha256:" + "1" * 64])  # there is no such manifest
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        prefetch.read_manifests(["sha256:" + "1" * 64])  # there is no such manifest
         await asyncio.wait(asyncio.all_tasks() - before)
-    del start
+    del prefetch
     gc.collect()
     assert heard == []
 

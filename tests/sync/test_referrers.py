@@ -10,18 +10,19 @@ import pytest
 from flows.local.fake_registry import quirks
 from flows.local.fake_registry.behaviour import Behaviour
 from flows.local.fake_registry.content import Image
+from flows.local.fake_registry.faults import Delay, Rule
 from flows.local.fake_registry.images import multi_platform, single
 from flows.local.fake_registry.oddities import artifact, with_referrers
 from flows.local.fake_registry.registry import DemoRegistry
 from flows.local.fake_registry.signatures import cosign_tags, fallback_index, fallback_tag
+from mirror.config.models import TagPolicy
 from mirror.registry import Registry
-from mirror.sync.tag_rules import TagRules
-from tests.sync.mirroring import SOURCE, TARGET, Mirroring, endpoint_of, seed
+from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 WITHOUT_API = replace(
     quirks.SPECIFICATION, name="no-referrers", referrers=False, subject_acknowledged=False
 )
-VERSIONS_ONLY = TagRules(include=("1.*",))
+VERSIONS_ONLY = TagPolicy(include=("1.*",))
 
 
 async def referrers_at(target: DemoRegistry, digest: str) -> set[str]:
@@ -35,7 +36,7 @@ async def test_referrers_by_subject_arrive_recursively(behaviour: Behaviour) -> 
     async with DemoRegistry() as source, DemoRegistry(behaviour) as target:
         image = with_referrers("referrers/deep")
         seed(source.store, SOURCE, "1.0.0", image)
-        synced = await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+        synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         sbom, signature = image.referrers
         assert await referrers_at(target, image.digest) == {sbom.digest, signature.digest}
         assert await referrers_at(target, sbom.digest) == {sbom.referrers[0].digest}
@@ -52,7 +53,7 @@ async def test_what_refers_to_one_platform_of_an_image_arrives() -> None:
         image = multi_platform("referrers/platform")
         signature = artifact("referrers/platform/sig", image.children[1])
         seed(source.store, SOURCE, "1.0.0", replace(image, referrers=(signature,)))
-        await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+        await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert await referrers_at(target, image.children[1].digest) == {signature.digest}
 
 
@@ -64,7 +65,7 @@ async def test_a_fallback_index_at_the_target_is_added_to_and_keeps_what_others_
         seed(target.store, TARGET, (), theirs)
         seed(target.store, TARGET, fallback_tag(image), fallback_index((theirs,)))
         seed(source.store, SOURCE, "1.0.0", replace(image, referrers=(own,)))
-        await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+        await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert await referrers_at(target, image.digest) == {own.digest, theirs.digest}
         held = target.store.repository(TARGET)
         entries = json.loads(held.manifests[held.tags[fallback_tag(image)]].raw)["manifests"]
@@ -80,15 +81,15 @@ async def test_referrers_that_the_source_keeps_by_fallback_tag_arrive(
         both = (artifact("referrers/a", image.root), artifact("referrers/b", image.root))
         seed(source.store, SOURCE, "1.0.0", image)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index(both))
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), tags=VERSIONS_ONLY)
-        await mirroring.sync()
+        core = CoreSync(endpoint_of(source), endpoint_of(target), tags=VERSIONS_ONLY)
+        await core.sync()
         assert await referrers_at(target, image.digest) == {one.digest for one in both}
-        assert not (await mirroring.sync()).plan.changes
+        assert not (await core.sync()).plan.changes
 
 
-@pytest.mark.parametrize("rules", [TagRules(), VERSIONS_ONLY], ids=["tags: *", "tags: 1.*"])
+@pytest.mark.parametrize("rules", [TagPolicy(), VERSIONS_ONLY], ids=["tags: *", "tags: 1.*"])
 async def test_what_the_source_lists_by_api_and_by_fallback_tag_is_joined_under_the_tag(
-    rules: TagRules,
+    rules: TagPolicy,
 ) -> None:
     async with DemoRegistry() as source, DemoRegistry(WITHOUT_API) as target:
         image = single("referrers/both ways")
@@ -96,19 +97,19 @@ async def test_what_the_source_lists_by_api_and_by_fallback_tag_is_joined_under_
         seed(source.store, SOURCE, "1.0.0", replace(image, referrers=(new,)))
         seed(source.store, SOURCE, (), old)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index((old,)))
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), tags=rules)
-        first = await mirroring.sync()
+        core = CoreSync(endpoint_of(source), endpoint_of(target), tags=rules)
+        first = await core.sync()
         assert not first.failures
         assert await referrers_at(target, image.digest) == {old.digest, new.digest}
-        assert not (await mirroring.sync()).plan.changes
+        assert not (await core.sync()).plan.changes
         # The tag alone moves: what the API alone lists must stay.
         seed(source.store, SOURCE, (), newest)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index((old, newest)))
-        assert not (await mirroring.sync()).failures
+        assert not (await core.sync()).failures
         assert await referrers_at(target, image.digest) == {
             one.digest for one in (old, new, newest)
         }
-        assert not (await mirroring.sync()).plan.changes
+        assert not (await core.sync()).plan.changes
 
 
 async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() -> None:
@@ -119,7 +120,8 @@ async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() 
         seed(source.store, SOURCE, "zeta", replace(image, referrers=(listed,)))
         seed(source.store, SOURCE, (), tagged)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index((tagged,)))
-        synced = await Mirroring(endpoint_of(source), endpoint_of(target)).sync()
+        source.faults.add(Rule(f"GET .*/manifests/{image.digest}", Delay(0.5)))
+        synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert synced.arrived == (fallback_tag(image), "zeta")
         blobs = {**image.blobs, **listed.blobs, **tagged.blobs}
         outcomes = synced.outcomes.values()
@@ -139,29 +141,29 @@ async def test_cosign_s_tags_travel_with_their_image_and_verify_at_the_mirror(wh
             **cosign_tags(stranger),
         }.items():
             seed(source.store, SOURCE, tag, one)
-        rules = TagRules() if whole else VERSIONS_ONLY
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), tags=rules)
-        await mirroring.sync()
+        rules = TagPolicy() if whole else VERSIONS_ONLY
+        core = CoreSync(endpoint_of(source), endpoint_of(target), tags=rules)
+        await core.sync()
         held = target.store.repository(TARGET).tags
         assert set(cosign_tags(image)) <= set(held)
         assert bool(set(cosign_tags(stranger)) & set(held)) is whole
         assert await verified_as_cosign_does(target, "1.0.0") == held["1.0.0"]
-        assert not (await mirroring.sync()).plan.changes
+        assert not (await core.sync()).plan.changes
 
 
 async def test_a_signature_added_later_arrives_whether_of_the_image_or_of_one_platform() -> None:
     async with DemoRegistry(WITHOUT_API) as source, DemoRegistry() as target:
         image = multi_platform("referrers/later")
         seed(source.store, SOURCE, "1.0.0", image)
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), tags=VERSIONS_ONLY)
-        await mirroring.sync()
+        core = CoreSync(endpoint_of(source), endpoint_of(target), tags=VERSIONS_ONLY)
+        await core.sync()
         child = Image(image.children[0], blobs=image.blobs)
         for signed in (image, child):
             for tag, one in cosign_tags(signed).items():
                 seed(source.store, SOURCE, tag, one)
-            await mirroring.sync()
+            await core.sync()
             assert set(cosign_tags(signed)) <= set(target.store.repository(TARGET).tags)
-        assert not (await mirroring.sync()).plan.changes
+        assert not (await core.sync()).plan.changes
 
 
 async def test_signatures_keep_their_name_when_tags_are_renamed_and_are_never_held() -> None:
@@ -170,14 +172,14 @@ async def test_signatures_keep_their_name_when_tags_are_renamed_and_are_never_he
         tags = cosign_tags(image)
         for tag, one in {"1.0.0": image, **tags}.items():
             seed(source.store, SOURCE, tag, one)
-        rules = TagRules(rename="hub-{tag}", immutable=("*",))
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target), tags=rules)
-        await mirroring.sync()
+        rules = TagPolicy(rename="hub-{tag}", immutable=("*",))
+        core = CoreSync(endpoint_of(source), endpoint_of(target), tags=rules)
+        await core.sync()
         assert set(target.store.repository(TARGET).tags) == {"hub-1.0.0", *tags}
         assert await verified_as_cosign_does(target, "hub-1.0.0") == image.digest
         again = next(iter(tags))
         seed(source.store, SOURCE, again, single("referrers/signed twice"))
-        assert (await mirroring.sync()).arrived == (again,)
+        assert (await core.sync()).arrived == (again,)
 
 
 async def test_referrers_false_leaves_them_at_the_source() -> None:
@@ -185,10 +187,8 @@ async def test_referrers_false_leaves_them_at_the_source() -> None:
         image = with_referrers("referrers/off")
         for tag, one in {"1.0.0": image, **cosign_tags(image)}.items():
             seed(source.store, SOURCE, tag, one)
-        rules = TagRules(include=("1.*",), companions=False)
-        await Mirroring(
-            endpoint_of(source), endpoint_of(target), tags=rules, referrers=False
-        ).sync()
+        rules = TagPolicy(include=("1.*",))
+        await CoreSync(endpoint_of(source), endpoint_of(target), tags=rules, referrers=False).sync()
         held = target.store.repository(TARGET)
         assert set(held.tags) == {"1.0.0"}
         assert set(held.manifests) == {image.digest}

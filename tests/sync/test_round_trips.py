@@ -14,7 +14,7 @@ from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import Change, ChangeKind, CopyOutcome, KnownTag, utcnow
 from mirror.registry import Endpoint, Manifest, Registry, Repository
-from mirror.sync.discover import Look, discover
+from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.tag_rules import TagRules
 from mirror.sync.verify import Verifier
 
@@ -51,7 +51,7 @@ async def look(source: DemoRegistry, target: DemoRegistry, known: dict[str, Know
     """A full look at both sides; how many tags the target was seen to hold."""
     async with client(source) as there, client(target) as here:
         found = await discover(
-            Look(
+            DiscoverRequest(
                 there.repository("team/app"),
                 here.repository("copy/app"),
                 TagRules(),

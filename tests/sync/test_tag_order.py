@@ -10,15 +10,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from flows.local.fake_registry.faults import Delay, Respond, Rule
 from flows.local.fake_registry.images import single
 from flows.local.fake_registry.registry import DemoRegistry
-from mirror.outcome import Change, Discovery, Reason, SourceTag, TagFailure, utcnow
-from mirror.registry import Registry
-from mirror.sync.blob_placement import BlobPlacer
-from mirror.sync.copy import Copier
+from mirror.outcome import Discovery, Reason, SourceTag, TagFailure, utcnow
 from mirror.sync.diff import diff
-from mirror.sync.image_rules import ImageRules
-from mirror.sync.tag_order import Landings
 from mirror.sync.tag_rules import TagRules, specificity
-from tests.sync.mirroring import SOURCE, TARGET, Mirroring, endpoint_of, seed
+from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 RELEASES = {
     "0.1.0-beta.77": ("0.1.0-beta.77",),
@@ -29,30 +24,8 @@ RELEASES = {
 
 
 async def landed(source: DemoRegistry, target: DemoRegistry) -> list[str]:
-    """Copy everything at once, as the flow does it; the tags in the order in which they landed."""
-    async with (
-        Registry(endpoint_of(source)) as origin_registry,
-        Registry(endpoint_of(target)) as mirror_registry,
-    ):
-        origin, mirror = origin_registry.repository(SOURCE), mirror_registry.repository(TARGET)
-        held = source.store.repository(SOURCE).tags
-        tags = tuple(SourceTag(name, digest) for name, digest in held.items())
-        look = Discovery(tags, complete=True, via="tags_list", listed=frozenset(held))
-        plan = diff(look, {}, TagRules(), utcnow())
-        copier = Copier(
-            origin, mirror, BlobPlacer(origin, mirror), images=ImageRules(), tags=TagRules()
-        )
-        landings = Landings(plan.changes)
-
-        async def bring(change: Change) -> None:
-            arrived = False
-            try:
-                if await landings.all_landed(change.waits_for):
-                    arrived = (await copier.copy(change)).failure is None
-            finally:
-                landings.ended(change.tag, arrived=arrived)
-
-        await asyncio.gather(*(bring(change) for change in plan.changes))
+    """Sync everything; the tags in the order in which they were written."""
+    await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
     prefix = f"/v2/{TARGET}/manifests/"
     return [
         one.path.removeprefix(prefix)
@@ -111,11 +84,11 @@ async def test_a_floating_tag_waits_for_a_new_release_that_could_not_be_looked_a
         seed(source.store, SOURCE, ("1.2.3", "1.2", "latest"), image)
         seed(source.store, SOURCE, ("other", "0.9.0", "0.9"), single("order/older"))
         source.faults.add(Rule("HEAD .*manifests/1.2.3$", Respond(400), times=1))
-        mirroring = Mirroring(endpoint_of(source), endpoint_of(target))
-        first = await mirroring.sync()
+        core = CoreSync(endpoint_of(source), endpoint_of(target))
+        first = await core.sync()
         assert set(first.failures) == {"1.2.3"}
         assert set(first.arrived) == {"0.9.0", "0.9", "other"}
-        second = await mirroring.sync()
+        second = await core.sync()
         assert second.arrived[0] == "1.2.3"
         assert set(second.arrived) == {"1.2.3", "1.2", "latest"}
 

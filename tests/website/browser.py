@@ -25,7 +25,7 @@ SMALL_PHONE: ViewportSize = {"width": 320, "height": 568}
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """One browser; give each test a context of its own."""
+    """One browser; give each test its own context."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if path is None:
         raise RuntimeError("no chromium on PATH: `apt-get install chromium`, or set CHROMIUM")

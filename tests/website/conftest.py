@@ -1,4 +1,4 @@
-"""Sites built from the hand-made records, a web server for each, and one Chromium."""
+"""Sites built from the hand-made samples, a web server for each, and one Chromium."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from mirror.website import build_site
-from tests.website import records
+from tests.website import samples
 from tests.website.browser import DESKTOP, chromium
 from tests.website.serving import served
 
@@ -26,11 +26,11 @@ class Sites:
         self._addresses: dict[str, str] = {}
 
     def folder(self, name: str) -> Path:
-        """The built site of records.<name>()."""
+        """The built site of samples.<name>()."""
         folder = self._work / name
         if not folder.is_dir():
             folder.mkdir()
-            build_site(getattr(records, name)(), folder, f"https://example.com/{BASE}")
+            build_site(getattr(samples, name)(), folder, f"https://example.com/{BASE}")
         return folder
 
     def address(self, name: str) -> str:
@@ -42,7 +42,7 @@ class Sites:
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    """The sites of all records."""
+    """The sites of all samples."""
     with ExitStack() as stack:
         yield Sites(tmp_path_factory.mktemp("sites"), stack)
 
@@ -67,14 +67,14 @@ class Reader:
         self,
         path: str,
         *,
-        record: str = "busy",
+        sample: str = "busy",
         zone: str = "Asia/Shanghai",
         locale: str = "zh-CN",
         size: ViewportSize = DESKTOP,
         script: bool = True,
         dark: bool = False,
     ) -> Page:
-        """A new page at `path` of that record's site."""
+        """A new page at `path` of that sample's site."""
         context = self._browser.new_context(
             viewport=size,
             timezone_id=zone,
@@ -91,13 +91,13 @@ class Reader:
             "console",
             lambda said: self.complaints.append(said.text) if said.type == "error" else None,
         )
-        page.goto(self._sites.address(record) + path)
+        page.goto(self._sites.address(sample) + path)
         return page
 
 
 @pytest.fixture
 def reader(browser: Browser, sites: Sites) -> Iterator[Reader]:
-    """A person with a browser; what the console complains of fails the test at its end."""
+    """A person with a browser; errors in the console fail the test at its end."""
     with ExitStack() as stack:
         person = Reader(browser, sites, stack)
         yield person

@@ -19,7 +19,7 @@ test("a value keeps its dollars from Compose", () => {
   assert.equal(value("${A} $B $$"), '"$${A} $$B $$$$"');
 });
 
-test("IPv6 addresses are told from what looks like them", () => {
+test("IPv6 addresses are distinguished from what looks like them", () => {
   for (const good of ["::1", "fd00::7", "2001:db8::1:2", "::ffff:192.0.2.1"]) {
     assert.ok(isIPv6(good), good);
   }

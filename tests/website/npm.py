@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent
 
 
 def installed(package: str) -> Path:
-    """The folder of a package that `npm ci` has brought."""
+    """The folder of a package that `npm ci` has installed."""
     folder = FOLDER / "node_modules" / package
     if not folder.is_dir():
         raise RuntimeError(f"{package} is not installed: run `npm ci --prefix tests/website`")

@@ -1,7 +1,7 @@
-"""What a compose file for some choices has to hold, worked out from the facts by hand.
+"""What a compose file for some choices must contain, derived from the facts by hand.
 
-Written against compose-builder's facts and not against the generator: names, values and order are
-spelled out here once more.
+Written from the facts of the compose builder, not from the generator: names, values and order are
+spelled out here a second time.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ QUICK = (
 
 
 def escaped(value: Any) -> Any:
-    """As Compose wants a value that is no variable: `$` doubled."""
+    """As Compose writes a value that is not a variable: `$` doubled."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, dict):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from mirror.website import build_site
-from tests.website import records
+from tests.website import samples
 from tests.website.browser import DESKTOP, PHONE, chromium
 from tests.website.serving import served
 
@@ -34,7 +34,7 @@ PAGES = (
 
 
 def take(folder: Path) -> int:
-    """Write `<record>-<language>-<page>-<width>-<scheme>.png`; returns how many."""
+    """Write `<sample>-<language>-<page>-<width>-<scheme>.png`; returns how many."""
     folder.mkdir(parents=True, exist_ok=True)
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     count = 0
@@ -42,7 +42,7 @@ def take(folder: Path) -> int:
         for name in ("busy", "troubled", "empty"):
             site = Path(work) / name
             site.mkdir()
-            build_site(getattr(records, name)(), site)
+            build_site(getattr(samples, name)(), site)
             with served(site) as address:
                 for language, prefix in (("zh", ""), ("en", "en/")):
                     for width, size in (("desktop", DESKTOP), ("phone", PHONE)):
@@ -56,7 +56,7 @@ def take(folder: Path) -> int:
                                 timezone_id="Asia/Shanghai" if language == "zh" else "Europe/Paris",
                             )
                             # Data of a few minutes ago, or each page says that it is old.
-                            context.clock.set_fixed_time(records.NOW + timedelta(minutes=4))
+                            context.clock.set_fixed_time(samples.NOW + timedelta(minutes=4))
                             page = context.new_page()
                             for path in PAGES:
                                 page.goto(address + prefix + path)

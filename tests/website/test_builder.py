@@ -46,7 +46,7 @@ def opened(room: tuple[Page, str], language: str, query: str = "") -> Page:
 
 
 def full(room: tuple[Page, str], language: str) -> Page:
-    """The full profile with everything that is asked for filled in."""
+    """The full profile with every required field filled in."""
     page = opened(room, language, "?profile=full-custom")
     page.fill("#workdirPath", "/srv/repos")
     page.fill("#claudeToken", SECRET)
@@ -175,7 +175,7 @@ def take(page: Page, steps: list[tuple[str, str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_what_breaks_a_rule_is_said_at_its_field_and_blocks_copy_and_download(
+def test_a_broken_rule_is_shown_at_its_field_and_blocks_copy_and_download(
     room: tuple[Page, str], rule: str
 ) -> None:
     steps, field, broken = RULES[rule]
@@ -266,13 +266,13 @@ def test_the_language_switch_keeps_the_page_and_the_choice(room: tuple[Page, str
 
 
 @pytest.mark.parametrize("query", ["?source=nowhere&profile=constructor", "?source=&profile="])
-def test_an_address_made_up_falls_back_to_the_defaults(room: tuple[Page, str], query: str) -> None:
+def test_an_invented_address_falls_back_to_the_defaults(room: tuple[Page, str], query: str) -> None:
     page = opened(room, "zh", query)
     expect(page.locator('input[name="source"][value="aliyun-acr"]')).to_be_checked()
     expect(page.locator('input[name="profile"][value="quick-start"]')).to_be_checked()
 
 
-def test_copy_and_download_hand_out_exactly_the_preview(room: tuple[Page, str]) -> None:
+def test_copy_and_download_give_exactly_the_preview(room: tuple[Page, str]) -> None:
     page = full(room, "zh")
     page.check("#https")
     shown = page.evaluate("document.getElementById('compose').textContent")
@@ -320,7 +320,7 @@ def test_secrets_never_leave_the_page_and_are_not_stored(room: tuple[Page, str])
     expect(page.locator("#claudeToken")).to_have_value("")
 
 
-def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
+def test_the_tags_offered_are_those_that_are_known_at_the_source(
     room: tuple[Page, str],
 ) -> None:
     page = opened(room, "zh", "?profile=full-custom&source=aliyun-acr")
@@ -331,7 +331,7 @@ def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
 
 
 @pytest.mark.parametrize(
-    ("record", "zone", "source"),
+    ("sample", "zone", "source"),
     [
         ("busy", "Asia/Shanghai", "aliyun-acr"),
         ("busy", "Europe/Paris", "docker-hub"),
@@ -340,9 +340,9 @@ def test_the_tags_offered_are_those_that_the_record_knows_at_the_source(
     ],
 )
 def test_the_recommended_source_has_a_badge_and_a_reason_and_can_be_overridden(
-    reader: Reader, record: str, zone: str, source: str
+    reader: Reader, sample: str, zone: str, source: str
 ) -> None:
-    page = reader.open("compose-builder/", record=record, zone=zone)
+    page = reader.open("compose-builder/", sample=sample, zone=zone)
     card = page.locator(f'.hc-choice[data-source="{source}"]')
     expect(page.locator("[data-recommended]:visible")).to_have_count(1)
     expect(card.locator("[data-recommended]")).to_be_visible()
@@ -358,8 +358,8 @@ def test_in_china_the_reason_is_the_speed_there(reader: Reader) -> None:
     expect(page.locator("[data-reason]:visible")).to_have_text("国内访问速度快")
 
 
-def test_a_failing_source_says_so_beside_its_name(reader: Reader) -> None:
-    page = reader.open("compose-builder/", record="troubled")
+def test_a_failing_source_says_so_next_to_its_name(reader: Reader) -> None:
+    page = reader.open("compose-builder/", sample="troubled")
     card = page.locator('.hc-choice[data-source="aliyun-acr"]')
     expect(card).to_contain_text("同步失败")
     expect(card).to_contain_text("暂不推荐")

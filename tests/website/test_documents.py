@@ -1,4 +1,4 @@
-"""What the built site says, and what machines read of it, for each of the three records."""
+"""What the built site says, and what machines read of it, for each of the three samples."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from mirror.website import BuildFailed, NotOurs, build_site, publish_to
+from mirror.history import PullStats
+from mirror.website import BuildFailed, build_site
+from mirror.website.site_data import SiteData, SiteMirror
 from mirror.website.sources import site_folder
-from tests.website import records
+from tests.website import samples
 from tests.website.conftest import Sites
 from tests.website.npm import FOLDER, installed
 
 ATOM = "{http://www.w3.org/2005/Atom}"
-RECORDS = ("empty", "troubled", "busy")
+SAMPLES = ("empty", "troubled", "busy")
 NO_DATA = {"zh": "暂无数据", "en": "no data yet"}
 
 
@@ -53,9 +55,9 @@ def text_of(folder: Path, page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", article[0]))
 
 
-@pytest.mark.parametrize("record", RECORDS)
-def test_no_link_is_dead(sites: Sites, record: str) -> None:
-    folder = sites.folder(record)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_no_link_is_dead(sites: Sites, sample: str) -> None:
+    folder = sites.folder(sample)
     pages = {
         file.relative_to(folder).as_posix(): Anchors(file.read_text(encoding="utf-8"))
         for file in folder.rglob("*.html")
@@ -82,10 +84,10 @@ def test_no_link_is_dead(sites: Sites, record: str) -> None:
     assert len(pages) > 24
 
 
-@pytest.mark.parametrize("record", RECORDS)
-def test_the_html_is_valid(sites: Sites, record: str) -> None:
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_html_is_valid(sites: Sites, sample: str) -> None:
     """Only valid-autocomplete is off: Material keeps browsers from restoring its drawer's state."""
-    folder = sites.folder(record)
+    folder = sites.folder(sample)
     installed("html-validate")
     pages = [
         str(file)
@@ -103,7 +105,7 @@ def test_the_html_is_valid(sites: Sites, record: str) -> None:
     assert done.returncode == 0, done.stdout.replace(str(folder), "")[:4000]
 
 
-def test_an_empty_record_is_told_as_no_data_and_never_as_a_figure(sites: Sites) -> None:
+def test_an_empty_history_reads_no_data_and_never_as_a_figure(sites: Sites) -> None:
     folder = sites.folder("empty")
     for language, prefix in (("zh", ""), ("en", "en/")):
         for page in ("", "sources/", "status/", "status/hagicode-aliyun/", "tags/"):
@@ -118,11 +120,11 @@ def test_an_empty_record_is_told_as_no_data_and_never_as_a_figure(sites: Sites) 
     assert status["mirrors"][0]["delay_seconds"] is None
 
 
-def test_failures_and_an_incident_are_told_as_they_are(sites: Sites) -> None:
+def test_failures_and_an_incident_are_shown(sites: Sites) -> None:
     folder = sites.folder("troubled")
     status = text_of(folder, "status/")
-    for told in ("同步失败", "95% 未达标", "40 分钟 未达标", "落后标签 3", "进行中", "已恢复"):
-        assert told in status, told
+    for text in ("同步失败", "95% 未达标", "40 分钟 未达标", "落后标签 3", "进行中", "已恢复"):
+        assert text in status, text
     detail = text_of(folder, "status/hagicode-aliyun/")
     assert "凭据缺失、错误或权限不足" in detail
     assert "暂不推荐" in text_of(folder, "")
@@ -130,14 +132,14 @@ def test_failures_and_an_incident_are_told_as_they_are(sites: Sites) -> None:
     # Of 60 tags three have not arrived.
     tags = text_of(folder, "tags/")
     assert tags.count("尚未同步") == 3
-    # The index was filtered at Aliyun, so the digests differ and both are told.
+    # The index was filtered at Aliyun, so the digests differ and both are shown.
     sources = text_of(folder, "sources/")
     assert "构建证明（目标仓库拒收） × 1" in sources
-    assert records.digest("0.1.0-beta.57") in sources
-    assert records.digest("0.1.0-beta.57 filtered") in sources
+    assert samples.digest("0.1.0-beta.57") in sources
+    assert samples.digest("0.1.0-beta.57 filtered") in sources
 
 
-def test_three_years_are_told_by_their_last_90_days(sites: Sites) -> None:
+def test_three_years_are_shown_by_their_last_90_days(sites: Sites) -> None:
     folder = sites.folder("busy")
     html = (folder / "status" / "index.html").read_text(encoding="utf-8")
     days = len(re.findall(r"M\d+ 0h6\.5", html)) + html.count('<rect class="hc-day-')
@@ -154,9 +156,20 @@ def test_three_years_are_told_by_their_last_90_days(sites: Sites) -> None:
     assert len(tags) == 40 + 1  # 2,000 in pages of 50, and the other image
 
 
-@pytest.mark.parametrize("record", RECORDS)
-def test_status_json_keeps_to_its_published_schema(sites: Sites, record: str) -> None:
-    folder = sites.folder(record)
+def test_failed_pulls_are_shown_even_when_none_succeeded_and_the_goal_includes_its_limit(
+    tmp_path: Path,
+) -> None:
+    all_failed = samples.report("all-failed", samples.ALIYUN, pulls=PullStats(pulls=5, failed=5))
+    at_limit = samples.report("at-limit", samples.AZURE, pulls=PullStats(pulls=100, failed=1))
+    mirrors = (SiteMirror(all_failed), SiteMirror(at_limit))
+    build_site(SiteData(samples.NOW, mirrors), tmp_path)
+    assert "Pull failure rate 100.0% missed" in text_of(tmp_path, "en/status/all-failed/")
+    assert "Pull failure rate 1.0% met" in text_of(tmp_path, "en/status/at-limit/")
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_status_json_conforms_to_its_published_schema(sites: Sites, sample: str) -> None:
+    folder = sites.folder(sample)
     schema = json.loads((folder / "status.schema.json").read_text(encoding="utf-8"))
     status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     checker = jsonschema.Draft202012Validator
@@ -167,9 +180,9 @@ def test_status_json_keeps_to_its_published_schema(sites: Sites, record: str) ->
 
 def test_status_json_recommends_by_the_state_of_the_mirrors(sites: Sites) -> None:
     found = {}
-    for record in RECORDS:
-        text = (sites.folder(record) / "status.json").read_text(encoding="utf-8")
-        found[record] = json.loads(text)["recommended"]
+    for sample in SAMPLES:
+        text = (sites.folder(sample) / "status.json").read_text(encoding="utf-8")
+        found[sample] = json.loads(text)["recommended"]
     assert found == {
         "empty": {"china": "aliyun-acr", "elsewhere": "docker-hub"},
         "troubled": {"china": "docker-hub", "elsewhere": "docker-hub"},
@@ -199,7 +212,7 @@ def test_the_feed_is_atom_with_an_entry_for_each_incident(sites: Sites, language
     assert empty.findall(f"{ATOM}entry") == []
 
 
-def test_the_badge_tells_the_state_and_reads_as_text(sites: Sites) -> None:
+def test_the_badge_shows_the_state_and_reads_as_text(sites: Sites) -> None:
     folder = sites.folder("troubled")
     for file, state in (
         ("badges/hagicode-aliyun.svg", "同步失败"),
@@ -217,8 +230,8 @@ def test_the_digest_map_lists_every_filtered_tag(sites: Sites) -> None:
     assert len(rows) == 57
     assert rows[0] == {
         "tag": "0.1.0-beta.57",
-        "source_digest": records.digest("0.1.0-beta.57"),
-        "mirror_digest": records.digest("0.1.0-beta.57 filtered"),
+        "source_digest": samples.digest("0.1.0-beta.57"),
+        "mirror_digest": samples.digest("0.1.0-beta.57 filtered"),
         "left_out": "attestation_refused:unknown/unknown",
     }
 
@@ -232,9 +245,14 @@ def test_each_text_has_a_compressed_sibling_of_the_same_content(sites: Sites) ->
     assert not (folder / "assets" / "javascripts").exists()
 
 
-def test_two_thousand_tags_are_built_page_by_page(tmp_path: Path) -> None:
-    build_site(records.busy(), tmp_path)  # how fast is in bench/RECORD.md
-    assert (tmp_path / "tags" / "40" / "index.html").is_file()
+def test_two_thousand_tags_are_built_page_by_page(sites: Sites) -> None:
+    folder = sites.folder("busy")  # bench/RECORD.md says how fast
+    shown = [
+        len(re.findall(r'<tr id="tag-', (folder / "tags" / page / "index.html").read_text("utf-8")))
+        for page in (".", "2", "40")
+    ]
+    assert shown == [50, 50, 50]
+    assert not (folder / "tags" / "41").exists()
 
 
 def test_a_page_that_mkdocs_refuses_is_one_clear_line(
@@ -246,51 +264,5 @@ def test_a_page_that_mkdocs_refuses_is_one_clear_line(
     for module in ("build", "pages", "sources"):
         monkeypatch.setattr(f"mirror.website.{module}.site_folder", lambda: own)
     with pytest.raises(BuildFailed, match=r"nowhere\.md") as caught:
-        build_site(records.empty(), tmp_path / "out")
+        build_site(samples.empty(), tmp_path / "out")
     assert "\n" not in str(caught.value)
-
-
-def test_a_publish_replaces_the_site_at_once_and_keeps_the_one_before(tmp_path: Path) -> None:
-    public = tmp_path / "www"
-    public.mkdir()  # an empty folder is taken
-    folders: list[Path] = []
-    for text in ("one", "two", "three"):
-        seen = (public / "index.html").read_text("utf-8") if folders else None
-
-        def build(folder: Path, text: str = text, seen: str | None = seen) -> None:
-            (folder / "index.html").write_text(text, encoding="utf-8")
-            if seen is not None:  # while a build runs, readers have the site before
-                assert (public / "index.html").read_text("utf-8") == seen
-
-        folders.append(publish_to(public, build))
-        assert (public / "index.html").read_text("utf-8") == text
-    assert not folders[0].exists()
-    assert folders[1].is_dir()
-    assert public.resolve() == folders[2]
-
-
-def test_a_build_that_fails_leaves_the_site_as_it_was(tmp_path: Path) -> None:
-    public = tmp_path / "www"
-
-    def well(folder: Path) -> None:
-        (folder / "index.html").write_text("one")
-
-    publish_to(public, well)
-
-    def fail(folder: Path) -> None:
-        (folder / "half.html").write_text("half")
-        raise BuildFailed("no")
-
-    with pytest.raises(BuildFailed):
-        publish_to(public, fail)
-    assert (public / "index.html").read_text() == "one"
-    assert len([path for path in (tmp_path / ".www.builds").iterdir() if path.is_dir()]) == 1
-
-
-def test_a_folder_of_someone_elses_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(NotOurs, match="absent or empty"):
-        publish_to(tmp_path, lambda folder: None)
-    with pytest.raises(NotOurs, match="is a file"):
-        publish_to(tmp_path / "precious.txt", lambda folder: None)
-    assert (tmp_path / "precious.txt").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""The compose file for many choices, made in Chromium, parsed and held to the facts key by key."""
+"""The compose file for many choices, made in Chromium and compared with the facts key by key."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ TYPED = (
 @pytest.fixture(scope="module")
 def page(browser: Browser, sites: Sites) -> Iterator[Page]:
     with ExitStack() as stack:
-        yield Reader(browser, sites, stack).open("compose-builder/", record="empty")
+        yield Reader(browser, sites, stack).open("compose-builder/", sample="empty")
 
 
 def generated(page: Page, many: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -205,7 +205,7 @@ def test_hostile_values_stay_values(page: Page, kind: str) -> None:
     for field, options, made in zip(TYPED, many, generated(page, many), strict=True):
         document = yaml.safe_load(made["compose"])
         if field == "workdirPath":
-            # No absolute path, so it stands in the long form, where a colon is only a colon.
+            # Not an absolute path, so it is in the long form, where a colon is only a colon.
             mount = document["services"]["hagicode"]["volumes"].pop(0)
             assert mount == {"type": "bind", "source": escaped(typed), "target": "/app/workdir"}
             wanted = expected({**options, field: "/x"})
@@ -220,14 +220,14 @@ def test_hostile_values_stay_values(page: Page, kind: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/srv/a b", "/srv/𠮷", "/srv/$x", "~/code", "./code", "../c", "D:\\c"]
 )
-def test_a_path_stands_in_the_short_form(page: Page, path: str) -> None:
+def test_a_path_is_written_in_the_short_form(page: Page, path: str) -> None:
     [made] = generated(page, [{**FULL, "workdirPath": path}])
     mounts = yaml.safe_load(made["compose"])["services"]["hagicode"]["volumes"]
     assert mounts[0] == escaped(path) + ":/app/workdir"
 
 
 @pytest.mark.parametrize("path", ["/srv/a:ro", "repos", "/a: #b", "C:code"])
-def test_a_path_that_the_short_form_would_misread_stands_in_the_long_form(
+def test_a_path_that_the_short_form_would_misread_is_written_in_the_long_form(
     page: Page, path: str
 ) -> None:
     [made] = generated(page, [{**FULL, "workdirPath": path}])

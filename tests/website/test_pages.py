@@ -55,7 +55,7 @@ def shown_labels(page: Page, where: str) -> list[str]:
 def test_the_bar_and_the_footer_hold_the_links_in_their_order(
     reader: Reader, size: Any, prefix: str
 ) -> None:
-    page = reader.open(f"{prefix}faq/", record="empty", size=size)
+    page = reader.open(f"{prefix}faq/", sample="empty", size=size)
     for where in (".hc-bar a", ".hc-footer__links a"):
         assert shown_labels(page, where) == NAVIGATION
         aliyun = page.locator(where, has_text="阿里云镜像")
@@ -73,8 +73,8 @@ def test_the_bar_and_the_footer_hold_the_links_in_their_order(
     page.wait_for_url(f"**/mirror/{prefix}")
 
 
-def test_the_aliyun_entry_opens_a_tab_of_its_own(reader: Reader) -> None:
-    page = reader.open("", record="empty")
+def test_the_aliyun_entry_opens_a_new_tab(reader: Reader) -> None:
+    page = reader.open("", sample="empty")
     page.context.route("https://cr.console.aliyun.com/**", lambda route: route.fulfill(body="ok"))
     with page.context.expect_page() as opened:
         page.locator(".hc-bar a", has_text="阿里云镜像").click()
@@ -83,7 +83,7 @@ def test_the_aliyun_entry_opens_a_tab_of_its_own(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "zone", "locale", "wanted"),
+    ("sample", "zone", "locale", "wanted"),
     [
         ("busy", "Asia/Shanghai", "zh-CN", "aliyun-acr"),
         ("busy", "Asia/Shanghai", "en-GB", "aliyun-acr"),
@@ -94,20 +94,20 @@ def test_the_aliyun_entry_opens_a_tab_of_its_own(reader: Reader) -> None:
     ],
 )
 def test_home_recommends_for_the_reader_and_gives_a_reason(
-    reader: Reader, record: str, zone: str, locale: str, wanted: str
+    reader: Reader, sample: str, zone: str, locale: str, wanted: str
 ) -> None:
-    page = reader.open("", record=record, zone=zone, locale=locale)
+    page = reader.open("", sample=sample, zone=zone, locale=locale)
     recommended = page.locator("[data-source]", has=page.locator(".hc-badge--recommended:visible"))
     expect(recommended).to_have_count(1)
     expect(recommended).to_have_attribute("data-source", wanted)
     expect(recommended.locator(".hc-reason").first).to_be_visible()
-    if record == "troubled":
+    if sample == "troubled":
         expect(page.locator("#source-aliyun-acr")).to_contain_text("暂不推荐")
         expect(recommended).to_contain_text("暂以此代替")
 
 
 def test_the_pull_command_is_copied_whole(reader: Reader) -> None:
-    page = reader.open("", record="busy")
+    page = reader.open("", sample="busy")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("#source-aliyun-acr [data-copy]").click()
     expect(page.locator("#source-aliyun-acr [data-copy]")).to_have_text("已复制")
@@ -116,7 +116,7 @@ def test_the_pull_command_is_copied_whole(reader: Reader) -> None:
 
 
 def test_the_language_switch_keeps_the_page(reader: Reader) -> None:
-    page = reader.open("", record="empty")
+    page = reader.open("", sample="empty")
     for path in PAGES:
         page.goto(home(page) + path)
         address = page.url
@@ -132,7 +132,7 @@ LIVE = ("", "sources/", "compose-builder/", "status/", "status/hagicode-aliyun/"
 
 
 @pytest.mark.parametrize(
-    ("record", "prefix", "paths", "sizes", "dark"),
+    ("sample", "prefix", "paths", "sizes", "dark"),
     [
         ("busy", "", PAGES, (DESKTOP, SMALL_PHONE), False),
         ("busy", "en/", PAGES, (PHONE,), True),
@@ -143,14 +143,14 @@ LIVE = ("", "sources/", "compose-builder/", "status/", "status/hagicode-aliyun/"
 )
 def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     reader: Reader,
-    record: str,
+    sample: str,
     prefix: str,
     paths: tuple[str, ...],
     sizes: tuple[ViewportSize, ...],
     dark: bool,
 ) -> None:
     axe = (installed("axe-core") / "axe.min.js").read_text(encoding="utf-8")
-    page = reader.open("", record=record, dark=dark)
+    page = reader.open("", sample=sample, dark=dark)
     start, found = home(page), []
     for path in paths:
         page.goto(f"{start}{prefix}{path}")
@@ -166,11 +166,11 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
 
 
 def test_a_page_with_all_that_it_loads_is_below_200_kilobytes(reader: Reader, sites: Sites) -> None:
-    page = reader.open("", record="busy")
+    page = reader.open("", sample="busy")
     start, heavy = home(page), {}
     folder = sites.folder("busy")
     pages = sorted(file.parent.relative_to(folder) for file in folder.rglob("index.html"))
-    # One of the many pages of tags tells for all: they differ in nothing but their rows.
+    # One of the many pages of tags is enough: they differ in nothing but their rows.
     for path in [path for path in pages if not path.name.isdigit() or path.name == "21"]:
         page.goto(f"{start}{path.as_posix()}/", wait_until="networkidle")
         urls = page.evaluate(
@@ -185,7 +185,7 @@ def test_a_page_with_all_that_it_loads_is_below_200_kilobytes(reader: Reader, si
 
 
 def test_nothing_comes_from_another_host_and_the_policy_forbids_it(reader: Reader) -> None:
-    page = reader.open("", record="busy")
+    page = reader.open("", sample="busy")
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
     for path in PAGES:
@@ -200,7 +200,7 @@ def test_nothing_comes_from_another_host_and_the_policy_forbids_it(reader: Reade
 
 
 def test_every_page_but_the_builder_works_without_script(reader: Reader) -> None:
-    page = reader.open("", record="troubled", script=False, size=PHONE)
+    page = reader.open("", sample="troubled", script=False, size=PHONE)
     start = home(page)
     for path in (path for path in PAGES if "builder" not in path):
         page.goto(start + path)
@@ -214,7 +214,7 @@ def test_every_page_but_the_builder_works_without_script(reader: Reader) -> None
 
 
 def test_the_appearance_follows_the_system_until_the_reader_chooses(reader: Reader) -> None:
-    page = reader.open("", record="empty", dark=True)
+    page = reader.open("", sample="empty", dark=True)
     root = page.locator("html")
     expect(root).to_have_attribute("data-scheme", "dark")
     page.click("#scheme")
@@ -225,8 +225,8 @@ def test_the_appearance_follows_the_system_until_the_reader_chooses(reader: Read
     assert colour == "rgb(255, 255, 255)"
 
 
-def test_a_page_says_itself_when_its_data_is_old(reader: Reader) -> None:
-    page = reader.open("", record="empty")
+def test_a_page_says_so_when_its_data_is_old(reader: Reader) -> None:
+    page = reader.open("", sample="empty")
     page.clock.set_fixed_time("2026-11-24T08:30:00Z")
     page.reload()
     expect(page.locator(".hc-old")).to_have_count(0)
@@ -239,7 +239,7 @@ def test_a_page_says_itself_when_its_data_is_old(reader: Reader) -> None:
 
 
 def test_the_filter_finds_tags_on_this_page_and_on_the_others(reader: Reader) -> None:
-    page = reader.open("tags/", record="busy")
+    page = reader.open("tags/", sample="busy")
     assert page.locator("tbody tr:visible").count() == 50
     page.fill("#filter", "beta.1999")
     expect(page.locator("tbody tr:visible")).to_have_count(1)
@@ -256,7 +256,7 @@ def test_the_filter_finds_tags_on_this_page_and_on_the_others(reader: Reader) ->
 
 
 def test_a_digest_is_copied_whole(reader: Reader) -> None:
-    page = reader.open("en/tags/", record="busy", locale="en-GB")
+    page = reader.open("en/tags/", sample="busy", locale="en-GB")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("tbody tr").first.locator("[data-copy]").first.click()
     expect(page.locator(".hc-copy--done")).to_have_text("Copied")

@@ -1,4 +1,4 @@
-"""The site of a record in a real PostgreSQL: empty, after syncs, and through the command."""
+"""The site of a history in a real PostgreSQL: empty, after syncs, and through the command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from flows.cli.publish import command
 from mirror.config.models import MirrorSettings
 from mirror.config.settings import load_settings
-from mirror.history import MirrorRow, PostgresRecorder
+from mirror.history import DelayStats, MirrorRow, PostgresRecorder, Runs, Tags
 from mirror.history.engine import create_engine
 from mirror.outcome import (
     Change,
@@ -37,9 +37,9 @@ from mirror.outcome import (
     utcnow,
 )
 from mirror.website.health import Health, health_of
-from mirror.website.load import read_record
-from mirror.website.site_data import Share, SiteRecord
-from tests.website.records import ALIYUN, AZURE, HUB, digest
+from mirror.website.load import read_site_data
+from mirror.website.site_data import SiteData
+from tests.website.samples import ALIYUN, AZURE, HUB, digest
 
 ALIYUN_NAME, AZURE_NAME = "hagicode-aliyun", "hagicode-azure"
 
@@ -112,29 +112,33 @@ async def synced(url: str) -> None:
         )
 
 
-def test_a_record_that_knows_no_mirror_gives_the_configured_ones_without_figures(
+def test_a_history_without_mirrors_gives_the_configured_ones_without_figures(
     engine: sa.Engine, mirrors: dict[str, MirrorSettings]
 ) -> None:
-    record = read_record(engine, mirrors)
-    assert [mirror.name for mirror in record.mirrors] == [ALIYUN_NAME, AZURE_NAME]
-    for mirror in record.mirrors:
-        assert health_of(mirror, record) is Health.UNKNOWN
+    data = read_site_data(engine, mirrors)
+    assert [mirror.name for mirror in data.mirrors] == [ALIYUN_NAME, AZURE_NAME]
+    assert [mirror.status.target for mirror in data.mirrors] == [ALIYUN, AZURE]
+    for mirror in data.mirrors:
+        assert health_of(mirror, data) is Health.UNKNOWN
         assert mirror.synced is None
-        assert mirror.tag_success == Share(0, 0)
-        assert mirror.delay is None
+        assert mirror.report.tags == Tags()
+        assert mirror.report.delay == DelayStats()
 
 
 async def test_syncs_are_read_as_they_went(
     url: str, engine: sa.Engine, mirrors: dict[str, MirrorSettings]
 ) -> None:
     await synced(url)
-    record = read_record(engine, mirrors)
-    aliyun, azure = record.mirrors
+    data = read_site_data(engine, mirrors)
+    aliyun, azure = data.mirrors
     assert (aliyun.synced, aliyun.behind) == (2, 1)
-    assert aliyun.tag_success == Share(2, 3)
-    assert aliyun.run_success == Share(0, 1)
-    assert aliyun.delay is not None
-    assert aliyun.delay.count == 2
+    assert aliyun.report.tags == Tags(succeeded=2, failed=1)
+    assert aliyun.report.runs == Runs(partial=1)
+    assert aliyun.report.delay.samples == 2
+    behind_since = data.behind_since(aliyun)
+    assert behind_since is not None
+    # The failed tag was pushed before the mirror followed it, so it has waited since the sync.
+    assert timedelta(0) <= data.read_at - behind_since < timedelta(seconds=30)
     assert [run.status for run in aliyun.runs] == [RunStatus.PARTIAL]
     tags = {tag.name: tag for tag in aliyun.tags}
     assert tags["0.1"].target_digest == digest("0.1")
@@ -147,10 +151,10 @@ async def test_syncs_are_read_as_they_went(
     assert len(aliyun.days) == 1
     assert azure.synced is None
     # Every run was partial: the mirror was never seen whole.
-    assert health_of(aliyun, record) is Health.LAGGING
+    assert health_of(aliyun, data) is Health.LAGGING
 
 
-def test_alerts_are_incidents_without_what_is_the_operators_business(
+def test_alerts_are_incidents_except_those_that_concern_the_operator_alone(
     url: str, engine: sa.Engine, mirrors: dict[str, MirrorSettings]
 ) -> None:
     details = json.dumps({"since": "2026-11-24T08:00:00Z", "facts": {"runs": 4, "account": "me"}})
@@ -171,14 +175,14 @@ def test_alerts_are_incidents_without_what_is_the_operators_business(
                 {"rule": rule, "severity": severity, "closed": closed, "details": details},
             )
     writer.dispose()
-    incidents = read_record(engine, mirrors).incidents
+    incidents = read_site_data(engine, mirrors).incidents
     assert [incident.kind for incident in incidents] == ["no_success", "run_failed"]
     assert incidents[1].summary.zh == "同步连续失败 4 次（含重试）"
     assert incidents[1].resolved_at is None
     assert incidents[0].resolved_at is not None
 
 
-async def test_the_command_publishes_the_record(
+async def test_the_command_publishes_the_history(
     url: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)
@@ -211,5 +215,5 @@ def test_a_bad_address_is_one_clear_line(
     assert not (tmp_path / "www").exists()
 
 
-def test_an_empty_site_record_needs_no_mirror() -> None:
-    assert SiteRecord(read_at=utcnow()).mirror_at(ALIYUN) is None
+def test_an_empty_site_needs_no_mirror() -> None:
+    assert SiteData(read_at=utcnow()).mirror_at(ALIYUN) is None

@@ -1,15 +1,19 @@
-"""Single flight: of many callers that want one thing, one does it and all share its end."""
+"""Concurrent work that is shared, and concurrent work that ends as a whole.
+
+Single flight: of many callers that want one thing, one does it and all share its end.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+T = TypeVar("T")
 _Flight = asyncio.Future[Any]
 
 _above: ContextVar[_Flight | None] = ContextVar("mirror_flight_above", default=None)
@@ -108,3 +112,24 @@ def _needs(flight: _Flight, other: _Flight) -> bool:
         seen |= fresh
         left += fresh
     return False
+
+
+async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """All values in order; if any failed, its error, but only once the others have ended too.
+
+    What the others achieved is then known, and a later run need not do it again. A TaskGroup
+    would cancel them.
+    """
+    results = await asyncio.gather(*work, return_exceptions=True)
+    values: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        values.append(result)
+    return values
+
+
+async def gather_both(first: Awaitable[T], second: Awaitable[object]) -> T:
+    """The first one's value, once both have ended; its own error before that of the second."""
+    value, _ = await gather_all([cast(Awaitable[object], first), second])
+    return cast(T, value)

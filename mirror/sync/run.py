@@ -1,0 +1,215 @@
+"""One sync: discover, diff, copy, verify, record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from mirror.errors import ConfigError
+from mirror.outcome import (
+    Change,
+    CopyOutcome,
+    Discovery,
+    KnownTag,
+    Plan,
+    Reason,
+    RunOutcome,
+    RunStatus,
+    TagFailure,
+    TagStatus,
+    utcnow,
+)
+from mirror.registry import RegistryError
+from mirror.sync.anonymous_pull import warn_if_private
+from mirror.sync.context import SyncContext
+from mirror.sync.copy import Copier, build_copier
+from mirror.sync.deletion import delete_gone
+from mirror.sync.diff import diff
+from mirror.sync.discover import DiscoverRequest, discover
+from mirror.sync.late_referrers import mark_late_referrers
+from mirror.sync.quota import Budget, read_quota, spend
+from mirror.sync.results import SyncResults
+from mirror.sync.step import Step, call
+from mirror.sync.sync_tag import TAGS_AT_ONCE, TagOrder, TagWork, adopt_tag, sync_tag
+from mirror.sync.verify import VerificationQueue, Verifier
+
+
+async def run(
+    context: SyncContext, step: Step = call
+) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
+    """Bring a mirror into line with its source and record it; the caller holds the target's lock.
+
+    Returns the outcome of the run and of each tag that it worked on. Failures of registries are in
+    the outcome. Raises ConfigError for a credential that does not exist, and DatabaseError; the
+    history then says how the run ended, as far as it can be written.
+    """
+    recorder, mirror = context.recorder, context.mirror.name
+    run_id = await recorder.begin_run(
+        mirror, context.trigger, context.full, context.dry_run, context.flow_run_id
+    )
+    results = SyncResults(context, run_id)
+    try:
+        await _sync(context, results, step)
+    except RegistryError as error:
+        results.failures.append(TagFailure(None, Reason(error.reason), str(error)))
+    except ConfigError as error:
+        results.failures.append(TagFailure(None, Reason.AUTH, str(error)))
+        await recorder.end_run(results.outcome())
+        raise
+    except Exception as error:
+        # The run ends here; the history must say so before the error reaches the caller.
+        message = f"{type(error).__name__} in sync {mirror}"
+        results.failures.append(TagFailure(None, Reason.INTERNAL, message))
+        await recorder.end_run(results.outcome())
+        raise
+    if quota := read_quota(context.clients.source):
+        await recorder.add_quota(quota)
+    outcome = results.outcome()
+    await recorder.end_run(outcome)
+    return outcome, tuple(results.copied)
+
+
+async def refuse(context: SyncContext, reason: Reason, message: str) -> RunOutcome:
+    """Record a run that could not begin, since another one works on the same target."""
+    recorder, mirror = context.recorder, context.mirror.name
+    run_id = await recorder.begin_run(
+        mirror, context.trigger, context.full, context.dry_run, context.flow_run_id
+    )
+    outcome = RunOutcome(
+        mirror=mirror,
+        run_id=run_id,
+        status=RunStatus.FAILED,
+        errors=(TagFailure(None, reason, message),),
+        dry_run=context.dry_run,
+    )
+    await recorder.end_run(outcome)
+    return outcome
+
+
+async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
+    recorder, mirror = context.recorder, context.mirror.name
+    abandoned = await recorder.close_abandoned(mirror, results.run_id)
+    await asyncio.to_thread(context.clients.require_credentials)
+    known = await recorder.known_tags(mirror)
+
+    discovery = results.discovery = await _discover(context, results, step, known)
+    results.failures += discovery.failed
+    if context.full and context.mirror.referrers:
+        known, warnings = await mark_late_referrers(context, discovery, known)
+        results.warnings += warnings
+    plan = results.plan = await _diff(context, results, step, known)
+    if context.dry_run:
+        return
+    budget = spend(plan.changes, discovery.tags, read_quota(context.clients.source))
+    context.prefetch.start_copies(
+        (change.digest for change in budget.affordable), context.clients.verifier
+    )
+    await recorder.discovered(results.run_id, mirror, discovery, plan)
+    await _skip_held(context, results)
+    if not (plan.changes or plan.adopted or plan.deletions):
+        return
+    await _defer_over_quota(context, results, budget)
+    copier = await build_copier(context, discovery, known, look_first=bool(abandoned))
+    await _copy_all(context, results, step, copier, budget.affordable)
+    if plan.deletions:
+        results.warnings += await delete_gone(context, results.run_id, plan.deletions, known)
+    await _save_capabilities(context)
+    if private := await warn_if_private(context.clients, results.copied):
+        results.warnings.append(private)
+
+
+async def _discover(
+    context: SyncContext, results: SyncResults, step: Step, known: Mapping[str, KnownTag]
+) -> Discovery:
+    clients, prefetch = context.clients, context.prefetch
+    request = DiscoverRequest(
+        clients.source, clients.target, context.tags, known, context.full, clients.hub
+    )
+    with results.timer.measure("discover", since=prefetch.started_at):
+        return await step("discover", lambda: discover(request, prefetch))
+
+
+async def _diff(
+    context: SyncContext, results: SyncResults, step: Step, known: Mapping[str, KnownTag]
+) -> Plan:
+    async def compare() -> Plan:
+        return diff(results.discovery, known, context.tags, utcnow(), retry_now=context.retries_now)
+
+    with results.timer.measure("diff"):
+        return await step("diff", compare)
+
+
+async def _copy_all(
+    context: SyncContext,
+    results: SyncResults,
+    step: Step,
+    copier: Copier,
+    changes: tuple[Change, ...],
+) -> None:
+    """Copy, verify and record the changed tags, and verify and record the adopted ones."""
+    context.progress.add_tags(len(changes))
+    verification = VerificationQueue(
+        Verifier(context.clients.verifier, copier.put.get), results.timer
+    )
+    order = TagOrder(changes)
+    slots = asyncio.Semaphore(TAGS_AT_ONCE)
+    work = TagWork(context, results.run_id, copier, verification, order, step, slots)
+
+    async def adopt_one(change: Change) -> None:
+        _add(results, change, await adopt_tag(work, change))
+
+    async def sync_one(change: Change) -> None:
+        _add(results, change, await sync_tag(work, change))
+
+    verifying = asyncio.create_task(_verify(step, verification))
+    try:
+        with results.timer.measure("copy"):
+            await asyncio.gather(
+                *(adopt_one(change) for change in results.plan.adopted),
+                *(sync_one(change) for change in changes),
+            )
+    finally:
+        verification.close()
+        await verifying
+
+
+async def _verify(step: Step, verification: VerificationQueue) -> None:
+    await step("verify", verification.run)
+
+
+def _add(results: SyncResults, change: Change, ended: CopyOutcome | str) -> None:
+    if isinstance(ended, str):
+        results.warnings.append(f"{change.tag} {ended}")
+        return
+    results.copied.append(ended)
+    if ended.failure is not None:
+        results.failures.append(ended.failure)
+
+
+async def _skip_held(context: SyncContext, results: SyncResults) -> None:
+    for change in results.plan.held:
+        message = (
+            f"{change.tag} is immutable and moved at the source to {change.digest}: not overwritten"
+        )
+        results.warnings.append(message)
+        await context.recorder.tag_skipped(
+            results.run_id, context.mirror.name, change, TagStatus.HELD, message
+        )
+
+
+async def _defer_over_quota(context: SyncContext, results: SyncResults, budget: Budget) -> None:
+    """Record and report the changes that the source's pull quota does not allow now."""
+    for change in budget.deferred:
+        results.failures.append(TagFailure(change.tag, Reason.QUOTA, budget.reason))
+        await context.recorder.tag_skipped(
+            results.run_id, context.mirror.name, change, TagStatus.WAITING, budget.reason
+        )
+
+
+async def _save_capabilities(context: SyncContext) -> None:
+    """Save what this run learnt of the target, and whether the source has the referrers API."""
+    learnt = context.clients.target.registry.abilities.export()
+    await context.recorder.save_abilities(*context.target, learnt)
+    referrers = context.clients.source.registry.abilities.referrers
+    if referrers is not None:
+        await context.recorder.save_abilities(*context.source, {"referrers": referrers})

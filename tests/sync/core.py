@@ -1,0 +1,159 @@
+"""Whole syncs without Prefect and without a database: the core, on any registries.
+
+What the history remembers from run to run is kept in memory, so that a second sync can be told
+from a first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from flows.local.fake_registry import quirks
+from flows.local.fake_registry.behaviour import Scheme
+from flows.local.fake_registry.content import Content, Image
+from flows.local.fake_registry.hub import DemoHub
+from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.fake_registry.store import Store, StoredManifest
+from mirror.config import MirrorSettings
+from mirror.config.models import TagPolicy
+from mirror.outcome import (
+    ChangeKind,
+    CopyOutcome,
+    Discovery,
+    KnownTag,
+    Plan,
+    RunOutcome,
+    TagFailure,
+    TagStatus,
+    Trigger,
+)
+from mirror.registry import Credential, Endpoint
+from mirror.sync.clients import connect
+from mirror.sync.context import SyncContext
+from mirror.sync.prefetch import Prefetch
+from mirror.sync.run import run
+from tests.support.memory_recorder import MemoryRecorder
+from tests.support.registry_process import DockerRegistry
+
+SOURCE = "team/app"
+TARGET = "hagicode/app"
+NAME = "app"
+_LOGIN = Credential(quirks.USERNAME, quirks.PASSWORD, origin="the test")
+
+
+def endpoint_of(registry: DemoRegistry | DockerRegistry, hub: DemoHub | None = None) -> Endpoint:
+    """How a client reaches a registry of the tests, logged in where it wants that."""
+    login = isinstance(registry, DemoRegistry) and registry.behaviour.auth.scheme is not Scheme.NONE
+    return Endpoint(
+        registry.host,
+        insecure=True,
+        hub_api=hub.url if hub else None,
+        credential=lambda repository: _LOGIN if login else None,
+        realm_hosts=frozenset({"localhost"}),
+    )
+
+
+def seed(store: Store, repository: str, tags: str | Iterable[str], image: Image) -> str:
+    """Put an image, its referrers and tags straight into a registry's store; the digest."""
+    for digest, raw in image.blobs.items():
+        store.add_blob(repository, raw, digest.partition(":")[0])
+    for content in image.manifests:
+        store.add_manifest(repository, stored(content), None)
+    for tag in [tags] if isinstance(tags, str) else tags:
+        store.add_manifest(repository, stored(image.root), tag)
+    for referrer in image.referrers:
+        seed(store, repository, (), referrer)
+    return image.digest
+
+
+def stored(content: Content) -> StoredManifest:
+    """A manifest as a registry keeps it."""
+    return StoredManifest(content.raw, content.media_type, content.digest)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """How one sync ended."""
+
+    outcome: RunOutcome
+    discovery: Discovery
+    plan: Plan
+    outcomes: Mapping[str, CopyOutcome] = field(default_factory=dict)
+    failures: Mapping[str, TagFailure] = field(default_factory=dict)
+    arrived: tuple[str, ...] = ()
+    waited: tuple[str, ...] = ()
+    source_requests: int = 0
+    target_requests: int = 0
+
+    @property
+    def changed(self) -> dict[str, ChangeKind]:
+        """What the plan had to do, by tag."""
+        return {change.tag: change.kind for change in self.plan.changes}
+
+
+@dataclass
+class CoreSync:
+    """A source repository kept at a target repository, run by run."""
+
+    source: Endpoint
+    target: Endpoint
+    source_name: str = SOURCE
+    target_name: str = TARGET
+    tags: TagPolicy = field(default_factory=TagPolicy)
+    platforms: tuple[str, ...] | None = None
+    attestations: bool = True
+    referrers: bool = True
+    recorder: MemoryRecorder = field(default_factory=MemoryRecorder)
+
+    @property
+    def known(self) -> dict[str, KnownTag]:
+        """The recorded state of the mirror's tags."""
+        return self.recorder.known[NAME]
+
+    @property
+    def mirror(self) -> MirrorSettings:
+        """The mirror as mirrors.yaml would have it."""
+        return MirrorSettings(
+            name=NAME,
+            source=f"{self.source.host}/{self.source_name}",
+            target=f"{self.target.host}/{self.target_name}",
+            tags=self.tags,
+            platforms=self.platforms or "all",
+            attestations="keep" if self.attestations else "drop",
+            referrers=self.referrers,
+        )
+
+    async def sync(self, *, full: bool = True, dry_run: bool = False) -> Synced:
+        """One run, as by hand: failed tags are tried again at once."""
+        before = len(self.recorder.skipped)
+        async with connect(self.mirror, self.source, self.target, self.target) as clients:
+            prefetch = Prefetch(clients.source, clients.target, clients.hub, full=full)
+            async with prefetch:
+                outcome, copied = await run(
+                    SyncContext(
+                        self.mirror,
+                        clients,
+                        self.recorder,
+                        prefetch,
+                        full=full,
+                        dry_run=dry_run,
+                        trigger=Trigger.MANUAL,
+                    )
+                )
+        discovery, plan = self.recorder.discoveries[-1]
+        return Synced(
+            outcome=outcome,
+            discovery=discovery,
+            plan=plan,
+            outcomes={copy.change.tag: copy for copy in copied},
+            failures={error.tag: error for error in outcome.errors if error.tag is not None},
+            arrived=tuple(copy.change.tag for copy in copied if copy.failure is None),
+            waited=tuple(
+                tag
+                for tag, status, _ in self.recorder.skipped[before:]
+                if status is TagStatus.WAITING
+            ),
+            source_requests=outcome.requests.source,
+            target_requests=outcome.requests.target,
+        )

@@ -1,0 +1,35 @@
+"""Every value that a page names has a word in both languages."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pytest
+
+from mirror.config import Rule
+from mirror.outcome import DropReason, RunStatus, Trigger
+from mirror.website.health import DayState, Health
+from mirror.website.load import PRIVATE_RULES
+from mirror.website.sources import LANGUAGES
+from mirror.website.words import Words
+
+OPERATORS = (*PRIVATE_RULES, Rule.ATTESTATIONS_DROPPED)  # the last one's severity is `info`
+
+
+@pytest.mark.parametrize(
+    ("prefix", "values"),
+    [
+        ("health", Health),
+        ("day", DayState),
+        ("run", RunStatus),
+        ("trigger", Trigger),
+        ("drop", DropReason),
+        ("why", (Health.LAGGING, Health.FAILING)),
+        ("kind", [rule for rule in Rule if rule not in OPERATORS]),
+    ],
+)
+def test_each_value_has_a_word(prefix: str, values: list[StrEnum]) -> None:
+    for language in LANGUAGES:
+        words = Words(language)
+        for value in values:
+            assert words(f"{prefix}_{value}")
