@@ -11,7 +11,7 @@ from mirror.history import (
     MirrorRow,
     ProbePull,
     PullCounted,
-    WatchLook,
+    WatchRow,
 )
 from mirror.outcome import KnownTag, Quota
 
@@ -25,7 +25,7 @@ class CheckRecorder(Protocol):
     async def known_tags(self, mirror: str) -> Mapping[str, KnownTag]:
         """The present state of a mirror's tags, by name."""
 
-    async def add_watch(self, look: WatchLook) -> None:
+    async def add_watch(self, look: WatchRow) -> None:
         """Write one round of the watch."""
 
     async def add_audit(self, outcome: AuditOutcome) -> AuditWritten:

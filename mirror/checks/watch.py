@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from mirror.checks.by_source import by_source
 from mirror.checks.check_recorder import CheckRecorder
 from mirror.config import MirrorSettings, Settings
-from mirror.history import WatchLook, mirror_row
+from mirror.history import WatchRow, mirror_row
 from mirror.outcome import (
     Discovery,
     KnownTag,
@@ -146,7 +146,7 @@ async def watch_sources(
     )
     found = WatchRound(tuple(results))
     await recorder.add_watch(
-        WatchLook(
+        WatchRow(
             started_at=started,
             ended_at=utcnow(),
             looked=tuple(name for result in results for name in result.mirrors),

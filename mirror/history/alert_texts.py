@@ -181,7 +181,7 @@ REASONS = {
 
 
 def filled(words: Bilingual, facts: dict[str, str | int | float | None], count: int) -> Bilingual:
-    """The sentence with its facts. One that the record does not know shows as `?`."""
+    """The sentence with its facts. Unknown facts show as `?`."""
     values = _Facts({key: _shown(value) for key, value in facts.items()} | {"count": str(count)})
     return Bilingual(words.zh.format_map(values), words.en.format_map(values))
 

@@ -11,7 +11,7 @@ from mirror.history import (
     MirrorRow,
     ProbePull,
     PullCounted,
-    WatchLook,
+    WatchRow,
 )
 from mirror.outcome import KnownTag, Quota
 
@@ -22,7 +22,7 @@ class MemoryRecorder:
 
     known: dict[str, dict[str, KnownTag]] = field(default_factory=dict)
     mirrors: list[str] = field(default_factory=list)
-    watches: list[WatchLook] = field(default_factory=list)
+    watches: list[WatchRow] = field(default_factory=list)
     audits: list[AuditOutcome] = field(default_factory=list)
     quotas: list[Quota] = field(default_factory=list)
     probes: list[ProbePull] = field(default_factory=list)
@@ -38,7 +38,7 @@ class MemoryRecorder:
         assert mirror in self.mirrors
         return self.known.get(mirror, {})
 
-    async def add_watch(self, look: WatchLook) -> None:
+    async def add_watch(self, look: WatchRow) -> None:
         """Keep the round."""
         self.watches.append(look)
 
