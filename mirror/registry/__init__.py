@@ -4,11 +4,12 @@ Async only. `Registry(Endpoint("docker.io"))` is the way in; `copy_blob` moves a
 repository to another. Every error is of the tree drawn in errors.py.
 """
 
-from mirror.registry.abilities import Abilities
-from mirror.registry.copying import copy_blob
-from mirror.registry.credentials import Credential, Endpoint
-from mirror.registry.descriptors import Descriptor, Platform
-from mirror.registry.digests import Digest, digest_of, parse_digest
+from mirror.registry.blob_copy import copy_blob
+from mirror.registry.capabilities import Abilities
+from mirror.registry.concurrency import Concurrency
+from mirror.registry.descriptor import Descriptor, Platform
+from mirror.registry.digest import Digest, digest_of, parse_digest
+from mirror.registry.endpoint import Credential, Endpoint
 from mirror.registry.errors import (
     BlobUnknown,
     ConnectionFailed,
@@ -32,19 +33,18 @@ from mirror.registry.errors import (
     UntrustedRealm,
     UploadUnknown,
 )
-from mirror.registry.exchange import Timeouts
 from mirror.registry.headers import QuotaReading
+from mirror.registry.http import Timeouts
 from mirror.registry.hub import HubApi, HubPage, HubRepository, HubTag
-from mirror.registry.limits import Concurrency
-from mirror.registry.manifests import Manifest
-from mirror.registry.mediatypes import is_foreign_layer, is_index, is_manifest
-from mirror.registry.quirks import Quirks, quirks_of
-from mirror.registry.references import Reference, is_repository, is_tag
+from mirror.registry.known_registries import Quirks, quirks_of
+from mirror.registry.manifest import Manifest
+from mirror.registry.media_type import is_foreign_layer, is_index, is_manifest
+from mirror.registry.reference import Reference, is_repository, is_tag
 from mirror.registry.registry import Registry
 from mirror.registry.repository import PutResult, Repository
 from mirror.registry.retries import Clockwork, RetryPolicy
 from mirror.registry.transport import Wire
-from mirror.registry.uploads import Upload
+from mirror.registry.upload_session import Upload
 
 __all__ = [
     "Abilities",

@@ -16,9 +16,9 @@ from typing import Final, Protocol
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from mirror.registry.challenges import Challenge, choose, parse_challenges
-from mirror.registry.credentials import Credential, Endpoint
+from mirror.registry.endpoint import Credential, Endpoint
 from mirror.registry.errors import ProtocolError, RegistryError, UntrustedRealm
-from mirror.registry.manifests import load_object
+from mirror.registry.manifest import load_object
 from mirror.registry.realms import trusted
 
 _DEFAULT_LIFE: Final = 60.0  # seconds, where a token service names none (token specification)

@@ -8,18 +8,18 @@ from typing import Self, TypeVar
 
 import httpx
 
-from mirror.registry.abilities import Abilities
-from mirror.registry.answers import Where
 from mirror.registry.auth import Authenticator, TokenRequest
-from mirror.registry.credentials import Endpoint
+from mirror.registry.capabilities import Abilities
+from mirror.registry.concurrency import Concurrency, Lane, Window
+from mirror.registry.connection_health import Line
+from mirror.registry.endpoint import Endpoint
+from mirror.registry.error_response import Where
 from mirror.registry.errors import RegistryError, ServerError, Throttled, TimedOut
-from mirror.registry.exchange import Answer, Ask, Exchange, Timeouts
 from mirror.registry.headers import QuotaReading
-from mirror.registry.intake import Intake
-from mirror.registry.limits import Concurrency, Lane, Window
-from mirror.registry.lines import Line
-from mirror.registry.quirks import Quirks, quirks_of
+from mirror.registry.http import Answer, Ask, Exchange, Timeouts
+from mirror.registry.known_registries import Quirks, quirks_of
 from mirror.registry.retries import Clockwork, RetryPolicy
+from mirror.registry.throughput import Intake
 
 T = TypeVar("T")
 

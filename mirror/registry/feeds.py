@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from mirror.registry.descriptors import Descriptor
-from mirror.registry.digests import parse_digest
-from mirror.registry.downloads import BlobSource, mismatch
+from mirror.registry.blob_download import BlobSource, mismatch
+from mirror.registry.descriptor import Descriptor
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import RegistryError
 from mirror.registry.ranges import read_fast
 

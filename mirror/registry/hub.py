@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import httpx
 
-from mirror.registry.digests import parse_digest
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError, RegistryError
-from mirror.registry.exchange import Ask
-from mirror.registry.manifests import load_object
-from mirror.registry.references import is_repository, is_tag
+from mirror.registry.http import Ask
+from mirror.registry.manifest import load_object
+from mirror.registry.reference import is_repository, is_tag
 from mirror.registry.registry import Registry
 
 _PAGE: Final = 100  # the most that Hub gives

@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
-from mirror.registry.downloads import BlobSource, Pace, Pieces
+from mirror.registry.blob_download import BlobSource, Pace, Pieces
 from mirror.registry.errors import RegistryError
-from mirror.registry.intake import Span, Trial
+from mirror.registry.throughput import Span, Trial
 
 _WORTH: Final = 4 << 20  # bytes left, under which more connections do not pay
 _LOOK: Final = 0.12  # seconds of streaming before its pace says something

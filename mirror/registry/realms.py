@@ -6,8 +6,8 @@ import ipaddress
 import re
 from typing import Final
 
-from mirror.registry.credentials import Endpoint
-from mirror.registry.quirks import quirks_of
+from mirror.registry.endpoint import Endpoint
+from mirror.registry.known_registries import quirks_of
 
 # Second levels under which countries register names (com.cn, co.uk): no site of their own.
 _GENERIC: Final = frozenset({"ac", "co", "com", "edu", "gov", "net", "or", "org", "ne"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirror.registry.client import Client
-from mirror.registry.exchange import Ask
+from mirror.registry.http import Ask
 from mirror.registry.repository import Repository
 
 

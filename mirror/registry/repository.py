@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from mirror.registry import headers, mediatypes
-from mirror.registry.answers import Where, refused_manifest, unknown_algorithm
+from mirror.registry import headers, media_type as mediatypes
 from mirror.registry.auth import repository_scope
-from mirror.registry.descriptors import Descriptor
-from mirror.registry.digests import parse_digest
-from mirror.registry.downloads import read_blob
+from mirror.registry.blob_download import read_blob
+from mirror.registry.descriptor import Descriptor
+from mirror.registry.digest import parse_digest
+from mirror.registry.error_response import Where, refused_manifest, unknown_algorithm
 from mirror.registry.errors import (
     Denied,
     DigestMismatch,
@@ -26,11 +26,11 @@ from mirror.registry.errors import (
     RequestRefused,
     one_line,
 )
-from mirror.registry.exchange import Answer, Ask
-from mirror.registry.listing import list_referrers, list_tags
-from mirror.registry.manifests import MAX_BYTES, Manifest
-from mirror.registry.references import is_repository, is_tag
-from mirror.registry.uploads import cancel_session
+from mirror.registry.http import Answer, Ask
+from mirror.registry.manifest import MAX_BYTES, Manifest
+from mirror.registry.reference import is_repository, is_tag
+from mirror.registry.tag_list import list_referrers, list_tags
+from mirror.registry.upload_session import cancel_session
 
 if TYPE_CHECKING:
     from mirror.registry.registry import Registry

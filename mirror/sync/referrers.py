@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mirror.outcome import Dropped, DropReason
-from mirror.registry import Descriptor, Manifest, NotFound, RefusedMediaType, Repository, mediatypes
+from mirror.registry import (
+    Descriptor,
+    Manifest,
+    NotFound,
+    RefusedMediaType,
+    Repository,
+    media_type as mediatypes,
+)
 from mirror.sync.copy_stats import Ledger
 from mirror.sync.single_flight import SingleFlight
 from mirror.sync.tag_rules import companion_prefix, subject_of

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mirror.registry import Credential, Descriptor, Endpoint, Manifest, Registry, digest_of
-from mirror.registry.mediatypes import OCI_CONFIG, OCI_MANIFEST
+from mirror.registry.media_type import OCI_CONFIG, OCI_MANIFEST
 from mirror.registry.repository import Repository
-from mirror.registry.uploads import Upload
+from mirror.registry.upload_session import Upload
 from tests.support.registry_process import DockerRegistry
 
 _NUMBERS = itertools.count()

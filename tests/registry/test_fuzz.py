@@ -32,7 +32,7 @@ from mirror.registry import (
     copy_blob,
     digest_of,
 )
-from mirror.registry.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from mirror.registry.media_type import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
 
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mirror.registry import Clockwork
-from mirror.registry.limits import Lane, Window
+from mirror.registry.concurrency import Lane, Window
 
 
 class World:

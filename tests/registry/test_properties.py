@@ -29,7 +29,7 @@ from mirror.registry.headers import (
     retry_after,
     uploaded_bytes,
 )
-from mirror.registry.mediatypes import essence, is_foreign_layer, is_index
+from mirror.registry.media_type import essence, is_foreign_layer, is_index
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from mirror.registry import Concurrency, Endpoint, Registry, copy_blob
-from mirror.registry.intake import Intake, Trial
 from mirror.registry.retries import Clockwork
+from mirror.registry.throughput import Intake, Trial
 from tests.registry.breaking_line import breaking_line
 from tests.registry.conftest import content, put_blob
 from tests.support.registry_process import DockerRegistry
@@ -85,9 +85,9 @@ async def test_a_blob_whose_ranges_are_given_up_goes_on_over_one_connection(
     fresh_name: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mirror.registry.intake._WARM_UP", 0)
-    monkeypatch.setattr("mirror.registry.intake._TRIAL", 0)
-    monkeypatch.setattr("mirror.registry.intake._PAYS", 1e9)  # whatever comes is not enough
+    monkeypatch.setattr("mirror.registry.throughput._WARM_UP", 0)
+    monkeypatch.setattr("mirror.registry.throughput._TRIAL", 0)
+    monkeypatch.setattr("mirror.registry.throughput._PAYS", 1e9)  # whatever comes is not enough
     monkeypatch.setattr("mirror.registry.ranges._CONNECTIONS", 4)
     data, descriptor = content(8 << 20)
     name, copy, again = fresh_name(), fresh_name(), fresh_name()

@@ -15,13 +15,13 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from mirror.registry.descriptors import Descriptor
-from mirror.registry.digests import parse_digest
-from mirror.registry.downloads import mismatch
-from mirror.registry.exchange import Ask
+from mirror.registry.blob_download import mismatch
+from mirror.registry.blob_upload import StreamedUpload
+from mirror.registry.descriptor import Descriptor
+from mirror.registry.digest import parse_digest
 from mirror.registry.feeds import Feed, Pace
-from mirror.registry.streaming import StreamedUpload
-from mirror.registry.uploads import Upload, post_whole
+from mirror.registry.http import Ask
+from mirror.registry.upload_session import Upload, post_whole
 
 if TYPE_CHECKING:
     from mirror.registry.repository import Repository

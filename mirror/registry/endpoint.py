@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirror.registry.references import HUB
+from mirror.registry.reference import HUB
 
 _HUB_API_HOST = "registry-1.docker.io"
 HUB_WEB_API = "https://hub.docker.com"

@@ -32,7 +32,7 @@ from mirror.registry.errors import (
     UploadUnknown,
     one_line,
 )
-from mirror.registry.quirks import denial_hint
+from mirror.registry.known_registries import denial_hint
 from mirror.registry.retries import RETRIED_STATUSES
 
 _NO_ROOM: Final = re.compile(

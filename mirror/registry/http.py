@@ -14,9 +14,9 @@ from typing import Final
 import httpx
 
 from mirror.registry import headers
-from mirror.registry.answers import Where, failure
 from mirror.registry.auth import Authenticator, repository_scope
-from mirror.registry.credentials import Endpoint
+from mirror.registry.endpoint import Endpoint
+from mirror.registry.error_response import Where, failure
 from mirror.registry.errors import ConnectionFailed, ProtocolError, RegistryError, TimedOut
 from mirror.registry.retries import Clockwork
 from mirror.registry.sending import address_of, origin, send

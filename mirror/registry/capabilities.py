@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from mirror.registry.quirks import Quirks
+from mirror.registry.known_registries import Quirks
 
 
 @dataclass(slots=True)

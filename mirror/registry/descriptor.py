@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mirror.registry.digests import parse_digest
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidManifest, one_line
 
 _MAX_SIZE: Final = 2**63 - 1

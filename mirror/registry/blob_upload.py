@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mirror.registry.descriptors import Descriptor
-from mirror.registry.downloads import mismatch
+from mirror.registry.blob_download import mismatch
+from mirror.registry.descriptor import Descriptor
 from mirror.registry.errors import (
     ConnectionFailed,
     Denied,
@@ -16,7 +16,7 @@ from mirror.registry.errors import (
     Unauthorized,
 )
 from mirror.registry.feeds import Feed
-from mirror.registry.uploads import Upload
+from mirror.registry.upload_session import Upload
 
 if TYPE_CHECKING:
     from mirror.registry.repository import Repository

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from mirror.registry import mediatypes
-from mirror.registry.descriptors import Descriptor, read_annotations, read_descriptor
-from mirror.registry.digests import digest_of, parse_digest
+from mirror.registry import media_type as mediatypes
+from mirror.registry.descriptor import Descriptor, read_annotations, read_descriptor
+from mirror.registry.digest import digest_of, parse_digest
 from mirror.registry.errors import (
     DigestMismatch,
     InvalidManifest,

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import httpx
 
-from mirror.registry import headers, mediatypes
+from mirror.registry import headers, media_type as mediatypes
 from mirror.registry.errors import NotFound, ProtocolError, RegistryError, RequestRefused, TimedOut
-from mirror.registry.exchange import Answer, Ask
+from mirror.registry.http import Answer, Ask
 from mirror.registry.sending import address_of
 from mirror.registry.transport import FRESH
 

@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 import httpx
 
-from mirror.registry import headers, mediatypes
-from mirror.registry.descriptors import Descriptor, read_descriptor
-from mirror.registry.digests import parse_digest
+from mirror.registry import headers, media_type as mediatypes
+from mirror.registry.descriptor import Descriptor, read_descriptor
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import NotFound, RequestRefused, one_line
-from mirror.registry.exchange import Answer, Ask
-from mirror.registry.manifests import MAX_BYTES, load_object
-from mirror.registry.references import is_tag
+from mirror.registry.http import Answer, Ask
+from mirror.registry.manifest import MAX_BYTES, load_object
+from mirror.registry.reference import is_tag
 
 if TYPE_CHECKING:
     from mirror.registry.repository import Repository

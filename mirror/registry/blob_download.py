@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from mirror.registry import headers
-from mirror.registry.descriptors import Descriptor
-from mirror.registry.digests import parse_digest
+from mirror.registry.descriptor import Descriptor
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import ConnectionFailed, DigestMismatch, ProtocolError, RegistryError
-from mirror.registry.exchange import Ask
+from mirror.registry.http import Ask
 from mirror.registry.sending import address_of
 from mirror.registry.transport import FRESH
 

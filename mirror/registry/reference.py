@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mirror.registry.digests import parse_digest
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidReference, one_line
 
 HUB: Final = "docker.io"
