@@ -1,23 +1,22 @@
-"""What a registry has been seen to do: learnt at run time, remembered by whoever keeps it."""
+"""What a registry turned out to support: learnt at run time, stored and loaded by the caller."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from mirror.registry.known_registries import Quirks
+from mirror.registry.known_registries import KnownRegistry
 
 
 @dataclass(slots=True)
-class Abilities:
-    """What a registry can do. None: not seen yet.
+class Capabilities:
+    """What a registry supports. None: not known yet.
 
     mount: it mounts blobs across its repositories. single_post: it takes a blob with one POST.
-    whole_put: a session may be closed with all of a large blob; False once that failed.
-    chunk_bytes: uploads come in chunks of this many bytes. resumable: a broken upload goes on.
-    ranges: blobs by Range. referrers: the referrers API. artifacts: manifests with a config that
-    is no image's. attestations: BuildKit's attestations with an image config. delete: manifests
-    may be deleted.
+    whole_put: one PUT may carry all of a large blob; False once that failed. chunk_bytes: uploads
+    go in chunks of this many bytes. resumable: a broken upload can be resumed. ranges: it serves
+    ranges of blobs. referrers: the referrers API. artifacts: manifests whose config is not an
+    image's. attestations: BuildKit's attestations with an image config.
     """
 
     mount: bool | None = None
@@ -29,41 +28,30 @@ class Abilities:
     referrers: bool | None = None
     artifacts: bool | None = None
     attestations: bool | None = None
-    delete: bool | None = None
 
     @classmethod
-    def known(cls, quirks: Quirks) -> Abilities:
+    def of(cls, known: KnownRegistry) -> Capabilities:
         """What the table of known registries says."""
         return cls(
-            mount=quirks.mount,
-            single_post=quirks.single_post,
-            chunk_bytes=quirks.chunk_bytes,
-            resumable=quirks.resumable,
-            ranges=quirks.ranges,
-            referrers=quirks.referrers,
+            mount=known.mount,
+            single_post=known.single_post,
+            chunk_bytes=known.chunk_bytes,
+            resumable=known.resumable,
+            ranges=known.ranges,
+            referrers=known.referrers,
         )
 
-    def export(self) -> Mapping[str, str | int | bool]:
-        """What is known, in a form that can be stored; `absorb` reads it."""
+    def dump(self) -> Mapping[str, str | int | bool]:
+        """What is known, in a form that can be stored; `load` reads it."""
         pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {name: value for name, value in pairs if value is not None}
 
-    def absorb(self, remembered: Mapping[str, object]) -> None:
-        """Take over what `export` once gave; names and types that are not ours are left out."""
-        for name in (
-            "mount",
-            "single_post",
-            "whole_put",
-            "resumable",
-            "ranges",
-            "referrers",
-            "artifacts",
-            "attestations",
-            "delete",
-        ):
-            value = remembered.get(name)
+    def load(self, stored: Mapping[str, object]) -> None:
+        """Take over what `dump` once gave; unknown names and other types are left out."""
+        for name in (f.name for f in fields(self) if f.name != "chunk_bytes"):
+            value = stored.get(name)
             if isinstance(value, bool):
                 setattr(self, name, value)
-        chunk = remembered.get("chunk_bytes")
+        chunk = stored.get("chunk_bytes")
         if isinstance(chunk, int) and not isinstance(chunk, bool) and chunk > 0:
             self.chunk_bytes = chunk

@@ -49,7 +49,7 @@ def read_descriptor(document: object, where: str) -> Descriptor:
     Raises InvalidManifest when a required property is missing or of the wrong type.
     """
     if not isinstance(document, dict):
-        raise InvalidManifest(f"{where} is no descriptor but {type(document).__name__}")
+        raise InvalidManifest(f"{where} is not a descriptor but {type(document).__name__}")
     digest = _text(document, "digest", where) or ""
     try:
         parse_digest(digest)
@@ -57,7 +57,9 @@ def read_descriptor(document: object, where: str) -> Descriptor:
         raise InvalidManifest(f"{where}: {error}") from None
     size = document.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_SIZE:
-        raise InvalidManifest(f"{where}: the size {one_line(repr(size), 60)} is no size in bytes")
+        raise InvalidManifest(
+            f"{where}: the size {one_line(repr(size), 60)} is not a number of bytes"
+        )
     return Descriptor(
         media_type=_text(document, "mediaType", where) or "",
         digest=digest,
@@ -71,12 +73,12 @@ def read_descriptor(document: object, where: str) -> Descriptor:
 
 
 def read_annotations(document: Mapping[str, Any], where: str) -> dict[str, str]:
-    """The `annotations` of a manifest or descriptor: text by text."""
+    """The `annotations` of a manifest or descriptor."""
     found = document.get("annotations")
     if found is None:
         return {}
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise InvalidManifest(f"{where}: annotations are not text by text")
+        raise InvalidManifest(f"{where}: annotations are not a map of text to text")
     return dict(found)
 
 
@@ -96,7 +98,7 @@ def _platform(document: object, where: str) -> Platform | None:
 
 def _data(document: Mapping[str, Any], digest: str, size: int, where: str) -> bytes | None:
     # image-spec: a client SHOULD check `data` against digest and size; one that does not match
-    # is as good as absent, since the content can be had by its digest.
+    # counts as absent, since the content can be fetched by its digest.
     text = _text(document, "data", where)
     if text is None:
         return None

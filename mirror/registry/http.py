@@ -1,29 +1,51 @@
-"""One try of a request: authorized, its redirects followed, its failure told as an error.
+"""Requests to one registry: counted, authorized, limited, retried, redirects followed.
 
-distribution-spec v1.1, "Authorization"; RFC 9110, 15.4.
+distribution-spec v1.1, "Authorization"; RFC 9110, 15.4. httpx's client does some of this too, but
+looks for cookies and parses addresses again and again: a third of a request's processor time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, Self, TypeVar
 
 import httpx
 
 from mirror.registry import headers
 from mirror.registry.auth import Authenticator, repository_scope
+from mirror.registry.capabilities import Capabilities
+from mirror.registry.concurrency import Concurrency, ConcurrencyLimiter, Window
+from mirror.registry.connection_health import ConnectionHealth
 from mirror.registry.endpoint import Endpoint
-from mirror.registry.error_response import Where, failure
-from mirror.registry.errors import ConnectionFailed, ProtocolError, RegistryError, TimedOut
-from mirror.registry.retries import Clockwork
-from mirror.registry.sending import address_of, origin, send
-from mirror.registry.transport import Wire
+from mirror.registry.error_response import response_error, transport_error
+from mirror.registry.errors import RegistryError, ServerError, Throttled, TimedOut
+from mirror.registry.headers import PullQuota
+from mirror.registry.known_registries import known_registry
+from mirror.registry.request import (
+    ADDRESS,
+    PIECE,
+    Request,
+    Response,
+    Timeouts,
+    address_of,
+    in_pieces,
+    origin,
+    read_body,
+    redirect_target,
+)
+from mirror.registry.retries import Clock, RetryPolicy
+from mirror.registry.throughput import Throughput
+from mirror.registry.transport import FRESH, Transport
+
+T = TypeVar("T")
 
 _ERROR_BYTES: Final = 64 << 10  # of an error body that is read; the rest says no more
-_PIECE: Final = 256 << 10  # a longer body is written in pieces, so as not to hold up the loop
+_TOKEN_BYTES: Final = 256 << 10
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS: Final = 5
 _ALWAYS: Final = {
     "User-Agent": "hagicode-mirror/0.1",
     "Accept": "*/*",
@@ -31,249 +53,270 @@ _ALWAYS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds. connect: until a connection stands; stall: between two bytes; answer: for a whole
-    request that carries no blob."""
+class HttpSession:
+    """The connections to one registry and what is known of it. An async context manager.
 
-    connect: float = 10.0
-    stall: float = 30.0
-    answer: float = 120.0
+    auth_from: another session of the same registry, whose tokens this one uses on connections of
+    its own. transport: httpx transport to send with, for tests; None for real connections.
+    concurrency, retry, timeouts: bounds; the defaults are measured. clock: time and chance.
 
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request to be made, perhaps several times."""
-
-    method: str
-    url: str
-    where: Where
-    scopes: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may be secret
-    content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
-    extensions: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def replayable(self) -> bool:
-        """Whether it can be sent a second time."""
-        return self.content is None or isinstance(self.content, bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    url: str
-
-
-class Exchange:
-    """Sends requests to one registry and to the services beside it.
-
-    `auth` may be shared with another exchange of the same registry; who made it closes it.
-    `quota` is what the pull quota's headers last said, `sent` how many requests went out.
+    `quota` is what the headers last said of the pull quota, None until they do; `capabilities` is
+    what the registry turned out to support. `calls` limits requests without a blob body,
+    `downloads` and `uploads` blob bodies.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        auth: Authenticator,
-        timeouts: Timeouts,
-        clock: Clockwork,
-        transport: httpx.AsyncBaseTransport | None,
+        *,
+        auth_from: HttpSession | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        concurrency: Concurrency | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.quota: headers.QuotaReading | None = None
-        self._timeouts = timeouts
-        self._clock = clock
-        self._wire = Wire(transport, endpoint.ca_file)
-        self._timeout = httpx.Timeout(
-            timeouts.stall, connect=timeouts.connect, pool=timeouts.connect
-        ).as_dict()
+        self.endpoint = endpoint
+        self.retry = retry or RetryPolicy()
+        self.timeouts = timeouts or Timeouts()
+        self.clock = clock or Clock()
+        self.capabilities = Capabilities.of(known_registry(endpoint.host))
+        self.quota: PullQuota | None = None
+        bounds = concurrency or Concurrency()
+        transfers = (bounds.transfers, bounds.transfers, bounds.least, self.clock)
+        self.calls = ConcurrencyLimiter(
+            bounds.requests, bounds.most_requests, bounds.least, self.clock
+        )
+        self.downloads = ConcurrencyLimiter(*transfers, adapts=False)
+        self.uploads = ConcurrencyLimiter(*transfers, adapts=False)
+        self.window = Window(bounds.window)
+        self.health = ConnectionHealth()
+        self.throughput = Throughput(self.clock)
+        self._attempted: set[str] = set()
+        self._own_auth = auth_from is None
+        self._auth: Authenticator = (
+            auth_from._auth
+            if auth_from
+            else Authenticator(endpoint, self._fetch_token, self.clock.monotonic)
+        )
+        self._transport = Transport(transport, endpoint.ca_file)
+        self._default_timeout = self._timeout(self.timeouts.stall, pool=self.timeouts.connect)
         self._own = f"{endpoint.base}/"
         self._origin = origin(endpoint.base)
-        self._auth = auth
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure_of_the_block: object) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._wire.aclose()
+        if self._own_auth:
+            await self._auth.aclose()
+        await self._transport.aclose()
 
     @property
-    def sent(self) -> int:
-        """HTTP requests sent so far."""
-        return self._wire.sent
+    def host(self) -> str:
+        """The registry's name as in references."""
+        return self.endpoint.host
 
-    async def connect(self, count: int) -> None:
-        """Have `count` connections to the registry open: see Wire.connect."""
-        await self._wire.connect(self._own, count, self._timeouts.connect)
-
-    async def answer(self, ask: Ask, expected: Collection[int], most: int) -> Answer:
-        """One try of a request with its whole answer, of `most` bytes at most."""
-        try:
-            async with asyncio.timeout(self._timeouts.answer), self.open(ask, expected) as response:
-                body = b"" if ask.method == "HEAD" else await _read(response, most, ask.where)
-                return Answer(response.status_code, response.headers, body, address_of(response))
-        except TimeoutError as error:
-            raise self._untold(TimedOut, "no whole answer in time while", error, ask) from error
-
-    @asynccontextmanager
-    async def open(self, ask: Ask, expected: Collection[int]) -> AsyncIterator[httpx.Response]:
-        """One try of a request, its answer's body unread.
-
-        A 401 is answered once with a fresh token; redirects of GET and HEAD are followed, without
-        Authorization to another host. Raises as `call`.
-        """
-        try:
-            response = await self._authorized(ask)
-            try:
-                if response.status_code not in expected:
-                    raise await self._failure(response, ask)
-                yield response
-            finally:
-                await response.aclose()
-        except httpx.TimeoutException as error:
-            raise self._untold(TimedOut, "no answer in time while", error, ask) from error
-        except httpx.TransportError as error:
-            refused = isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol)
-            kind = ProtocolError if refused else ConnectionFailed
-            raise self._untold(kind, "the connection failed while", error, ask) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise self._untold(ProtocolError, "no sense in the answer while", error, ask) from error
-
-    async def plain_answer(self, ask: Ask, most: int) -> Answer:
-        """One try at a service beside the registry: the ask's own Authorization or none."""
-        try:
-            async with asyncio.timeout(self._timeouts.answer):
-                response = await self._followed(ask, None)
-                try:
-                    if response.status_code != 200:
-                        raise await self._failure(response, ask)
-                    body = await _read(response, most, ask.where)
-                    return Answer(200, response.headers, body, address_of(response))
-                finally:
-                    await response.aclose()
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise self._untold(TimedOut, "no answer in time for", error, ask) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise self._untold(ConnectionFailed, "the connection failed for", error, ask) from error
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far, those for tokens, redirects and the web API included."""
+        return self._transport.sent
 
     def credential_origin(self, repository: str) -> str | None:
-        """Where the credential that was used for a repository comes from; None: none was used."""
+        """Where the credential used for a repository comes from; None where none was used."""
         return self._auth.origin((repository_scope(repository, "pull"),))
 
     def authorizes(self, url: str) -> bool:
         """Whether `url` is the registry's own, so that it may see our Authorization."""
         return url.startswith(self._own) or origin(url) == self._origin
 
-    async def _authorized(self, ask: Ask) -> httpx.Response:
-        if not self._auth.scouted:
-            # The first request finds out how the registry wants to be spoken to; the others
-            # wait for it, so that 200 at once do not collect 200 refusals.
-            async with self._auth.scouting:
-                if not self._auth.scouted:
-                    try:
-                        return await self._tried(ask)
-                    finally:
-                        self._auth.scouted = True
-        return await self._tried(ask)
+    def first_attempt(self, capability: str) -> bool:
+        """Whether nothing has tried a capability yet: one attempt is enough for all."""
+        first = capability not in self._attempted
+        self._attempted.add(capability)
+        return first
 
-    async def _tried(self, ask: Ask) -> httpx.Response:
-        own = self.authorizes(ask.url)
-        authorization = await self._auth.header(ask.scopes) if own else None
-        response = await self._followed(ask, authorization)
-        if response.status_code != 401 or not own or not ask.replayable:
+    async def connect(self, count: int) -> None:
+        """Open connections until `count` are idle, for requests that will follow soon.
+
+        Each saves one of them the round trips of connecting. Errors are not raised: the requests
+        will meet them too.
+        """
+        count = min(count, self.calls.width)
+        await self._transport.connect(self._own, count, self.timeouts.connect)
+
+    async def call(
+        self, request: Request, expected: Collection[int], most: int = 1 << 20
+    ) -> Response:
+        """Send a request without a blob body and read the whole response, retried by the policy.
+
+        most: bytes that the body may have. Raises the error that a status outside `expected`
+        amounts to.
+        """
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                async with self.calls.slot():
+                    return await self._respond(request, expected, most)
+            except RegistryError as error:
+                await self.back_off(error, attempts)
+
+    async def retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run `attempt` until it succeeds, fails for good, or the retry policy ends it."""
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                return await attempt()
+            except RegistryError as error:
+                await self.back_off(error, attempts)
+
+    async def back_off(self, error: RegistryError, attempts: int) -> None:
+        """Wait before the next attempt after `attempts`; raises the error where there is none."""
+        wait = self.wait_after(error, attempts)
+        if wait is None:
+            raise error
+        await self.clock.sleep(wait)
+
+    def wait_after(self, error: RegistryError, attempts: int) -> float | None:
+        """Seconds until the next attempt after `attempts` of them, None for no further one."""
+        if not error.transient:
+            return None
+        if isinstance(error, Throttled | ServerError | TimedOut):
+            for limiter in (self.calls, self.downloads, self.uploads):
+                limiter.shrink()
+        if isinstance(error, Throttled) and error.retry_after:
+            self.calls.pause(min(error.retry_after, self.retry.patience))
+        return self.retry.wait(attempts, error.retry_after, self.clock.random())
+
+    @asynccontextmanager
+    async def open(
+        self, request: Request, expected: Collection[int]
+    ) -> AsyncIterator[httpx.Response]:
+        """One attempt of a request; the response's body is unread. Raises as `call`."""
+        try:
+            response = await self._authorized(request)
+            try:
+                if response.status_code not in expected:
+                    raise await self._refusal(response, request)
+                yield response
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise transport_error(error, request) from error
+
+    async def _respond(self, request: Request, expected: Collection[int], most: int) -> Response:
+        """One attempt of a request with its whole response, of `most` bytes at most."""
+        try:
+            async with asyncio.timeout(self.timeouts.answer):
+                response = await self._authorized(request)
+                try:
+                    if response.status_code not in expected:
+                        raise await self._refusal(response, request)
+                    body = (
+                        b""
+                        if request.method == "HEAD"
+                        else await read_body(response, most, request)
+                    )
+                    return Response(
+                        response.status_code, response.headers, body, address_of(response)
+                    )
+                finally:
+                    await response.aclose()
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise transport_error(error, request) from error
+
+    async def _authorized(self, request: Request, *, first: bool = False) -> httpx.Response:
+        """Send a request with its token; a 401 is answered once with a fresh one."""
+        if not request.authorize:
+            return await self._followed(request, None)
+        if not (self._auth.scouted or first):
+            return await self._scouting(request)
+        own = self.authorizes(request.url)
+        authorization = await self._auth.header(request.scopes) if own else None
+        response = await self._followed(request, authorization)
+        if response.status_code != 401 or not own or not request.replayable:
             return response
         if not self.authorizes(address_of(response)):
-            return response  # another host's refusal is none of our registry's challenges
+            return response  # another host's refusal is not a challenge of the registry
         try:
             challenges = response.headers.get_list("www-authenticate")
-            renewed = await self._auth.renewed(challenges, ask.scopes, authorization)
+            renewed = await self._auth.renewed(challenges, request.scopes, authorization)
             if renewed is None:
                 return response
         except BaseException:
             await response.aclose()
             raise
         await response.aclose()
-        return await self._followed(ask, renewed)
+        return await self._followed(request, renewed)
 
-    async def _followed(self, ask: Ask, authorization: str | None) -> httpx.Response:
-        sent = {**_ALWAYS, **ask.headers}
+    async def _scouting(self, request: Request) -> httpx.Response:
+        # The first request finds out which authorization the registry wants; the others wait for
+        # it, so that 200 concurrent ones do not collect 200 refusals.
+        async with self._auth.scouting:
+            if not self._auth.scouted:
+                try:
+                    return await self._authorized(request, first=True)
+                finally:
+                    self._auth.scouted = True
+        return await self._authorized(request)
+
+    async def _followed(self, request: Request, authorization: str | None) -> httpx.Response:
+        """Send a request; redirects of GET and HEAD are followed, up to five.
+
+        Authorization goes to no other origin than the one that it was meant for.
+        """
+        sent = {**_ALWAYS, **request.headers}
         if authorization is not None:
             sent["Authorization"] = authorization
-        content: bytes | AsyncIterator[bytes] | None = ask.content
-        if isinstance(content, bytes) and len(content) > _PIECE:
+        content: bytes | AsyncIterator[bytes] | None = request.content
+        if isinstance(content, bytes) and len(content) > PIECE:
             sent["Content-Length"] = str(len(content))
-            content = _in_pieces(content)
-        response = await send(
-            self._wire, ask.method, ask.url, sent, content, self._timed(ask.extensions)
-        )
-        self._note_quota(response)
+            content = in_pieces(content)
+        extensions: dict[str, object] = {"timeout": self._default_timeout}
+        if request.read_timeout is not None:
+            extensions["timeout"] = self._timeout(request.read_timeout)
+        if request.fresh_connection:
+            extensions[FRESH] = True
+        method, address = request.method, request.url
+        for left in range(_MOST_REDIRECTS, -1, -1):
+            response = await self._transport.send(method, address, sent, content, extensions)
+            response.extensions[ADDRESS] = address
+            redirects = response.status_code in _REDIRECTS and "location" in response.headers
+            if not redirects or method not in ("GET", "HEAD") or not left:
+                break
+            await response.aclose()
+            following = redirect_target(response)
+            if origin(following) != origin(address):
+                sent.pop("Authorization", None)
+            address = following
+        if "ratelimit-limit" in response.headers:
+            self.quota = headers.pull_quota(response.headers, self.clock.now()) or self.quota
         return response
 
-    def _timed(self, extensions: Mapping[str, object]) -> Mapping[str, object]:
-        return extensions if "timeout" in extensions else {**extensions, "timeout": self._timeout}
+    def _timeout(self, seconds: float, pool: float | None = None) -> dict[str, float | None]:
+        connect = self.timeouts.connect
+        return httpx.Timeout(seconds, connect=connect, pool=pool or seconds).as_dict()
 
-    def _note_quota(self, response: httpx.Response) -> None:
-        found = response.headers
-        if "ratelimit-limit" in found:
-            reading = headers.quota(
-                found.get("ratelimit-limit"),
-                found.get("ratelimit-remaining"),
-                found.get("docker-ratelimit-source"),
-                self._clock.now(),
-            )
-            self.quota = reading or self.quota
-
-    async def _failure(self, response: httpx.Response, ask: Ask) -> RegistryError:
+    async def _refusal(self, response: httpx.Response, request: Request) -> RegistryError:
         body = bytearray()
         async for piece in response.aiter_raw():
             body += piece
             if len(body) >= _ERROR_BYTES:
                 break
-        wait = headers.retry_after(response.headers.get("retry-after"), self._clock.now())
-        where = replace(ask.where, origin=ask.where.origin or self._auth.origin(ask.scopes))
-        error = failure(response, bytes(body[:_ERROR_BYTES]), where, wait)
+        wait = headers.retry_after(response.headers.get("retry-after"), self.clock.now())
+        context = request.context
+        context = replace(context, origin=context.origin or self._auth.origin(request.scopes))
+        error = response_error(response, bytes(body[:_ERROR_BYTES]), context, wait)
         error.body = bytes(body[:_ERROR_BYTES])
         return error
 
-    def _untold(
-        self, kind: type[RegistryError], what: str, error: Exception, ask: Ask
-    ) -> RegistryError:
-        where = ask.where
-        detail = f" ({error})" if str(error) else ""
-        return kind(
-            f"{where}: {what} {where.doing}{detail}",
-            registry=where.registry,
-            repository=where.repository,
-            reference=where.reference,
-            transient=not _is_certificate(error),
-        )
-
-
-async def _in_pieces(content: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), _PIECE):
-        yield content[start : start + _PIECE]
-
-
-async def _read(response: httpx.Response, most: int, where: Where) -> bytes:
-    stated = headers.length(response.headers.get("content-length"))
-    body = bytearray()
-    if stated is None or stated <= most:
-        async for piece in response.aiter_raw():
-            body += piece
-            if len(body) > most:
-                break
-    if len(body) > most or (stated is not None and stated > most):
-        raise ProtocolError(
-            f"{where}: an answer of more than {most} bytes while {where.doing}: not read",
-            registry=where.registry,
-            repository=where.repository,
-            reference=where.reference,
-            status=response.status_code,
-        )
-    return bytes(body)
-
-
-def _is_certificate(error: Exception) -> bool:
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
+    async def _fetch_token(self, request: Request) -> bytes:
+        # Without a slot of `calls`: the request that waits for the token may hold the last one.
+        answer = await self.retrying(lambda: self._respond(request, (200,), _TOKEN_BYTES))
+        return answer.body

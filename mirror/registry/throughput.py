@@ -1,81 +1,123 @@
-"""What comes from a registry over all connections, and whether more of them bring more.
+"""How fast blobs arrive: one stream, all streams of a registry, and whether more connections help.
 
-Where the source caps each connection they do; where the link, the disk or the processor is what
-holds a stream up they bring requests and no bytes.
+They do where the source caps each connection; where the link, the disk or the processor is the
+bottleneck they cost requests and bring no bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from mirror.registry.retries import Clockwork
+from mirror.registry.retries import Clock
 
 _WARM_UP: Final = 0.3  # seconds until new connections carry what they can
 _TRIAL: Final = 0.5  # seconds that are compared then
-_PAYS: Final = 1.2  # times as much must come
+_PAYS: Final = 1.2  # times as much must arrive
 _REST: Final = 60.0  # seconds until it is tried again
 
 
-class Intake:
-    """Bytes of blobs that came from one registry, and when more connections last proved useless."""
+class Throughput:
+    """Blob bytes from one registry, and when more connections last proved useless."""
 
-    def __init__(self, clock: Clockwork) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.bytes = 0
         self._rests_until = 0.0
 
-    def since_now(self) -> Span:
-        """A measure of what comes from now on."""
-        return Span(self)
+    def measure(self) -> ThroughputSpan:
+        """Measure from now on."""
+        return ThroughputSpan(self)
 
     @property
     def more_may_pay(self) -> bool:
-        """Whether to try more connections than one a blob."""
+        """Whether to try more than one connection per blob."""
         return self.clock.monotonic() >= self._rests_until
 
     def rest(self) -> None:
-        """More connections did not pay: leave it for a while."""
+        """More connections did not pay: try no more for a while."""
         self._rests_until = self.clock.monotonic() + _REST
 
 
-class Span:
-    """A time from its making on, and what came in it from all connections of a registry."""
+class ThroughputSpan:
+    """What arrived from a registry since the span was made, over all connections."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self._begun = intake.clock.monotonic()
-        self._bytes = intake.bytes
+    def __init__(self, throughput: Throughput) -> None:
+        self._throughput = throughput
+        self._started = throughput.clock.monotonic()
+        self._bytes = throughput.bytes
 
     @property
     def seconds(self) -> float:
-        """How long it has been."""
-        return self._intake.clock.monotonic() - self._begun
+        """Seconds since the start."""
+        return self._throughput.clock.monotonic() - self._started
 
     @property
     def rate(self) -> float:
-        """Bytes a second."""
-        return (self._intake.bytes - self._bytes) / self.seconds if self.seconds > 0 else 0.0
+        """Bytes per second."""
+        seconds = self.seconds
+        return (self._throughput.bytes - self._bytes) / seconds if seconds > 0 else 0.0
 
 
-class Trial:
-    """Whether more connections bring more than came before, looked at once."""
+class ParallelTrial:
+    """Whether several connections per blob bring more than one did, decided once."""
 
-    def __init__(self, intake: Intake, before: float) -> None:
-        """`before`: bytes a second of the whole registry with one connection a blob."""
-        self._intake = intake
+    def __init__(self, throughput: Throughput, before: float) -> None:
+        """before: bytes per second of the whole registry with one connection per blob."""
+        self._throughput = throughput
         self._before = before
-        self._warm_up: Span | None = intake.since_now()
-        self._span: Span | None = None
+        self._warm_up: ThroughputSpan | None = throughput.measure()
+        self._span: ThroughputSpan | None = None
         self.failed = False
 
     def ends_in_failure(self) -> bool:
         """True once, when it turns out that they do not."""
         if self._warm_up is not None and self._warm_up.seconds >= _WARM_UP:
-            self._warm_up, self._span = None, self._intake.since_now()
+            self._warm_up, self._span = None, self._throughput.measure()
         elif self._span is not None and self._span.seconds >= _TRIAL:
             self.failed = self._span.rate < self._before * _PAYS
             self._span = None
             if self.failed:
-                self._intake.rest()
+                self._throughput.rest()
             return self.failed
         return False
+
+
+class StreamMeter:
+    """How fast one stream arrives, and how much of its time its reader waits for it."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._asked = monotonic()
+        self._arrived = False
+        self._since: float | None = None  # the reader's return for the second piece
+        self._waited = 0.0
+        self.bytes = 0
+
+    def requested(self) -> None:
+        """The reader waits for the next piece."""
+        self._asked = self._monotonic()
+        if self._arrived and self._since is None:
+            self._since = self._asked
+
+    def received(self, size: int) -> None:
+        """A piece of `size` bytes arrived."""
+        if self._since is not None:
+            self._waited += self._monotonic() - self._asked
+            self.bytes += size
+        self._arrived = True
+
+    @property
+    def seconds(self) -> float:
+        """Since the reader took the first piece: it may arrive long before it is wanted."""
+        return self._monotonic() - self._since if self._since is not None else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second since then."""
+        return self.bytes / self.seconds if self.seconds else 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of that time that the reader waited: near 1 the source is the bottleneck."""
+        return self._waited / self.seconds if self.seconds else 0.0

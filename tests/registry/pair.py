@@ -13,7 +13,7 @@ from flows.local.fake_registry.faults import (
 )
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
-    Clockwork,
+    Clock,
     Descriptor,
     Endpoint,
     Registry,
@@ -55,7 +55,7 @@ class Pair:
             hasty(self.origin.host, timeouts) as source,
             hasty(self.demo.host, timeouts) as target,
         ):
-            target.abilities.whole_put = self.whole_put
+            target.capabilities.whole_put = self.whole_put
             there = target.repository(NAME)
             await copy_blob(source.repository("a/b"), there, self.blob, progress=tell)
 
@@ -80,6 +80,4 @@ def hasty(host: str, timeouts: Timeouts | None = None) -> Registry:
     async def no_wait(seconds: float) -> None:
         await asyncio.sleep(0)
 
-    return Registry(
-        Endpoint(host, insecure=True), timeouts=timeouts, clock=Clockwork(sleep=no_wait)
-    )
+    return Registry(Endpoint(host, insecure=True), timeouts=timeouts, clock=Clock(sleep=no_wait))

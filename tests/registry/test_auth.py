@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mirror.registry import (
-    Clockwork,
+    Clock,
     Credential,
     Descriptor,
     Endpoint,
@@ -19,8 +19,8 @@ from mirror.registry import (
     RetryPolicy,
     Unauthorized,
     UntrustedRealm,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from tests.registry.scripted import Script, answer
 
 SECRET = "s3cret-passphrase"
@@ -35,14 +35,14 @@ class Time:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def clockwork(self) -> Clockwork:
+    def clockwork(self) -> Clock:
         """As the client takes it; sleeping moves the clock."""
 
         async def sleep(seconds: float) -> None:
             self.now += seconds
             await asyncio.sleep(0)
 
-        return Clockwork(sleep=sleep, monotonic=lambda: self.now, random=lambda: 0.5)
+        return Clock(sleep=sleep, monotonic=lambda: self.now, random=lambda: 0.5)
 
 
 def challenged(realm: str, scope: str = "") -> Callable[[httpx.Request], httpx.Response]:
@@ -64,7 +64,7 @@ def a_registry(
     *,
     host: str = "registry.example.com",
     insecure: bool = False,
-    clock: Clockwork | None = None,
+    clock: Clock | None = None,
 ) -> Registry:
     """A client of the scripted registry."""
     endpoint = Endpoint(host, insecure=insecure, credential=lambda repository: credential)

@@ -104,7 +104,7 @@ async def test_a_body_that_is_cancelled_while_it_is_paced_loses_no_piece(pair: P
     pair.demo.faults.add(Rule(_CARRIES, Respond(502), times=3))
     async with hasty(pair.origin.host) as source, hasty(pair.demo.host) as target:
         there = target.repository(NAME)
-        await copy_blob(source.repository("a/b"), there, pair.blob, pace=pace)
+        await copy_blob(source.repository("a/b"), there, pair.blob, throttle=pace)
     assert pair.arrived
 
 
@@ -229,5 +229,5 @@ async def test_a_registry_that_takes_no_whole_body_is_sent_it_once() -> None:
             await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
             held = demo.store.blob(NAME, blob.digest)
             assert held is not None and held.read() == data, number
-        assert target.abilities.whole_put is False
+        assert target.capabilities.whole_put is False
         assert sum(one.method == "PATCH" for one in demo.exchanges) == 2

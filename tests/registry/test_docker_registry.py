@@ -15,8 +15,8 @@ from mirror.registry import (
     Registry,
     Unauthorized,
     copy_blob,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from tests.registry.conftest import content, endpoint_of, put_blob, put_image
 from tests.support.fixtures import StartDockerRegistry
 

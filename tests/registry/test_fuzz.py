@@ -18,7 +18,7 @@ import pytest
 
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
-    Clockwork,
+    Clock,
     Credential,
     Descriptor,
     Endpoint,
@@ -30,8 +30,8 @@ from mirror.registry import (
     RetryPolicy,
     Timeouts,
     copy_blob,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from mirror.registry.media_type import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
 
@@ -57,7 +57,7 @@ async def _no_wait(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-IMPATIENT = Clockwork(sleep=_no_wait)
+IMPATIENT = Clock(sleep=_no_wait)
 
 
 class Answers:

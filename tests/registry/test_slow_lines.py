@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from mirror.registry import Concurrency, Endpoint, Registry, copy_blob
-from mirror.registry.retries import Clockwork
-from mirror.registry.throughput import Intake, Trial
+from mirror.registry.retries import Clock
+from mirror.registry.throughput import ParallelTrial, Throughput
 from tests.registry.breaking_line import breaking_line
 from tests.registry.conftest import content, put_blob
 from tests.support.registry_process import DockerRegistry
@@ -52,12 +52,14 @@ async def test_a_source_at_full_speed_is_read_over_one_connection(
     assert line.connections == 1
 
 
-def verdicts(intake: Intake, passed: list[float], before: float, after: float) -> list[bool]:
+def verdicts(
+    throughput: Throughput, passed: list[float], before: float, after: float
+) -> list[bool]:
     """What a trial says every tenth of a second for two seconds, while `after` bytes/s come."""
-    trial, told = Trial(intake, before), []
+    trial, told = ParallelTrial(throughput, before), []
     for _ in range(20):
         passed[0] += 0.1
-        intake.bytes += int(after / 10)
+        throughput.bytes += int(after / 10)
         told.append(trial.ends_in_failure())
         assert trial.failed is any(told)
     return told
@@ -65,18 +67,18 @@ def verdicts(intake: Intake, passed: list[float], before: float, after: float) -
 
 def test_more_connections_pay_where_they_bring_a_fifth_more() -> None:
     passed = [0.0]
-    intake = Intake(Clockwork(monotonic=lambda: passed[0]))
-    assert not any(verdicts(intake, passed, before=1e6, after=1.25e6))
-    assert intake.more_may_pay
+    throughput = Throughput(Clock(monotonic=lambda: passed[0]))
+    assert not any(verdicts(throughput, passed, before=1e6, after=1.25e6))
+    assert throughput.more_may_pay
 
 
 def test_more_connections_that_bring_no_more_are_left_for_a_minute() -> None:
     passed = [0.0]
-    intake = Intake(Clockwork(monotonic=lambda: passed[0]))
-    assert verdicts(intake, passed, before=1e6, after=1.1e6).count(True) == 1
-    assert not intake.more_may_pay
+    throughput = Throughput(Clock(monotonic=lambda: passed[0]))
+    assert verdicts(throughput, passed, before=1e6, after=1.1e6).count(True) == 1
+    assert not throughput.more_may_pay
     passed[0] += 61
-    assert intake.more_may_pay
+    assert throughput.more_may_pay
 
 
 async def test_a_blob_whose_ranges_are_given_up_goes_on_over_one_connection(
@@ -88,7 +90,7 @@ async def test_a_blob_whose_ranges_are_given_up_goes_on_over_one_connection(
     monkeypatch.setattr("mirror.registry.throughput._WARM_UP", 0)
     monkeypatch.setattr("mirror.registry.throughput._TRIAL", 0)
     monkeypatch.setattr("mirror.registry.throughput._PAYS", 1e9)  # whatever comes is not enough
-    monkeypatch.setattr("mirror.registry.ranges._CONNECTIONS", 4)
+    monkeypatch.setattr("mirror.registry.blob_download._CONNECTIONS", 4)
     data, descriptor = content(8 << 20)
     name, copy, again = fresh_name(), fresh_name(), fresh_name()
     await put_blob(registry.repository(name), data)

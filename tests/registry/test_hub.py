@@ -10,13 +10,13 @@ from flows.local.fake_registry.hub import DemoHub, HubBehaviour
 from flows.local.fake_registry.images import multi_platform
 from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
-from mirror.registry import Clockwork, Endpoint, HubApi, NotFound, ProtocolError, Registry
+from mirror.registry import Clock, Endpoint, HubApi, NotFound, ProtocolError, Registry
 from tests.registry.scripted import Script, answer
 
 NAME = "newbe36524/hagicode"
 
 
-def _client(demo: DemoRegistry, hub: DemoHub, clock: Clockwork | None = None) -> Registry:
+def _client(demo: DemoRegistry, hub: DemoHub, clock: Clock | None = None) -> Registry:
     return Registry(Endpoint(demo.host, insecure=True, hub_api=f"{hub.url}/"), clock=clock)
 
 
@@ -80,7 +80,7 @@ async def test_a_limit_with_a_unix_timestamp_is_waited_for(demo_registry: DemoRe
         ),
     )
     endpoint = Endpoint("docker.io", hub_api="https://hub.test")
-    async with Registry(endpoint, transport=script, clock=Clockwork(sleep=sleep)) as registry:
+    async with Registry(endpoint, transport=script, clock=Clock(sleep=sleep)) as registry:
         pages = [page async for page in HubApi(registry).pages("library/x")]
     assert [page.tags for page in pages] == [()]
     assert max(waits) == pytest.approx(30, abs=2)
