@@ -21,8 +21,6 @@ class Platform:
     os: str
     architecture: str
     variant: str | None = None
-    os_version: str | None = None
-    os_features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         tail = f"/{self.variant}" if self.variant else ""
@@ -38,7 +36,6 @@ class Descriptor:
     size: int
     platform: Platform | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
-    urls: tuple[str, ...] = ()
     data: bytes | None = None  # the content itself, where the descriptor carries it
     artifact_type: str | None = None
 
@@ -66,7 +63,6 @@ def read_descriptor(document: object, where: str) -> Descriptor:
         size=size,
         platform=_platform(document.get("platform"), where),
         annotations=read_annotations(document, where),
-        urls=_texts(document, "urls", where),
         data=_data(document, digest, size, where),
         artifact_type=_text(document, "artifactType", where),
     )
@@ -91,8 +87,6 @@ def _platform(document: object, where: str) -> Platform | None:
         os=_text(document, "os", where) or "",
         architecture=_text(document, "architecture", where) or "",
         variant=_text(document, "variant", where) or None,
-        os_version=_text(document, "os.version", where) or None,
-        os_features=_texts(document, "os.features", where),
     )
 
 
@@ -114,12 +108,3 @@ def _text(document: Mapping[str, Any], key: str, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidManifest(f"{where}: {key} is {type(value).__name__}, not text")
     return value
-
-
-def _texts(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
-    value = document.get(key)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidManifest(f"{where}: {key} is not a list of texts")
-    return tuple(value)

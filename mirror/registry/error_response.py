@@ -50,6 +50,8 @@ _REFUSED_CLASS: Final = re.compile(
     re.IGNORECASE,
 )
 
+_CONNECTION: Final = (httpx.NetworkError, httpx.ProxyError, httpx.LocalProtocolError)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorEntry:
@@ -232,16 +234,11 @@ def _advice(kind: type[RegistryError], context: RequestContext) -> str:
 
 def transport_error(error: Exception, request: Request) -> RegistryError:
     """The error of the tree for a request that got no valid response."""
-    kind: type[RegistryError]
+    kind: type[RegistryError] = ConnectionFailed
+    what = "the connection failed"
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         kind, what = TimedOut, "timed out"
-    elif not request.authorize:
-        kind, what = ConnectionFailed, "the connection failed"
-    elif isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol):
-        kind, what = ProtocolError, "the connection failed"
-    elif isinstance(error, httpx.TransportError):
-        kind, what = ConnectionFailed, "the connection failed"
-    else:
+    elif request.authorize and not isinstance(error, _CONNECTION):
         kind, what = ProtocolError, "malformed response"
     detail = f" ({error})" if str(error) else ""
     return request.context.error(

@@ -43,7 +43,7 @@ class InvalidReference(RegistryError, ValueError):
 
 
 class Unauthorized(RegistryError):
-    """The registry wants a credential, or another one."""
+    """The registry requires a credential, or another one."""
 
     reason = "auth"
 

@@ -56,8 +56,8 @@ _ALWAYS: Final = {
 class HttpSession:
     """The connections to one registry and what is known of it. An async context manager.
 
-    auth_from: another session of the same registry, whose tokens this one uses on connections of
-    its own. transport: httpx transport to send with, for tests; None for real connections.
+    auth_from: another session of the same registry, whose tokens this one uses on its separate
+    connections. transport: httpx transport to send with, for tests; None for real connections.
     concurrency, retry, timeouts: bounds; the defaults are measured. clock: time and chance.
 
     `quota` is what the headers last said of the pull quota, None until they do; `capabilities` is
@@ -318,5 +318,5 @@ class HttpSession:
 
     async def _fetch_token(self, request: Request) -> bytes:
         # Without a slot of `calls`: the request that waits for the token may hold the last one.
-        answer = await self.retrying(lambda: self._respond(request, (200,), _TOKEN_BYTES))
-        return answer.body
+        response = await self.retrying(lambda: self._respond(request, (200,), _TOKEN_BYTES))
+        return response.body

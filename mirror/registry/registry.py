@@ -53,7 +53,7 @@ class Registry(HttpSession):
 
         Raises Unauthorized, ConnectionFailed, TimedOut, or NotFound where there is no registry.
         """
-        context = RequestContext(self.host, "the version check")
+        context = RequestContext(self.host, "checking the API version")
         await self.call(Request("GET", f"{self.endpoint.base}/v2/", context), (200,))
 
 

@@ -265,6 +265,8 @@ def _words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect to {error.host}: {_system_words(error.os_error)}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message[:160]
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection"
     if isinstance(error, OSError) and error.errno:

@@ -1,4 +1,4 @@
-"""Tokens are asked for once, renewed in time, and shown to nobody else."""
+"""Tokens are requested once, renewed in time, and sent to no other host."""
 
 from __future__ import annotations
 

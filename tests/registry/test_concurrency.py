@@ -1,4 +1,4 @@
-"""How many requests are under way at once follows what the registry stands."""
+"""The number of concurrent requests follows the load that the registry sustains."""
 
 from __future__ import annotations
 

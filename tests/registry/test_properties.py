@@ -56,7 +56,7 @@ host = st.one_of(
 tag = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
 digest = st.binary(max_size=8).map(digest_of)
 token = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=10)
-# What stands between quotes in a header, as a client has to expect it.
+# A quoted string in a header, as a client has to expect it.
 quoted = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
 
 
@@ -191,7 +191,7 @@ def test_any_text_has_a_next_link_or_none(text: str) -> None:
 
 
 @given(st.integers(1, 10**12))
-def test_the_range_of_an_upload_tells_how_many_bytes_it_holds(last: int) -> None:
+def test_the_range_of_an_upload_says_how_many_bytes_it_holds(last: int) -> None:
     assert uploaded_bytes(f"0-{last}") == uploaded_bytes(f"bytes=0-{last}") == last + 1
 
 

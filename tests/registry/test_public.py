@@ -46,7 +46,7 @@ def test_every_public_name_is_there_once_and_in_order() -> None:
 
 def test_every_error_is_drawn_in_the_tree_with_its_reason() -> None:
     drawn = dict(re.findall(r"[├└]── (\w+) .* (\w+)$", mirror.registry.__doc__ or "", re.MULTILINE))
-    # Those of the package: elsewhere a module may have a private kind of its own.
+    # Those of the package: a module elsewhere may have a private subclass.
     package = mirror.registry.__name__
     kinds = [kind for kind in _tree(RegistryError)[1:] if kind.__module__.startswith(package)]
     assert drawn == {kind.__name__: kind.reason for kind in kinds}
