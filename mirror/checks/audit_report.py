@@ -12,7 +12,7 @@ from mirror.checks.audit_finding import Finding
 from mirror.checks.rate_limit import Turns, TurnsTransport
 from mirror.config import MirrorSettings, SecretLoader, Settings, endpoint
 from mirror.outcome import Requests, TagFailure
-from mirror.registry import Concurrency, Reference, Registry, Repository, Wire
+from mirror.registry import Concurrency, Reference, Registry, Repository, Transport
 
 # Requests that wait for their turn are under the registry client's time limit already, so no more
 # may wait than get their turn in a few seconds.
@@ -76,7 +76,7 @@ async def open_paced(
         for name in (mirror.source, mirror.target):
             reference = Reference.parse(name)
             reached = endpoint(settings, reference.registry, secrets)
-            transport = TurnsTransport(Wire(None, reached.ca_file), turns)
+            transport = TurnsTransport(Transport(None, reached.ca_file), turns)
             registry = Registry(reached, transport=transport, concurrency=concurrency)
             opened = await stack.enter_async_context(registry)
             sides.append(opened.repository(reference.repository))

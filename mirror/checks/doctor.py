@@ -17,13 +17,13 @@ from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_a
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import Record, database_url, prepare
 from mirror.registry import (
-    QuotaReading,
+    PullQuota,
     Reference,
     Registry,
     RegistryError,
     RetryPolicy,
     Timeouts,
-    quirks_of,
+    known_registry,
 )
 
 EXPIRES_SOON = timedelta(days=7)
@@ -53,7 +53,7 @@ class Examined:
     credential: str | None
     expires_at: datetime | None = None
     tags: int | None = None
-    quota: QuotaReading | None = None
+    quota: PullQuota | None = None
     abilities: Remembered = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
 
@@ -110,14 +110,14 @@ async def _examine(
     settings: Settings, place: Place, secrets: SecretLoader, remembered: Remembered
 ) -> Examined:
     reached = endpoint(settings, place.registry, secrets)
-    kind = quirks_of(place.registry).kind
+    kind = known_registry(place.registry).kind
     try:
         credential = await asyncio.to_thread(reached.credential, place.repository)
     except ConfigError as error:
         return Examined(place, kind, None, checks=(Check("credential", Level.FAILURE, str(error)),))
     ends = expires_at(credential) if credential else None
     async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as registry:
-        registry.abilities.absorb(remembered)
+        registry.capabilities.load(remembered)
         seen = await _check_up(settings, place, registry)
     if credential is not None and ends is not None:
         seen.checks.insert(0, _expiry(place, credential.origin, ends))

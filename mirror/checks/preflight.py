@@ -15,11 +15,11 @@ from mirror.registry import (
     Descriptor,
     Manifest,
     NotFound,
-    QuotaReading,
+    PullQuota,
     RegistryError,
     Repository,
     Unauthorized,
-    Upload,
+    UploadSession,
 )
 from mirror.sync import anonymous_trouble
 
@@ -50,7 +50,7 @@ class Checkup:
 
     checks: list[Check] = field(default_factory=list)
     tags: int | None = None
-    quota: QuotaReading | None = None
+    quota: PullQuota | None = None
     abilities: dict[str, str | int | bool] = field(default_factory=dict)
 
     def add(self, what: str, level: Level, message: str) -> None:
@@ -105,7 +105,7 @@ async def check_target(repository: Repository, stranger: Repository) -> Checkup:
     await _stranger(seen, stranger, tags)
     if held is not None:
         await _abilities(seen, repository, held)
-    seen.abilities = {**repository.registry.abilities.export(), **seen.abilities}
+    seen.abilities = {**repository.registry.capabilities.dump(), **seen.abilities}
     return seen
 
 
@@ -132,7 +132,7 @@ def _note_quota(seen: Checkup, repository: Repository) -> None:
 
 async def _push(seen: Checkup, repository: Repository) -> bool:
     try:
-        upload = await Upload.begin(repository, "")
+        upload = await UploadSession.start(repository, "")
     except RegistryError as error:
         what, level, message = _trouble(error, "push")
         seen.add(what, level, message)
@@ -184,7 +184,7 @@ async def _abilities(seen: Checkup, repository: Repository, held: Manifest) -> N
         await repository.referrers(held.digest)
     except RegistryError as error:
         seen.add("pull", Level.WARNING, str(error))
-    learnt = repository.registry.abilities
+    learnt = repository.registry.capabilities
     seen.abilities["referrers"] = learnt.referrers is True
     if learnt.ranges is not None:
         seen.abilities["ranges"] = learnt.ranges

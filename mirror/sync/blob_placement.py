@@ -136,7 +136,9 @@ class BlobPlacer:
 
     async def _upload(self, blob: Descriptor) -> str:
         self._expect(blob.size)
-        await copy_blob(self._source, self._target, blob, progress=self._progress, pace=self._pace)
+        await copy_blob(
+            self._source, self._target, blob, progress=self._progress, throttle=self._pace
+        )
         return self._target.name
 
     @staticmethod

@@ -46,7 +46,7 @@ async def open_sides(settings: Settings, mirror: MirrorSettings) -> AsyncIterato
         at_target = endpoint(settings, target.registry, load_secret)
         origin = await stack.enter_async_context(Registry(at_source))
         mirror_of_it = await stack.enter_async_context(Registry(at_target))
-        check = await stack.enter_async_context(Registry(at_target, beside=mirror_of_it))
+        check = await stack.enter_async_context(Registry(at_target, auth_from=mirror_of_it))
         outside = anonymous(settings, target.registry)
         stranger = await stack.enter_async_context(Registry(outside))
         yield Sides(

@@ -36,7 +36,7 @@ async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
     holdings = await record.holdings(*where)
     abilities = await record.abilities(*where)
     elsewhere = await record.holds_elsewhere(*where)
-    run.sides.target.registry.abilities.absorb(abilities)
+    run.sides.target.registry.capabilities.load(abilities)
     seen = run.discovery.target or {}
     placer = BlobPlacer(
         run.sides.source,
@@ -65,7 +65,7 @@ async def make_copier(run: SyncRun, *, look_first: bool) -> Copier:
 async def remember(run: SyncRun) -> None:
     """Remember what this run learnt of the target."""
     target = Reference.parse(run.mirror.target)
-    learnt = run.sides.target.registry.abilities.export()
+    learnt = run.sides.target.registry.capabilities.dump()
     await run.record.save_abilities(target.registry, target.repository, learnt)
 
 

@@ -19,7 +19,7 @@ async def mark_late_referrers(run: SyncRun) -> None:
     a warning, since every tag can be compared all the same.
     """
     source = Reference.parse(run.mirror.source)
-    abilities = run.sides.source.registry.abilities
+    abilities = run.sides.source.registry.capabilities
     if not (run.full and run.mirror.referrers) or abilities.referrers is False:
         return
     remembered = await run.record.abilities(source.registry, source.repository)
@@ -44,7 +44,7 @@ async def mark_late_referrers(run: SyncRun) -> None:
 async def learn_source(run: SyncRun) -> None:
     """Remember whether the source has the referrers API."""
     source = Reference.parse(run.mirror.source)
-    known = run.sides.source.registry.abilities.referrers
+    known = run.sides.source.registry.capabilities.referrers
     if known is not None:
         await run.record.save_abilities(source.registry, source.repository, {"referrers": known})
 

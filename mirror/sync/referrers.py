@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from mirror.outcome import Dropped, DropReason
 from mirror.registry import (
+    OCI_INDEX,
     Descriptor,
     Manifest,
     NotFound,
     RefusedMediaType,
     Repository,
-    media_type as mediatypes,
 )
 from mirror.sync.copy_stats import Ledger
 from mirror.sync.single_flight import SingleFlight
@@ -84,7 +84,7 @@ class ReferrerCopier:
         return listed
 
     async def _look(self, digest: str) -> list[Descriptor]:
-        abilities = self._source.registry.abilities
+        abilities = self._source.registry.capabilities
         if abilities.referrers is None:
             async with self._first:  # one request finds out for all whether there is such an API
                 if abilities.referrers is None:
@@ -160,7 +160,7 @@ class ReferrerCopier:
             return None  # the list is wrong: what does not name the subject does not refer to it
         placed = await self._put(manifest, ledger)
         if placed is not None and placed.acknowledged:
-            self._target.registry.abilities.referrers = True
+            self._target.registry.capabilities.referrers = True
         return placed.acknowledged if placed else None
 
     async def _placed_tag(self, tag: str, ledger: Ledger) -> Manifest | None:
@@ -212,8 +212,8 @@ def _with_entries(index: Manifest, more: Iterable[Descriptor]) -> Manifest:
 
 
 _EMPTY: Final = Manifest.parse(
-    json.dumps({"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": []}).encode(),
-    mediatypes.OCI_INDEX,
+    json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode(),
+    OCI_INDEX,
 )
 
 

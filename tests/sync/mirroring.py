@@ -108,7 +108,7 @@ class Mirroring:
     async def sync(self, *, full: bool = True) -> Synced:
         """One run."""
         async with self._open(self.source) as source, self._open(self.target) as target:
-            target.abilities.absorb(self.abilities)
+            target.capabilities.load(self.abilities)
             origin = source.repository(self.source_name)
             mirror = target.repository(self.target_name)
             look = Look(
@@ -134,7 +134,7 @@ class Mirroring:
                 verifier = Verifier(check.repository(self.target_name))
                 run = _Run(self, discovery, plan, copier, verifier)
                 await run.bring_all()
-            self.abilities |= target.abilities.export()
+            self.abilities |= target.capabilities.dump()
             return run.synced(source.requests, target.requests)
 
     @staticmethod
