@@ -160,13 +160,13 @@ def rewrite_index(
     else stays: annotations, unknown properties, order, the other descriptors.
     Raises InvalidManifest when it is not an index.
     """
-    if not index.is_index:
-        raise InvalidManifest(f"manifest {index.digest} is not an index: it has no children")
     new = replaced or {}
     held = {child.digest for child in index.children}
     missing = [_entry(one) for one in added if one.digest not in held]
     if not missing and held.isdisjoint(without) and held.isdisjoint(new):
         return index
+    if not index.is_index:
+        raise InvalidManifest(f"manifest {index.digest} is not an index: it has no children")
     document = load_object(index.raw, f"manifest {index.digest}")
     document["manifests"] = [
         _replaced(entry, new.get(entry["digest"]))

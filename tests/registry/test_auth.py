@@ -14,8 +14,10 @@ from mirror.registry import (
     Credential,
     Descriptor,
     Endpoint,
+    InvalidManifest,
     ProtocolError,
     Registry,
+    RegistryError,
     RetryPolicy,
     Unauthorized,
     UntrustedRealm,
@@ -268,16 +270,28 @@ async def test_a_redirect_to_another_host_carries_no_authorization() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", "{}", '{"token":""}', '{"token":1}', '{"token":"a b\\r\\nX: y"}', "\x00\xff"]
+    ("body", "kind"),
+    [
+        ("", InvalidManifest),
+        ("[]", InvalidManifest),
+        ("\x00\xff", InvalidManifest),
+        ("{}", ProtocolError),
+        ('{"token":""}', ProtocolError),
+        ('{"token":1}', ProtocolError),
+        ('{"token":"a b\\r\\nX: y"}', ProtocolError),
+    ],
 )
-async def test_a_token_service_that_gives_no_token_is_told_so(body: str) -> None:
+async def test_a_token_service_that_returns_no_token_is_an_error(
+    body: str, kind: type[RegistryError]
+) -> None:
     script = Script()
     script.on("GET .*/tags/list", challenged(REALM))
     script.on("/token", answer(200, body))
     async with a_registry(script) as registry:
-        with pytest.raises(Exception, match="token") as caught:
+        with pytest.raises(kind, match="token") as caught:
             await registry.repository("a/b").tags()
-    assert caught.value.__class__.__module__ == ProtocolError.__module__
+    assert type(caught.value) is kind
+    assert caught.value.registry == registry.host
 
 
 async def test_a_token_service_that_refuses_the_credential_names_where_it_came_from() -> None:
