@@ -58,7 +58,7 @@ from mirror.registry.headers import PullQuota
 from mirror.registry.hub import HubApi, HubPage, HubTag
 from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import EMPTY_INDEX, Manifest, rewrite_index
-from mirror.registry.media_type import OCI_INDEX, is_foreign_layer
+from mirror.registry.media_type import is_foreign_layer
 from mirror.registry.reference import Reference, is_tag
 from mirror.registry.registry import PutResult, Registry, Repository
 from mirror.registry.request import Timeouts
@@ -68,7 +68,6 @@ from mirror.registry.upload_session import UploadSession
 
 __all__ = [
     "EMPTY_INDEX",
-    "OCI_INDEX",
     "BlobUnknown",
     "Clock",
     "Concurrency",
