@@ -17,7 +17,7 @@ from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_a
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import Record, database_url, prepare
 from mirror.registry import (
-    PullQuota,
+    QuotaStatus,
     Reference,
     Registry,
     RegistryError,
@@ -53,7 +53,7 @@ class Examined:
     credential: str | None
     expires_at: datetime | None = None
     tags: int | None = None
-    quota: PullQuota | None = None
+    quota: QuotaStatus | None = None
     abilities: Remembered = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
 

@@ -15,7 +15,7 @@ from mirror.registry import (
     Descriptor,
     Manifest,
     NotFound,
-    PullQuota,
+    QuotaStatus,
     RegistryError,
     Repository,
     Unauthorized,
@@ -50,7 +50,7 @@ class Checkup:
 
     checks: list[Check] = field(default_factory=list)
     tags: int | None = None
-    quota: PullQuota | None = None
+    quota: QuotaStatus | None = None
     abilities: dict[str, str | int | bool] = field(default_factory=dict)
 
     def add(self, what: str, level: Level, message: str) -> None:

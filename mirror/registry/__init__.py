@@ -54,7 +54,7 @@ from mirror.registry.errors import (
     UntrustedRealm,
     UploadUnknown,
 )
-from mirror.registry.headers import PullQuota
+from mirror.registry.headers import QuotaStatus
 from mirror.registry.hub import HubApi, HubPage, HubTag
 from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import EMPTY_INDEX, Manifest, rewrite_index
@@ -86,9 +86,9 @@ __all__ = [
     "ManifestBlobUnknown",
     "NotFound",
     "ProtocolError",
-    "PullQuota",
     "PutResult",
     "QuotaExhausted",
+    "QuotaStatus",
     "Reference",
     "RefusedMediaType",
     "Registry",

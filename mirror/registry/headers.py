@@ -103,7 +103,7 @@ def length(value: str | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PullQuota:
+class QuotaStatus:
     """The pull quota by Docker Hub's ratelimit headers: pulls, in a window of seconds."""
 
     limit: int
@@ -113,14 +113,14 @@ class PullQuota:
     read_at: datetime
 
 
-def pull_quota(fields: Mapping[str, str], now: datetime) -> PullQuota | None:
+def quota_status(fields: Mapping[str, str], now: datetime) -> QuotaStatus | None:
     """Read `ratelimit-limit: 100;w=21600` and `ratelimit-remaining`; None where they are absent."""
     limit, window = _counted(fields.get("ratelimit-limit"))
     remaining, other_window = _counted(fields.get("ratelimit-remaining"))
     if limit is None or remaining is None:
         return None
     source = fields.get("docker-ratelimit-source")
-    return PullQuota(limit, remaining, window or other_window or 0, source, now)
+    return QuotaStatus(limit, remaining, window or other_window or 0, source, now)
 
 
 def _counted(value: str | None) -> tuple[int | None, int | None]:

@@ -22,7 +22,7 @@ from mirror.registry.connection_health import ConnectionHealth
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.error_response import response_error, transport_error
 from mirror.registry.errors import RegistryError, ServerError, Throttled, TimedOut
-from mirror.registry.headers import PullQuota
+from mirror.registry.headers import QuotaStatus
 from mirror.registry.known_registries import known_registry
 from mirror.registry.request import (
     ADDRESS,
@@ -81,7 +81,7 @@ class HttpSession:
         self.timeouts = timeouts or Timeouts()
         self.clock = clock or Clock()
         self.capabilities = Capabilities.of(known_registry(endpoint.host))
-        self.quota: PullQuota | None = None
+        self.quota: QuotaStatus | None = None
         bounds = concurrency or Concurrency()
         transfers = (bounds.transfers, bounds.transfers, bounds.least, self.clock)
         self.calls = ConcurrencyLimiter(
@@ -296,7 +296,7 @@ class HttpSession:
                 sent.pop("Authorization", None)
             address = following
         if "ratelimit-limit" in response.headers:
-            self.quota = headers.pull_quota(response.headers, self.clock.now()) or self.quota
+            self.quota = headers.quota_status(response.headers, self.clock.now()) or self.quota
         return response
 
     def _timeout(self, seconds: float, pool: float | None = None) -> dict[str, float | None]:

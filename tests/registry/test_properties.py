@@ -30,7 +30,7 @@ from mirror.registry.headers import (
     content_range,
     length,
     next_link,
-    pull_quota,
+    quota_status,
     retry_after,
     uploaded_bytes,
 )
@@ -223,11 +223,11 @@ def test_any_text_is_a_range_a_length_a_wait_a_quota_or_none(text: str) -> None:
     assert size is None or size == int(text)
     wait = retry_after(text, NOW)
     assert wait is None or wait >= 0.0
-    reading = pull_quota({"ratelimit-limit": text, "ratelimit-remaining": text}, NOW)
+    reading = quota_status({"ratelimit-limit": text, "ratelimit-remaining": text}, NOW)
     if reading is not None:
         assert reading.limit == reading.remaining == int(re.split(r"[\s;]", text.strip())[0])
         assert reading.window_seconds >= 0
-    assert pull_quota({"ratelimit-limit": text}, NOW) is None
+    assert quota_status({"ratelimit-limit": text}, NOW) is None
 
 
 @given(st.integers(0, 86_400))
@@ -246,7 +246,7 @@ def test_a_quota_is_read(limit: int, remaining: int, window: int) -> None:
         "ratelimit-remaining": f"{remaining};w={window}",
         "docker-ratelimit-source": "192.0.2.1",
     }
-    found = pull_quota(fields, NOW)
+    found = quota_status(fields, NOW)
     assert found is not None
     assert (found.limit, found.remaining, found.window_seconds) == (limit, remaining, window)
     assert (found.source, found.read_at) == ("192.0.2.1", NOW)
