@@ -65,7 +65,7 @@ async def _by_api(
 
 
 def _listed(repository: RepositoryApi, body: bytes, digest: str) -> list[Descriptor]:
-    what = f"the referrers of {digest} at {repository.registry.host}/{repository.name}"
+    what = f"the referrers of {digest} at {repository}"
     listed = load_object(body, what).get("manifests")
     if listed is None:
         return []

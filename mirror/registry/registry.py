@@ -225,12 +225,7 @@ class Repository(RepositoryApi):
         try:
             return Manifest.parse(response.body, response.headers.get("content-type", ""), expected)
         except RegistryError as error:
-            raise type(error)(
-                f"{self.registry.host}/{self.name}: {error}",
-                registry=self.registry.host,
-                repository=self.name,
-                reference=reference,
-            ) from None
+            raise self.context("", reference).error(type(error), str(error)) from None
 
     def _manifest_url(self, reference: str) -> str:
         if ":" in reference:

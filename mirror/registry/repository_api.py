@@ -39,7 +39,10 @@ class RepositoryApi:
         self.remove = (repository_scope(name, "pull", "push", "delete"),)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.registry.host}/{self.name})"
+        return f"{type(self).__name__}({self})"
+
+    def __str__(self) -> str:
+        return f"{self.registry.host}/{self.name}"
 
     async def head_blob(self, digest: str) -> int | None:
         """Size in bytes of a blob that the repository holds; None when it does not."""
