@@ -123,9 +123,7 @@ class _Auditor:
         state = self._look.known.get(tag)
         copied = state.copied_digest if state else None
         left = state.target_digest if state else None
-        where = (
-            f"{self._target.registry.host}/{self._target.name}:{self._look.rules.target_name(tag)}"
-        )
+        where = f"{self._target}:{self._look.rules.target_name(tag)}"
         if observed == source or (observed is not None and copied == source and observed == left):
             return None
         if observed is None:
@@ -173,8 +171,7 @@ class _Auditor:
             Finding(
                 name,
                 FindingKind.EXTRA_TAG,
-                f"{self._target.registry.host}/{self._target.name}:{name} has no counterpart"
-                " at the source and no sync put it there",
+                f"{self._target}:{name} has no counterpart at the source and no sync put it there",
             )
             for name in await self._target.tags()
             if name not in explained
@@ -274,7 +271,7 @@ class _Auditor:
         return None
 
     def _at(self, digest: str) -> str:
-        return f"{self._target.registry.host}/{self._target.name}@{digest}"
+        return f"{self._target}@{digest}"
 
 
 def _problem(kind: FindingKind, digest: str, message: str) -> _Below:

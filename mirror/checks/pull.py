@@ -101,7 +101,7 @@ class _Puller:
     def __init__(self, repository: Repository, plan: PullPlan) -> None:
         self._repository = repository
         self._plan = plan
-        self.where = f"{repository.registry.host}/{repository.name}:{plan.tag}"
+        self.where = f"{repository}:{plan.tag}"
         self.begun = plan.clock()
         self.digest: str | None = None
         self.bytes = 0

@@ -11,7 +11,7 @@ async def anonymous_trouble(stranger: Repository, tag: str | None) -> str | None
     `stranger`: the target reached without a credential. One HEAD, or without a tag one look at
     the list. Registries that make a repository with the first push may make it private.
     """
-    name = f"{stranger.registry.host}/{stranger.name}"
+    name = str(stranger)
     try:
         if tag is None:
             await stranger.tags()

@@ -99,7 +99,7 @@ class BlobPlacer:
         size = self._holdings.get(blob.digest)
         if size is not None and size != blob.size:
             raise DigestMismatch(
-                f"{self._source.registry.host}/{self._source.name}@{blob.digest} has {size} bytes"
+                f"{self._source}@{blob.digest} has {size} bytes"
                 f" where a manifest says {blob.size}: the image is broken at the source"
             )
 

@@ -282,7 +282,7 @@ class Copier:
         return Placed(below, put.subject_acknowledged)
 
     def _at_source(self, digest: str) -> str:
-        return f"{self._source.registry.host}/{self._source.name}@{digest}"
+        return f"{self._source}@{digest}"
 
     async def _back_up(self, change: Change) -> None:
         previous = change.previous_digest
