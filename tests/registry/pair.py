@@ -1,4 +1,4 @@
-"""Two registries with a blob between them, and what may happen on its way."""
+"""Two registries, a blob at one of them, and faults of copying it to the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flows.local.fake_registry.faults import (
 )
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
-    Clockwork,
+    Clock,
     Descriptor,
     Endpoint,
     Registry,
@@ -42,22 +42,22 @@ class Pair:
         self.data = os.urandom(SIZE)
         digest = origin.store.add_blob("a/b", self.data)
         self.blob = Descriptor("application/octet-stream", digest, SIZE)
-        self.told = 0
+        self.reported = 0
         self.whole_put: bool | None = None
 
     async def copy(self, *, timeouts: Timeouts | None = None) -> None:
         """Copy the blob with fresh clients."""
 
-        def tell(count: int) -> None:
-            self.told += count
+        def report(count: int) -> None:
+            self.reported += count
 
         async with (
             hasty(self.origin.host, timeouts) as source,
             hasty(self.demo.host, timeouts) as target,
         ):
-            target.abilities.whole_put = self.whole_put
+            target.capabilities.whole_put = self.whole_put
             there = target.repository(NAME)
-            await copy_blob(source.repository("a/b"), there, self.blob, progress=tell)
+            await copy_blob(source.repository("a/b"), there, self.blob, progress=report)
 
     @property
     def arrived(self) -> bool:
@@ -80,6 +80,4 @@ def hasty(host: str, timeouts: Timeouts | None = None) -> Registry:
     async def no_wait(seconds: float) -> None:
         await asyncio.sleep(0)
 
-    return Registry(
-        Endpoint(host, insecure=True), timeouts=timeouts, clock=Clockwork(sleep=no_wait)
-    )
+    return Registry(Endpoint(host, insecure=True), timeouts=timeouts, clock=Clock(sleep=no_wait))

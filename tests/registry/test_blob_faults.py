@@ -1,10 +1,9 @@
-"""What goes wrong with a blob on its way is resumed, retried, or told by its name."""
+"""Faults while a blob is copied are resumed, retried, or raised as the error that they are."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -33,6 +32,7 @@ from mirror.registry import (
     ProtocolError,
     QuotaExhausted,
     RegistryError,
+    RetryPolicy,
     ServerError,
     StorageFull,
     Throttled,
@@ -59,7 +59,7 @@ async def test_a_broken_download_goes_on_where_it_broke(pair: Pair) -> None:
     pair.origin.faults.add(Rule("GET .*/blobs/", Drop(after=5 * MIB)))
     await pair.copy()
     assert pair.arrived
-    assert pair.told == SIZE
+    assert pair.reported == SIZE
     assert pair.bytes_down() < 1.3 * SIZE
     ranges = [one.headers["Range"] for one in pair.origin.exchanges if "Range" in one.headers]
     assert len(ranges) == 1
@@ -81,7 +81,7 @@ async def test_a_broken_upload_goes_on_from_the_registry_s_own_range(
     pair.demo.faults.add(Rule(_CARRIES, Drop(after=11 * MIB, side=Side.REQUEST, reset=reset)))
     await pair.copy()
     assert pair.arrived
-    assert pair.told == SIZE, "what is sent twice is told once"
+    assert pair.reported == SIZE, "what is sent twice is reported once"
     lines = [one.line.split()[0] for one in pair.demo.exchanges]
     assert lines.count("POST") == 1, "the session went on"
     assert lines.count("PATCH") == (1 if pair.whole_put is None else 2)
@@ -104,7 +104,7 @@ async def test_a_body_that_is_cancelled_while_it_is_paced_loses_no_piece(pair: P
     pair.demo.faults.add(Rule(_CARRIES, Respond(502), times=3))
     async with hasty(pair.origin.host) as source, hasty(pair.demo.host) as target:
         there = target.repository(NAME)
-        await copy_blob(source.repository("a/b"), there, pair.blob, pace=pace)
+        await copy_blob(source.repository("a/b"), there, pair.blob, throttle=pace)
     assert pair.arrived
 
 
@@ -154,7 +154,7 @@ async def test_what_fails_twice_is_tried_again(pair: Pair, pattern: str, fault: 
     ],
     ids=lambda value: value if isinstance(value, str) else repr(value)[:60],
 )
-async def test_what_does_not_get_better_is_told_by_its_name(
+async def test_a_lasting_fault_raises_its_own_error(
     pair: Pair, pattern: str, fault: Fault, kind: type[RegistryError]
 ) -> None:
     registry = pair.origin if pattern.startswith("GET") else pair.demo
@@ -178,22 +178,21 @@ async def test_what_does_not_get_better_is_told_by_its_name(
 async def test_a_stalled_connection_times_out(pair: Pair, at_source: bool, rule: Rule) -> None:
     registry = pair.origin if at_source else pair.demo
     registry.faults.add(rule)
-    begun = time.monotonic()
     with pytest.raises(TimedOut) as caught:
         await pair.copy(timeouts=Timeouts(stall=0.15, answer=0.5))
     assert caught.value.reason == "timeout"
     assert caught.value.registry == registry.host
-    assert time.monotonic() - begun < 15
+    assert 1 <= registry.faults.acted() <= 4 * RetryPolicy().attempts, "retries end"
 
 
-async def test_a_stall_is_got_over(pair: Pair) -> None:
+async def test_a_copy_recovers_from_a_stall(pair: Pair) -> None:
     pair.origin.faults.add(Rule("GET .*/blobs/", Hang(4, after=5 * MIB)))
     pair.demo.faults.add(Rule(_CARRIES, Hang(4, after=8 * MIB, side=Side.REQUEST)))
     await pair.copy(timeouts=Timeouts(stall=0.3, answer=2))
     assert pair.arrived
 
 
-async def test_a_token_that_ends_while_a_layer_is_on_its_way_is_renewed() -> None:
+async def test_a_token_that_expires_during_an_upload_is_renewed() -> None:
     kind = replace(quirks.HARBOR, name="harbor")
     async with DemoRegistry() as origin, DemoRegistry(kind) as demo:
         data = os.urandom(SIZE)
@@ -229,5 +228,5 @@ async def test_a_registry_that_takes_no_whole_body_is_sent_it_once() -> None:
             await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
             held = demo.store.blob(NAME, blob.digest)
             assert held is not None and held.read() == data, number
-        assert target.abilities.whole_put is False
+        assert target.capabilities.whole_put is False
         assert sum(one.method == "PATCH" for one in demo.exchanges) == 2

@@ -11,7 +11,7 @@ from flows.local.fake_registry.faults import (
 )
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
-    Clockwork,
+    Clock,
     DigestMismatch,
     Endpoint,
     Manifest,
@@ -19,8 +19,8 @@ from mirror.registry import (
     RegistryError,
     RetryPolicy,
     Throttled,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from tests.registry.conftest import put_image
 from tests.registry.pair import LostAnswer, hasty
 from tests.registry.scripted import Script, answer
@@ -64,7 +64,7 @@ async def test_retry_after_is_waited_for_but_not_for_ever() -> None:
         return Registry(
             Endpoint("registry.example.com"),
             transport=script,
-            clock=Clockwork(sleep=sleep),
+            clock=Clock(sleep=sleep),
             retry=RetryPolicy(attempts=2, patience=60),
         )
 

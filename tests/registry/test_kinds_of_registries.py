@@ -13,7 +13,8 @@ import pytest
 from flows.local.fake_registry import quirks
 from flows.local.fake_registry.behaviour import Behaviour, Scheme
 from flows.local.fake_registry.registry import DemoRegistry
-from mirror.registry import Credential, Descriptor, Endpoint, Registry, copy_blob, digest_of
+from mirror.registry import Credential, Descriptor, Endpoint, Registry, copy_blob
+from mirror.registry.digest import digest_of
 from tests.registry.conftest import put_image
 
 KINDS = [
@@ -78,13 +79,13 @@ async def test_what_was_found_out_is_remembered_and_not_tried_again() -> None:
         blob = Descriptor("x", origin.store.add_blob("a/b", data), len(data))
         async with client_of(origin) as source, client_of(demo) as target:
             await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
-            remembered = target.abilities.export()
+            remembered = target.capabilities.dump()
         demo.exchanges.clear()
         other = os.urandom(2 << 20)
         blob = Descriptor("x", digest_of(other), len(other))
         origin.store.add_blob("a/b", other)
         async with client_of(origin) as source, client_of(demo) as target:
-            target.abilities.absorb(remembered)
+            target.capabilities.load(remembered)
             await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
         assert [one.line for one in demo.exchanges if one.status in range(400, 600)] == [
             f"POST /v2/{NAME}/blobs/uploads/"

@@ -1,7 +1,7 @@
 """References: `[registry/]repository[:tag][@digest]`, Docker Hub's short names included.
 
 The grammar is that of distribution-spec v1.1 ("Pulling manifests": <name> and <reference>) and of
-docker's reference package for what stands before the first slash.
+docker's reference package for what precedes the first slash.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mirror.registry.digests import parse_digest
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidReference, one_line
 
 HUB: Final = "docker.io"
@@ -53,7 +53,7 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """Read a reference as docker does; a name without a registry is Docker Hub's.
 
-        Raises InvalidReference, which says what part is wrong.
+        Raises InvalidReference, which names the part that is wrong.
         """
         rest, at, digest = text.partition("@")
         if at:

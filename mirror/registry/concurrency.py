@@ -1,4 +1,4 @@
-"""How many requests to one registry are under way at once."""
+"""How many requests to one registry run concurrently."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from mirror.registry.retries import Clockwork
+from mirror.registry.retries import Clock
 
-_LOOK_SECONDS: Final = 0.5
-_LOOK_COUNT: Final = 16
+_SAMPLE_SECONDS: Final = 0.5
+_SAMPLE_COUNT: Final = 16
 _REST_SECONDS: Final = 5.0  # before growing is tried again
 _PAYS: Final = 1.05  # growing must bring this much more to be worth it
 
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """Bounds, per registry. Requests that carry no blob, and blob transfers, count apart.
+    """Bounds per registry. Requests without a blob body and blob transfers are counted apart.
 
-    requests: at once at the start; most_requests, least: what adapting may make of it.
-    transfers: blob bodies at once, in each direction. window: bytes that may lie fetched ahead of
-    their readers, for all blobs of the registry together.
+    requests: concurrent ones at the start; it adapts between least and most_requests.
+    transfers: concurrent blob bodies in each direction. window: bytes that may be fetched ahead
+    of their readers, for all blobs of the registry together.
     """
 
     requests: int = 64
@@ -44,40 +44,39 @@ class Window:
         return size <= self._free
 
     def take(self, size: int, *, must: bool) -> bool:
-        """Take room for `size` bytes; False when there is none. must: take it all the same."""
+        """Take room for `size` bytes; False when there is none. must: take it regardless."""
         if size > self._free and not must:
             return False
         self._free -= size
         return True
 
     def give_back(self, size: int) -> None:
-        """The bytes are gone."""
+        """Free the room of `size` bytes."""
         self._free += size
 
 
 @dataclass(slots=True)
-class _Look:
-    """What has been seen since `begun`: turns that ended, their seconds, whether others waited."""
+class _Sample:
+    """What was seen since `started`: turns that ended, their seconds, whether others waited."""
 
-    begun: float
+    started: float
     count: int = 0
     seconds: float = 0.0
     full: bool = False
 
 
-class Lane:
-    """A queue with a width that adapts to what the registry stands.
+class ConcurrencyLimiter:
+    """A first-come-first-served limit that adapts to the load that the registry sustains.
 
-    While it is full it tries a quarter more, keeps that if more answers come a second, and goes
-    back otherwise. It loses a third when answers take three times as long and half as many come,
-    and when the registry says that it is overloaded. First come, first served, so that nothing
-    starves. `pause` holds everybody back.
+    While it is full it tries a quarter more, keeps that if more responses arrive per second, and
+    goes back otherwise. It drops by a third when responses take three times as long at half the
+    rate, and when the registry reports overload. `pause` holds everyone back.
     """
 
     def __init__(
-        self, width: int, most: int, least: int, clock: Clockwork, *, adapts: bool = True
+        self, width: int, most: int, least: int, clock: Clock, *, adapts: bool = True
     ) -> None:
-        """adapts: false where turns are of too different length to be compared (transfers)."""
+        """adapts: false where turns differ too much in length to be compared (transfers)."""
         self._clock = clock
         self._adapts = adapts
         self._width = float(width)
@@ -87,83 +86,84 @@ class Lane:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._paused_until = 0.0
         self._shrunk_at = 0.0
-        self._look = _Look(clock.monotonic())
+        self._sample = _Sample(clock.monotonic())
         self._before: float | None = None  # the width before the one that is being tried
-        self._rate = 0.0  # answers a second, and seconds an answer, when last looked at
+        self._rate = 0.0  # responses per second, and seconds per response, of the last sample
         self._seconds = float("inf")
         self._next_try = 0.0
 
     @property
     def width(self) -> int:
-        """How many may be under way at once now."""
+        """How many may run concurrently now."""
         return int(self._width)
 
     @property
     def free(self) -> int:
-        """How many more could begin at once."""
+        """How many more could start at once."""
         return 0 if self._waiting else max(0, self.width - self._busy)
 
     @property
     def crowded(self) -> bool:
-        """Whether somebody waits for a turn."""
+        """Whether anyone waits for a turn."""
         return bool(self._waiting)
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for one's turn; the turn ends with the block."""
+        """Wait for a turn; it ends with the block."""
         await self._enter()
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         try:
             yield
         finally:
-            self._ended(begun)
-            self._leave()
+            self._record(started)
+            self.leave()
 
     def try_enter(self) -> bool:
-        """Begin without waiting, if there is room; `leave` ends it."""
+        """Start a turn without waiting, if there is room; `leave` ends it."""
         if self.free < 1 or self._clock.monotonic() < self._paused_until:
             return False
         self._busy += 1
         return True
 
     def leave(self) -> None:
-        """End what `try_enter` began."""
-        self._leave()
+        """End a turn that `try_enter` started."""
+        self._busy -= 1
+        self._wake()
 
     def shrink(self) -> None:
-        """The registry is overloaded: narrower by a third, at most once a second."""
+        """The registry is overloaded: reduce the width by a third, at most once a second."""
         now = self._clock.monotonic()
         if now - self._shrunk_at >= 1.0:
             self._shrunk_at = now
             self._width = max(float(self._least), self._width * 2 / 3)
 
     def pause(self, seconds: float) -> None:
-        """Nobody begins for so long (Retry-After)."""
+        """Start no turn for so many seconds (Retry-After)."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
-    def _ended(self, begun: float) -> None:
-        """A turn that began at `begun` is over: see what the last while says about the width."""
-        now, look = self._clock.monotonic(), self._look
-        look.count += 1
-        look.seconds += now - begun
-        look.full = look.full or bool(self._waiting)
-        elapsed = now - look.begun
-        if not self._adapts or elapsed < _LOOK_SECONDS or look.count < _LOOK_COUNT:
+    def _record(self, started: float) -> None:
+        """A turn that started at `started` is over: adapt the width once the sample is full."""
+        now, sample = self._clock.monotonic(), self._sample
+        sample.count += 1
+        sample.seconds += now - started
+        sample.full = sample.full or bool(self._waiting)
+        elapsed = now - sample.started
+        if not self._adapts or elapsed < _SAMPLE_SECONDS or sample.count < _SAMPLE_COUNT:
             return
-        rate, seconds = look.count / elapsed, look.seconds / look.count
+        rate, seconds = sample.count / elapsed, sample.seconds / sample.count
         if self._before is not None and rate < self._rate * _PAYS:
             self._width, self._next_try = min(self._width, self._before), now + _REST_SECONDS
             self._before = None
-        elif look.full and rate < self._rate / 2 and seconds > self._seconds * 3:
+        elif sample.full and rate < self._rate / 2 and seconds > self._seconds * 3:
             self._width = max(float(self._least), self._width * 2 / 3)
             self._before = None
-        elif look.full and self._width < self._most and now >= self._next_try:
+        elif sample.full and self._width < self._most and now >= self._next_try:
             self._before = self._width
             self._width = min(float(self._most), self._width * 1.25)
             self._wake()
         else:
             self._before = None
-        self._rate, self._seconds, self._look = rate, seconds, _Look(now)
+        self._rate, self._seconds, self._sample = rate, seconds, _Sample(now)
 
     async def _enter(self) -> None:
         if self._waiting or self._busy >= self.width:
@@ -173,7 +173,7 @@ class Lane:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._leave()
+                    self.leave()
                 elif turn in self._waiting:
                     self._waiting.remove(turn)
                 raise
@@ -184,12 +184,8 @@ class Lane:
             try:
                 await self._clock.sleep(held)
             except asyncio.CancelledError:
-                self._leave()
+                self.leave()
                 raise
-
-    def _leave(self) -> None:
-        self._busy -= 1
-        self._wake()
 
     def _wake(self) -> None:
         while self._waiting and self._busy < self.width:

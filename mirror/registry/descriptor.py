@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mirror.registry.digests import parse_digest
+from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidManifest, one_line
 
 _MAX_SIZE: Final = 2**63 - 1
@@ -21,8 +21,6 @@ class Platform:
     os: str
     architecture: str
     variant: str | None = None
-    os_version: str | None = None
-    os_features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         tail = f"/{self.variant}" if self.variant else ""
@@ -38,7 +36,6 @@ class Descriptor:
     size: int
     platform: Platform | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
-    urls: tuple[str, ...] = ()
     data: bytes | None = None  # the content itself, where the descriptor carries it
     artifact_type: str | None = None
 
@@ -49,7 +46,7 @@ def read_descriptor(document: object, where: str) -> Descriptor:
     Raises InvalidManifest when a required property is missing or of the wrong type.
     """
     if not isinstance(document, dict):
-        raise InvalidManifest(f"{where} is no descriptor but {type(document).__name__}")
+        raise InvalidManifest(f"{where} is not a descriptor but {type(document).__name__}")
     digest = _text(document, "digest", where) or ""
     try:
         parse_digest(digest)
@@ -57,26 +54,27 @@ def read_descriptor(document: object, where: str) -> Descriptor:
         raise InvalidManifest(f"{where}: {error}") from None
     size = document.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_SIZE:
-        raise InvalidManifest(f"{where}: the size {one_line(repr(size), 60)} is no size in bytes")
+        raise InvalidManifest(
+            f"{where}: the size {one_line(repr(size), 60)} is not a number of bytes"
+        )
     return Descriptor(
         media_type=_text(document, "mediaType", where) or "",
         digest=digest,
         size=size,
         platform=_platform(document.get("platform"), where),
         annotations=read_annotations(document, where),
-        urls=_texts(document, "urls", where),
         data=_data(document, digest, size, where),
         artifact_type=_text(document, "artifactType", where),
     )
 
 
 def read_annotations(document: Mapping[str, Any], where: str) -> dict[str, str]:
-    """The `annotations` of a manifest or descriptor: text by text."""
+    """The `annotations` of a manifest or descriptor."""
     found = document.get("annotations")
     if found is None:
         return {}
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise InvalidManifest(f"{where}: annotations are not text by text")
+        raise InvalidManifest(f"{where}: annotations are not a map of text to text")
     return dict(found)
 
 
@@ -89,14 +87,12 @@ def _platform(document: object, where: str) -> Platform | None:
         os=_text(document, "os", where) or "",
         architecture=_text(document, "architecture", where) or "",
         variant=_text(document, "variant", where) or None,
-        os_version=_text(document, "os.version", where) or None,
-        os_features=_texts(document, "os.features", where),
     )
 
 
 def _data(document: Mapping[str, Any], digest: str, size: int, where: str) -> bytes | None:
     # image-spec: a client SHOULD check `data` against digest and size; one that does not match
-    # is as good as absent, since the content can be had by its digest.
+    # counts as absent, since the content can be fetched by its digest.
     text = _text(document, "data", where)
     if text is None:
         return None
@@ -112,12 +108,3 @@ def _text(document: Mapping[str, Any], key: str, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidManifest(f"{where}: {key} is {type(value).__name__}, not text")
     return value
-
-
-def _texts(document: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
-    value = document.get(key)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidManifest(f"{where}: {key} is not a list of texts")
-    return tuple(value)

@@ -1,4 +1,4 @@
-"""How many requests are under way at once follows what the registry stands."""
+"""The number of concurrent requests follows the load that the registry sustains."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from mirror.registry import Clockwork
-from mirror.registry.limits import Lane, Window
+from mirror.registry import Clock
+from mirror.registry.concurrency import ConcurrencyLimiter, Window
 
 
 class World:
@@ -20,8 +20,8 @@ class World:
         self.now = 0.0
         self.best, self.capacity = best, capacity
         self._free_at = 0.0
-        clock = Clockwork(monotonic=lambda: self.now)
-        self.lane = Lane(start, most, 2, clock)
+        clock = Clock(monotonic=lambda: self.now)
+        self.lane = ConcurrencyLimiter(start, most, 2, clock)
         self._under_way: list[tuple[float, asyncio.Event]] = []
 
     async def run(self, requests: int) -> None:
@@ -81,7 +81,7 @@ async def test_an_overloaded_registry_is_given_room_but_once_a_second() -> None:
 
 
 async def test_turns_come_in_order_and_are_given_back_whatever_happens() -> None:
-    lane = Lane(1, 1, 1, Clockwork())
+    lane = ConcurrencyLimiter(1, 1, 1, Clock())
     order: list[int] = []
 
     async def take(number: int) -> None:
@@ -114,7 +114,7 @@ async def test_a_pause_holds_everybody_back() -> None:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    lane = Lane(4, 4, 1, Clockwork(sleep=sleep, monotonic=lambda: 5.0))
+    lane = ConcurrencyLimiter(4, 4, 1, Clock(sleep=sleep, monotonic=lambda: 5.0))
     lane.pause(7)
     assert not lane.try_enter()
     async with lane.slot():

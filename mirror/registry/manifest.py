@@ -1,20 +1,20 @@
-"""Manifests and indexes: the bytes as they came, and what they say.
+"""Manifests and indexes: the bytes as received, and what they say.
 
 OCI image-spec v1.1 (manifest.md, image-index.md), docker's image manifest v2 schema 2 and
-manifest list. Bytes are never re-serialised, except by `without`, which makes a new index.
+manifest list. Bytes are never re-serialised, except by `rewrite_index`, which makes a new index.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from mirror.registry import mediatypes
-from mirror.registry.descriptors import Descriptor, read_annotations, read_descriptor
-from mirror.registry.digests import digest_of, parse_digest
+from mirror.registry import media_type as types
+from mirror.registry.descriptor import Descriptor, read_annotations, read_descriptor
+from mirror.registry.digest import digest_of, parse_digest
 from mirror.registry.errors import (
     DigestMismatch,
     InvalidManifest,
@@ -28,7 +28,7 @@ MAX_BYTES: Final = 8 << 20  # more than any registry must take (4 MiB), little e
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest or index. `raw` are its bytes, `digest` is theirs."""
+    """A manifest or index: its bytes and their digest."""
 
     raw: bytes = field(repr=False)
     media_type: str
@@ -36,10 +36,10 @@ class Manifest:
 
     @classmethod
     def parse(cls, raw: bytes, media_type: str = "", digest: str | None = None) -> Manifest:
-        """Check bytes and read what they say.
+        """Check and parse bytes.
 
         `media_type` is the Content-Type that came with them, empty or unspecific if unknown;
-        `digest` is what they must match (None: sha256 of the bytes is taken).
+        `digest` is what they must match (None: it is computed, sha256).
         Raises DigestMismatch, InvalidManifest, and UnsupportedMediaType for schema 1.
         """
         if digest is None:
@@ -51,12 +51,12 @@ class Manifest:
                 raise InvalidManifest(str(error)) from None
             if not wanted.matches(raw):
                 raise DigestMismatch(
-                    f"the {len(raw)} bytes that came for manifest {digest} are {digest_of(raw)}",
+                    f"the {len(raw)} bytes received for manifest {digest} are {digest_of(raw)}",
                     reference=digest,
                 )
         document = load_object(raw, f"manifest {digest}")
-        manifest = cls(raw, _media_type(document, mediatypes.essence(media_type), digest), digest)
-        manifest._read()  # every property is checked now, so that reading it later cannot fail
+        manifest = cls(raw, _media_type(document, types.essence(media_type), digest), digest)
+        manifest._read()  # checks every property now, so that reading it later cannot fail
         return manifest
 
     @property
@@ -67,7 +67,7 @@ class Manifest:
     @property
     def is_index(self) -> bool:
         """Whether it lists other manifests."""
-        return self.media_type in mediatypes.INDEXES
+        return self.media_type in types.INDEXES
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
@@ -84,9 +84,7 @@ class Manifest:
         """The layers in their order, repeated ones too; empty for an index."""
         if self.is_index:
             return ()
-        return self._descriptors(
-            "blobs" if self.media_type == mediatypes.OCI_ARTIFACT else "layers"
-        )
+        return self._descriptors("blobs" if self.media_type == types.OCI_ARTIFACT else "layers")
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -114,7 +112,7 @@ class Manifest:
 
     @cached_property
     def descriptor(self) -> Descriptor:
-        """What an index or a referrers list would say of this manifest."""
+        """The descriptor of this manifest in an index or a referrers list."""
         return Descriptor(
             self.media_type,
             self.digest,
@@ -122,20 +120,6 @@ class Manifest:
             annotations=self.annotations,
             artifact_type=self.artifact_type,
         )
-
-    def without(self, children: Collection[str]) -> Manifest:
-        """This index without the children of these digests, as a new index.
-
-        Everything else stays: annotations, unknown properties, order, the other descriptors.
-        Raises InvalidManifest when it is no index.
-        """
-        if not self.is_index:
-            raise InvalidManifest(f"manifest {self.digest} is no index: nothing can be left out")
-        left = dict(self._document)
-        left["manifests"] = [c for c in left["manifests"] if c["digest"] not in children]
-        raw = json.dumps(left, ensure_ascii=False, separators=(",", ":")).encode()
-        algorithm = parse_digest(self.digest).algorithm
-        return Manifest.parse(raw, self.media_type, digest_of(raw, algorithm))
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -162,20 +146,69 @@ class Manifest:
         )
 
 
+def rewrite_index(
+    index: Manifest,
+    *,
+    without: Collection[str] = (),
+    replaced: Mapping[str, Manifest] | None = None,
+    added: Iterable[Descriptor] = (),
+) -> Manifest:
+    """An index with other children; the index itself, byte by byte, where nothing changes.
+
+    without: digests of children to leave out. replaced: manifests that take the place of children,
+    by the children's digests. added: children to append unless the index has them. Everything
+    else stays: annotations, unknown properties, order, the other descriptors.
+    Raises InvalidManifest when it is not an index.
+    """
+    new = replaced or {}
+    held = {child.digest for child in index.children}
+    missing = [_entry(one) for one in added if one.digest not in held]
+    if not missing and held.isdisjoint(without) and held.isdisjoint(new):
+        return index
+    if not index.is_index:
+        raise InvalidManifest(f"manifest {index.digest} is not an index: it has no children")
+    document = load_object(index.raw, f"manifest {index.digest}")
+    document["manifests"] = [
+        _replaced(entry, new.get(entry["digest"]))
+        for entry in document.get("manifests") or ()
+        if entry["digest"] not in without
+    ] + missing
+    raw = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    algorithm = parse_digest(index.digest).algorithm
+    return Manifest.parse(raw, index.media_type, digest_of(raw, algorithm))
+
+
+def _replaced(entry: dict[str, Any], new: Manifest | None) -> dict[str, Any]:
+    return {**entry, "digest": new.digest, "size": new.size} if new else entry
+
+
+def _entry(descriptor: Descriptor) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "mediaType": descriptor.media_type,
+        "digest": descriptor.digest,
+        "size": descriptor.size,
+    }
+    if descriptor.artifact_type:
+        entry["artifactType"] = descriptor.artifact_type
+    if descriptor.annotations:
+        entry["annotations"] = dict(descriptor.annotations)
+    return entry
+
+
 def load_object(raw: bytes, what: str) -> dict[str, Any]:
     """The JSON object in `raw`; raises InvalidManifest for anything else."""
     try:
         document = json.loads(raw.decode("utf-8"))
         json.dumps(document, ensure_ascii=False).encode()  # lone surrogates cannot be sent on
     except (ValueError, RecursionError) as error:
-        raise InvalidManifest(f"{what} is no JSON: {one_line(str(error), 120)}") from None
+        raise InvalidManifest(f"{what} is not JSON: {one_line(str(error), 120)}") from None
     if not isinstance(document, dict):
-        raise InvalidManifest(f"{what} is no JSON object but {type(document).__name__}")
+        raise InvalidManifest(f"{what} is not a JSON object but {type(document).__name__}")
     return document
 
 
 def _media_type(document: dict[str, Any], stated: str, digest: str) -> str:
-    """The manifest's type: its own word and the Content-Type must not contradict each other.
+    """The manifest's type: `mediaType` and Content-Type must not contradict each other.
 
     An OCI manifest may leave `mediaType` out. A document that can be read as two types is
     refused (CVE-2021-41190).
@@ -183,15 +216,17 @@ def _media_type(document: dict[str, Any], stated: str, digest: str) -> str:
     own = document.get("mediaType")
     if own is not None and not isinstance(own, str):
         raise InvalidManifest(f"manifest {digest}: mediaType is {type(own).__name__}")
-    known = mediatypes.INDEXES | mediatypes.MANIFESTS | mediatypes.SCHEMA1
+    known = types.INDEXES | types.MANIFESTS | types.SCHEMA1
     claims = {claim for claim in (own, stated) if claim in known}
     if len(claims) > 1:
-        raise InvalidManifest(f"manifest {digest} says {own} and came as {stated}")
+        raise InvalidManifest(
+            f"manifest {digest} has the mediaType {own} and the Content-Type {stated}"
+        )
     found = claims.pop() if claims else _guess(document)
-    if found in mediatypes.SCHEMA1 or document.get("schemaVersion") == 1:
+    if found in types.SCHEMA1 or document.get("schemaVersion") == 1:
         raise UnsupportedMediaType(
             f"manifest {digest} is docker image manifest schema 1, which registries no longer"
-            " take: push the image again with a current docker or buildx",
+            " accept: push the image again with a current docker or buildx",
             reference=digest,
         )
     if found is None:
@@ -200,7 +235,7 @@ def _media_type(document: dict[str, Any], stated: str, digest: str) -> str:
             " neither an image manifest nor an index",
             reference=digest,
         )
-    other = ("layers", "config") if found in mediatypes.INDEXES else ("manifests",)
+    other = ("layers", "config") if found in types.INDEXES else ("manifests",)
     if any(key in document for key in other):
         raise InvalidManifest(f"manifest {digest} can be read as a manifest and as an index")
     return found
@@ -210,7 +245,12 @@ def _guess(document: dict[str, Any]) -> str | None:
     if document.get("mediaType") is not None:
         return None
     if "manifests" in document:
-        return mediatypes.OCI_INDEX
+        return types.OCI_INDEX
     if "config" in document and "layers" in document:
-        return mediatypes.OCI_MANIFEST
+        return types.OCI_MANIFEST
     return None
+
+
+EMPTY_INDEX: Final = Manifest.parse(
+    json.dumps({"schemaVersion": 2, "mediaType": types.OCI_INDEX, "manifests": []}).encode()
+)

@@ -36,7 +36,7 @@ class Digest:
         return hashlib.new(self.algorithm, usedforsecurity=False)
 
     def matches(self, data: bytes) -> bool:
-        """Whether `data` is what this digest names."""
+        """Whether this is the digest of `data`."""
         hasher = self.hasher()
         hasher.update(data)
         return hasher.hexdigest() == self.encoded
@@ -51,7 +51,6 @@ def parse_digest(text: str) -> Digest:
     if len(encoded) != _LENGTHS.get(algorithm, 0) or not _HEX.fullmatch(encoded):
         raise InvalidReference(
             f"{one_line(text, 160)!r} is not a digest: sha256:<64 hex> or sha512:<128 hex>"
-            " are understood"
         )
     return Digest(algorithm, encoded)
 

@@ -19,7 +19,7 @@ OCTETS: Final = "application/octet-stream"
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT})
 SCHEMA1: Final = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
-# Schema 1 is asked for only to be refused clearly: without it, registries call such tags unknown.
+# Schema 1 is accepted only to be refused clearly: without it, registries call such tags unknown.
 ACCEPT: Final = ", ".join(
     (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT, *sorted(SCHEMA1))
 )
@@ -46,5 +46,5 @@ def is_manifest(media_type: str) -> bool:
 
 
 def is_foreign_layer(media_type: str) -> bool:
-    """Whether it is a layer that must not be distributed: referenced, never uploaded."""
+    """Whether it is a non-distributable layer: referenced, never uploaded."""
     return essence(media_type).startswith(_FOREIGN_PREFIXES)

@@ -1,23 +1,23 @@
-"""What is known of the line to a registry: whether its connections break, and after how much."""
+"""Whether the connections to a registry break, and after how many bytes."""
 
 from __future__ import annotations
 
 import statistics
 from typing import Final
 
-_LEAST: Final = 1 << 20  # a connection that broke sooner tells nothing of the line
+_LEAST: Final = 1 << 20  # a connection that broke sooner says nothing about the others
 _SEVERAL: Final = 2  # one break is an accident
 _REMEMBERED: Final = 16
 
 
-class Line:
-    """Breaks seen on the way to one registry, and the piece that a connection surely carries."""
+class ConnectionHealth:
+    """Breaks of connections to one registry, and how much one surely carries."""
 
     def __init__(self) -> None:
         self._breaks: list[int] = []
         self._careful = False
 
-    def broke(self, carried: int, *, costly: bool = False) -> None:
+    def record_break(self, carried: int, *, costly: bool = False) -> None:
         """A connection broke after `carried` bytes of a body.
 
         costly: what it carried is lost, so that the first break is one too many.
@@ -28,7 +28,7 @@ class Line:
 
     @property
     def piece(self) -> int | None:
-        """Bytes to send or ask for over one connection; None when connections hold."""
+        """Bytes to send or request over one connection; None while connections hold."""
         if not self._breaks or (len(self._breaks) < _SEVERAL and not self._careful):
             return None
         return max(_LEAST // 2, int(statistics.median(self._breaks)) // 2)

@@ -1,4 +1,4 @@
-"""What a registry's answer means: its error bodies as errors of the tree.
+"""What a registry's error response means, as an error of the tree.
 
 distribution-spec v1.1, "Error Codes": `{"errors": [{"code", "message", "detail"}]}`; yet the body
 of a 4xx or 5xx may be anything.
@@ -16,6 +16,7 @@ import httpx
 
 from mirror.registry.errors import (
     BlobUnknown,
+    ConnectionFailed,
     Denied,
     ManifestBlobUnknown,
     NotFound,
@@ -32,7 +33,8 @@ from mirror.registry.errors import (
     UploadUnknown,
     one_line,
 )
-from mirror.registry.quirks import denial_hint
+from mirror.registry.known_registries import known_registry
+from mirror.registry.request import Request, RequestContext
 from mirror.registry.retries import RETRIED_STATUSES
 
 _NO_ROOM: Final = re.compile(
@@ -48,27 +50,11 @@ _REFUSED_CLASS: Final = re.compile(
     re.IGNORECASE,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """What a request is about, for messages: `at` it, what `doing`."""
-
-    registry: str
-    doing: str  # "reading the manifest", "uploading a blob"
-    repository: str | None = None
-    reference: str | None = None
-    origin: str | None = None  # of the credential in use; None: anonymous
-
-    def __str__(self) -> str:
-        if self.repository is None:
-            return self.registry
-        mark = "@" if self.reference and ":" in self.reference else ":"
-        tail = f"{mark}{self.reference}" if self.reference else ""
-        return f"{self.registry}/{self.repository}{tail}"
+_CONNECTION: Final = (httpx.NetworkError, httpx.ProxyError, httpx.LocalProtocolError)
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ErrorEntry:
     """An entry of a registry's error body."""
 
     code: str
@@ -76,30 +62,30 @@ class Complaint:
     detail: str
 
 
-def complaints(body: bytes) -> tuple[Complaint, ...]:
-    """The entries of an error body of any form; text that is no JSON is one without a code."""
+def error_entries(body: bytes) -> tuple[ErrorEntry, ...]:
+    """The entries of an error body of any form; text that is not JSON is one without a code."""
     text = body.decode("utf-8", "replace")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         plain = re.sub(r"<[^>]{0,200}>", " ", text)
-        return (Complaint("", one_line(plain, 200), ""),) if plain.strip() else ()
+        return (ErrorEntry("", one_line(plain, 200), ""),) if plain.strip() else ()
     found = document.get("errors") if isinstance(document, dict) else None
     entries = found if isinstance(found, list) else [found if isinstance(found, dict) else document]
-    return tuple(_complaint(entry) for entry in entries[:10] if entry)
+    return tuple(_entry(entry) for entry in entries[:10] if entry)
 
 
-def _complaint(entry: object) -> Complaint:
+def _entry(entry: object) -> ErrorEntry:
     if not isinstance(entry, dict):
-        return Complaint("", one_line(str(entry), 200), "")
-    return Complaint(
-        code=_word(entry, ("code", "error", "errorCode")).upper(),
-        message=one_line(_word(entry, ("message", "msg", "details", "error_description")), 240),
+        return ErrorEntry("", one_line(str(entry), 200), "")
+    return ErrorEntry(
+        code=_first(entry, ("code", "error", "errorCode")).upper(),
+        message=one_line(_first(entry, ("message", "msg", "details", "error_description")), 240),
         detail=one_line(_dumped(entry.get("detail")), 200),
     )
 
 
-def _word(entry: dict[str, Any], keys: Iterable[str]) -> str:
+def _first(entry: dict[str, Any], keys: Iterable[str]) -> str:
     return next((str(entry[key]) for key in keys if isinstance(entry.get(key), str | int)), "")
 
 
@@ -110,26 +96,22 @@ def _dumped(detail: object) -> str:
         return ""
 
 
-def failure(
-    response: httpx.Response, body: bytes, where: Where, wait: float | None
+def response_error(
+    response: httpx.Response, body: bytes, context: RequestContext, wait: float | None
 ) -> RegistryError:
-    """The error that an answer of 3xx, 4xx or 5xx stands for.
+    """The error that a 3xx, 4xx or 5xx response amounts to.
 
-    wait: seconds that its Retry-After asks for. Nothing of the request is put into the message.
+    wait: seconds from its Retry-After. The message holds nothing of the request's headers or body.
     """
     status = response.status_code
-    said = complaints(body)
-    codes = {entry.code for entry in said}
-    words = " ".join(f"{entry.message} {entry.detail}" for entry in said)
-    kind = _kind(status, codes, words, response)
-    return kind(
-        f"{where}: {_explanation(kind, where, status)}"
-        f"{_quoted(status, said)}{_advice(kind, where)}",
-        registry=where.registry,
-        repository=where.repository,
-        reference=where.reference,
+    entries = error_entries(body)
+    codes = {entry.code for entry in entries}
+    kind = _kind(status, codes, _words(entries), response)
+    return context.error(
+        kind,
+        f"{_explanation(kind, context, status)}{_quoted(status, entries)}{_advice(kind, context)}",
         status=status,
-        code=next((entry.code for entry in said if entry.code), None),
+        code=next((entry.code for entry in entries if entry.code), None),
         transient=status in RETRIED_STATUSES and kind not in (QuotaExhausted, StorageFull),
         retry_after=wait,
     )
@@ -170,28 +152,37 @@ def _kind(
     return ProtocolError
 
 
-def refused_manifest(error: RegistryError, said: bytes) -> RegistryError | None:
-    """The error of a manifest PUT read as a refusal of what the manifest is, or None if it is none.
+def refused_manifest(error: RegistryError, reference: str) -> RegistryError | None:
+    """The error of a manifest PUT read as a refusal of the manifest itself; None if it is not one.
 
     Aliyun's personal edition answers 403 `denied: unknown manifest class for <type>`; others 400
-    MANIFEST_INVALID, 415, or 404/400 MANIFEST_BLOB_UNKNOWN for missing parts.
+    MANIFEST_INVALID, 415, or 404/400 MANIFEST_BLOB_UNKNOWN for missing parts. distribution 2 and
+    what is built on it compute a manifest's sha256 whatever algorithm it is pushed by, and answer
+    that the content does not match.
     """
-    entries = complaints(said)
-    words = " ".join(f"{entry.message} {entry.detail}" for entry in entries)
+    entries = error_entries(error.body)
     codes = {entry.code for entry in entries}
-    kind: type[RegistryError] | None = None
+    algorithm, by_digest, _ = reference.partition(":")
     if codes & {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}:
-        kind = ManifestBlobUnknown
-    elif (
+        return _reread(error, ManifestBlobUnknown, str(error))
+    if (
         error.status == 415
-        or _REFUSED_CLASS.search(words)
+        or _REFUSED_CLASS.search(_words(entries))
         or (error.status in (400, 422) and codes & {"MANIFEST_INVALID", "UNSUPPORTED"})
     ):
-        kind = RefusedMediaType
-    if kind is None:
-        return None
+        return _reread(error, RefusedMediaType, str(error))
+    if by_digest and algorithm != "sha256" and error.code == "DIGEST_INVALID":
+        context = RequestContext(error.registry or "", "", error.repository, reference)
+        message = f"the registry does not take manifests by {algorithm}"
+        return _reread(
+            error, RefusedMediaType, f"{context}: {message} (HTTP {error.status}: {error.code})"
+        )
+    return None
+
+
+def _reread(error: RegistryError, kind: type[RegistryError], message: str) -> RegistryError:
     return kind(
-        str(error),
+        message,
         registry=error.registry,
         repository=error.repository,
         reference=error.reference,
@@ -200,61 +191,58 @@ def refused_manifest(error: RegistryError, said: bytes) -> RegistryError | None:
     )
 
 
-def unknown_algorithm(error: RegistryError, reference: str) -> RegistryError | None:
-    """The error of a manifest PUT by a digest other than sha256, read as what it is.
-
-    distribution 2 and what is built on it compute a manifest's sha256 whatever it is pushed by, and
-    say that the content does not match.
-    """
-    algorithm, by_digest, _ = reference.partition(":")
-    if not by_digest or algorithm == "sha256" or error.code != "DIGEST_INVALID":
-        return None
-    return RefusedMediaType(
-        f"{error.registry}/{error.repository}@{reference}: the registry does not take manifests"
-        f" by {algorithm} (HTTP {error.status}: {error.code})",
-        registry=error.registry,
-        repository=error.repository,
-        reference=reference,
-        status=error.status,
-        code=error.code,
-    )
+def _words(entries: Iterable[ErrorEntry]) -> str:
+    return " ".join(f"{entry.message} {entry.detail}" for entry in entries)
 
 
-def _explanation(kind: type[RegistryError], where: Where, status: int) -> str:
-    who = f"the credential from {where.origin}" if where.origin else "an anonymous user"
+def _explanation(kind: type[RegistryError], context: RequestContext, status: int) -> str:
+    who = f"the credential from {context.origin}" if context.origin else "an anonymous user"
+    doing = context.doing
     known: dict[type[RegistryError], str] = {
-        Unauthorized: f"the registry does not accept {who} for {where.doing}",
-        Denied: f"the registry denies {who} {where.doing}",
+        Unauthorized: f"the registry does not accept {who} for {doing}",
+        Denied: f"the registry denies {who} {doing}",
         NotFound: "not found",
         BlobUnknown: "the registry has no such blob",
         ManifestBlobUnknown: "the registry lacks a blob or child of the manifest",
         UploadUnknown: "the registry has lost the upload session",
         QuotaExhausted: f"the pull quota of {who} is used up",
-        Throttled: f"too many requests while {where.doing}",
-        StorageFull: f"the registry has no room left for {where.doing}",
-        TimedOut: f"the registry gave up {where.doing}",
-        ProtocolError: f"an answer that was not expected while {where.doing}",
+        Throttled: f"too many requests while {doing}",
+        StorageFull: f"the registry has no space left for {doing}",
+        TimedOut: f"the registry timed out while {doing}",
+        ProtocolError: f"unexpected response while {doing}",
     }
-    return known.get(
-        kind,
-        f"the registry failed {where.doing}"
-        if status >= 500
-        else f"the registry refused {where.doing}",
-    )
+    failed = "failed" if status >= 500 else "refused"
+    return known.get(kind, f"the registry {failed} {doing}")
 
 
-def _quoted(status: int, said: tuple[Complaint, ...]) -> str:
-    first = next((entry for entry in said if entry.code or entry.message), None)
+def _quoted(status: int, entries: tuple[ErrorEntry, ...]) -> str:
+    first = next((entry for entry in entries if entry.code or entry.message), None)
     if first is None:
         return f" (HTTP {status})"
     text = " ".join(part for part in (first.code, first.message) if part)
     return f" (HTTP {status}: {one_line(text, 260)})"
 
 
-def _advice(kind: type[RegistryError], where: Where) -> str:
+def _advice(kind: type[RegistryError], context: RequestContext) -> str:
     if issubclass(kind, Denied):
-        hint = denial_hint(where.registry)
+        hint = known_registry(context.registry).denial
         return f"; {hint}" if hint else ""
     if kind is Unauthorized:
-        return "; check the credential" if where.origin else "; give a credential for it"
+        return "; check the credential" if context.origin else "; give a credential for it"
     return ""
+
+
+def transport_error(error: Exception, request: Request) -> RegistryError:
+    """The error of the tree for a request that got no valid response."""
+    kind: type[RegistryError] = ConnectionFailed
+    what = "the connection failed"
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        kind, what = TimedOut, "timed out"
+    elif request.authorize and not isinstance(error, _CONNECTION):
+        kind, what = ProtocolError, "malformed response"
+    detail = f" ({error})" if str(error) else ""
+    return request.context.error(
+        kind,
+        f"{what} while {request.context.doing}{detail}",
+        transient="CERTIFICATE_VERIFY_FAILED" not in str(error),
+    )
