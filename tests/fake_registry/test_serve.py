@@ -7,15 +7,15 @@ import json
 import signal
 import sys
 
-from flows.local.fake_registry.push import plain_client
-from flows.local.fake_registry.quirks import AZURE
-from flows.local.fake_registry.releases import past_releases
-from flows.local.fake_registry.serve import Options, parsed
+from tests.support.fake_registry.push import plain_client
+from tests.support.fake_registry.quirks import AZURE
+from tests.support.fake_registry.releases import past_releases
+from tests.support.fake_registry.serve import Options, parsed
 from tests.support.snapshot import snapshot
 
 
 async def test_the_process_tells_where_it_listens_and_ends_when_told() -> None:
-    command = ["-m", "flows.local.fake_registry.serve", "--releases", "2", "--size", "1000"]
+    command = ["-m", "tests.support.fake_registry.serve", "--releases", "2", "--size", "1000"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, stdout=asyncio.subprocess.PIPE
     )

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from prefect.artifacts import Artifact
 
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.releases import past_releases
 from flows.report import report
 from mirror.history import Record
 from mirror.outcome import Quota, utcnow
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.releases import past_releases
 
 
 @pytest.fixture

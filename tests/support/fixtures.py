@@ -9,9 +9,9 @@ from typing import Protocol
 
 import pytest
 
-from flows.local.fake_registry.content import Content, Image, index
-from flows.local.fake_registry.images import BOTH, over, single
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Content, Image, index
+from flows.local.sample_registry.images import BOTH, over, single
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.registry_process import DockerRegistry, docker_registry_process
 from tests.support.rootfs import root_filesystem_layer
 
@@ -60,9 +60,9 @@ def shared_docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-async def demo_registry() -> AsyncIterator[DemoRegistry]:
+async def fake_registry() -> AsyncIterator[FakeRegistry]:
     """A registry in memory that behaves as the specification says."""
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         yield registry
 
 

@@ -10,12 +10,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Scheme
-from flows.local.fake_registry.content import Content, Image
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.store import Store, StoredManifest
+from flows.local.sample_registry.content import Content, Image
+from flows.local.sample_registry.store import Store, StoredManifest
 from mirror.outcome import (
     Change,
     ChangeKind,
@@ -35,6 +31,10 @@ from mirror.sync.image_rules import ImageRules
 from mirror.sync.tag_order import Landings
 from mirror.sync.tag_rules import TagRules
 from mirror.sync.verify import Verifier
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Scheme
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.registry_process import DockerRegistry
 
 SOURCE = "team/app"
@@ -42,9 +42,9 @@ TARGET = "hagicode/app"
 _LOGIN = Credential(quirks.USERNAME, quirks.PASSWORD, origin="the test")
 
 
-def endpoint_of(registry: DemoRegistry | DockerRegistry, hub: DemoHub | None = None) -> Endpoint:
+def endpoint_of(registry: FakeRegistry | DockerRegistry, hub: FakeHub | None = None) -> Endpoint:
     """How a client reaches a registry of the tests, logged in where it wants that."""
-    login = isinstance(registry, DemoRegistry) and registry.behaviour.auth.scheme is not Scheme.NONE
+    login = isinstance(registry, FakeRegistry) and registry.behaviour.auth.scheme is not Scheme.NONE
     return Endpoint(
         registry.host,
         insecure=True,

@@ -78,7 +78,7 @@ async def new_release(tour: Tour) -> None:
     """A release moves the floating tags, which arrive after it."""
     screen, sample = tour.screen, tour.sample
     screen.chapter("A new release", f"{NEXT} is pushed: latest, 0, 0.1 and 0.1.0 move to it.")
-    made = await sample.publish(NEXT)
+    made = sample.publish(NEXT)
     before = len(sample.target.exchanges)
     result = await tour.sync()
     screen.check(
@@ -120,7 +120,7 @@ async def repair(tour: Tour) -> None:
 async def killed_run(tour: Tour) -> None:
     """kill -9 leaves nothing half done, and the next run finishes."""
     screen, sample = tour.screen, tour.sample
-    made = await sample.publish(LARGE, LARGE_LAYERS)
+    made = sample.publish(LARGE, LARGE_LAYERS)
     large = large_blobs(made)
     screen.chapter(
         "A run is killed in the middle",

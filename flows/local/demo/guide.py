@@ -37,7 +37,7 @@ async def run_tour(ui_port: int, keep: bool) -> None:
             stack = await parts.enter_async_context(running_stack(HOST, ui_port))
             sample = await parts.enter_async_context(sample_registries(folder))
             for version in FIRST:
-                await sample.publish(version)
+                sample.publish(version)
         screen.note(f"up after {screen.seconds:.1f} s; Prefect's UI: {stack.ui_url}")
         environment = {
             **stack.environment,

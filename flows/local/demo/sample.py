@@ -10,12 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from flows.local.fake_registry.faults import Crawl, Rule
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import Release, release
-from flows.local.fake_registry.store import RepositoryStore
+from flows.local.sample_registry.hub import SampleHub
+from flows.local.sample_registry.interceptor import Crawl, Interceptor
+from flows.local.sample_registry.registry import SampleRegistry
+from flows.local.sample_registry.releases import Release, release
+from flows.local.sample_registry.store import RepositoryStore
 
 MIRROR = "hagicode"
 SOURCE = "newbe36524/hagicode"
@@ -37,8 +36,8 @@ SLOW = 512 * KIB  # bytes a second of a connection: the large layers take second
 class Sample:
     """Both registries, in memory, and the mirrors.yaml that names them."""
 
-    source: DemoRegistry
-    target: DemoRegistry
+    source: SampleRegistry
+    target: SampleRegistry
     config: Path
 
     @property
@@ -51,20 +50,23 @@ class Sample:
         """What the target holds."""
         return self.target.store.repository(TARGET)
 
-    async def publish(self, version: str, sizes: tuple[int, ...] = LAYERS) -> Release:
+    def publish(self, version: str, sizes: tuple[int, ...] = LAYERS) -> Release:
         """Push a release under its exact tag and the floating ones. Sizes of layers in bytes."""
         made = release(version, sizes=sizes)
-        await push(self.source.url, SOURCE, made.tags, made.image)
+        self.source.store.add_image(SOURCE, made.tags, made.image)
         return made
 
     def slow_down(self, digests: frozenset[str]) -> None:
         """Let these blobs of the source crawl, until speed_up."""
-        for digest in digests:
-            self.source.faults.add(Rule(f"GET /v2/.*/blobs/{digest}", Crawl(SLOW), times=None))
+
+        def crawl(line: str) -> Interceptor | None:
+            return Crawl(SLOW) if line.rpartition("/")[2] in digests else None
+
+        self.source.server.intercept = crawl
 
     def speed_up(self) -> None:
         """Let everything flow again."""
-        self.source.faults.clear()
+        self.source.server.intercept = lambda line: None
 
     def fetched(self, since: int) -> frozenset[str]:
         """Digests of blobs that were asked of the source since its exchange number `since`."""
@@ -105,7 +107,11 @@ class Sample:
 @asynccontextmanager
 async def sample_registries(folder: Path) -> AsyncIterator[Sample]:
     """Both registries with Hub's web API before the source, and mirrors.yaml in `folder`."""
-    async with DemoRegistry() as source, DemoHub(source.store) as hub, DemoRegistry() as target:
+    async with (
+        SampleRegistry() as source,
+        SampleHub(source.store) as hub,
+        SampleRegistry() as target,
+    ):
         config = folder / "mirrors.yaml"
         settings = {
             "registries": {

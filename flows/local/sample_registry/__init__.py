@@ -1,9 +1,21 @@
-"""A registry in memory, Docker Hub's web API before it, and sample images.
+"""The registries of `mirror demo`: two in memory, Docker Hub's web API, and sample images.
 
-For `mirror demo` and for tests of faults. Errors:
+Imports nothing else of this project, so that what is mirrored owes nothing to what mirrors it. The
+tests' fake registry (tests/support/fake_registry) extends it with faults and other registries'
+behaviour.
 
-    RefusalError    the registry refuses a request (answers.py)
-    DroppedError    a scripted fault cuts the connection (faults.py)
+    registry.py     a registry: distribution-spec v1.1 without authentication
+    routes.py       which handler answers which request
+    manifests.py blobs.py uploads.py listings.py    the handlers
+    call.py replies.py    a request and its reply, as handlers see them
+    server.py       HTTP on the loopback; requests are logged, an Interceptor may spoil them
+    store.py        repositories, tags, manifests, blobs, uploads
+    hub.py          Docker Hub's web API over such a store
+    images.py releases.py content.py    sample images and HagiCode's releases
+    documents.py digests.py media_types.py    what the specifications define
 
-Both stay inside: a client sees their answers, or a broken connection.
+Errors, which clients see as replies or as a broken connection:
+
+    RefusalError    the registry refuses a request
+    DroppedError    an interceptor cuts the connection
 """

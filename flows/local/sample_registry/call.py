@@ -1,24 +1,21 @@
-"""One request as the demo registry's handlers see it."""
+"""One request as the sample registry's handlers see it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from flows.local.fake_registry.answers import RefusalError
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.store import RepositoryStore, Store
+from flows.local.sample_registry.replies import RefusalError
+from flows.local.sample_registry.store import RepositoryStore, Store
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request, already authorised, and what it acts on.
+    """A request and what it acts on.
 
     `repository` is "" where the path has none, `reference` the last part of the path (a tag, a
-    digest or an upload's id). `accepts` are the media types of Accept. `origin` is the
-    registry's scheme and host, `cdn` that of the server that its blobs are fetched from.
-    `may_pull` tells whether the caller may pull from another repository. `body` reads the
-    request's body once.
+    digest or an upload's id). `accepts` are the media types of Accept. `body` reads the request's
+    body once.
     """
 
     method: str
@@ -28,10 +25,6 @@ class Call:
     headers: Mapping[str, str]
     accepts: frozenset[str]
     store: Store
-    behaviour: Behaviour
-    origin: str
-    cdn: str | None
-    may_pull: Callable[[str], bool]
     body: Callable[[], AsyncIterator[bytes]]
 
     @property
@@ -46,10 +39,6 @@ class Call:
                 detail={"name": self.repository},
             )
         return held
-
-    def location(self, path: str) -> str:
-        """`path` as a Location header gives it: relative, or with scheme and host."""
-        return path if self.behaviour.relative_location else f"{self.origin}{path}"
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes; 413 beyond."""

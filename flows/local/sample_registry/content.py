@@ -7,19 +7,26 @@ machine.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import random
 import tarfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.digests import digest_of
+from flows.local.sample_registry import media_types as mediatypes
 
 CREATED = "2026-01-01T00:00:00Z"
+GZIP = 31  # zlib's wbits for a gzip header of fixed bytes: gzip.compress writes others by version
 Document = dict[str, Any]
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    """The digest of `content`."""
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,8 @@ class Content:
 class Image:
     """A manifest or index with everything below it.
 
-    `children` are the manifests under the root in the order in which they have to be pushed;
-    `blobs` every config and layer that is to be uploaded, by digest. `referrers` are images whose
+    `children` are the manifests under the root in the order in which they must be pushed;
+    `blobs` every config and layer to upload, by digest. `referrers` are images whose
     subject is one of these manifests.
     """
 
@@ -82,9 +89,10 @@ def layer(
 ) -> Content:
     """A gzipped tar with one file of `size` random bytes.
 
-    Stored, not deflated: random bytes do not shrink, and no version of zlib changes the digest.
+    Stored, not deflated: random bytes do not shrink, and neither Python's nor zlib's version
+    changes the digest.
     """
-    return Content.of(gzip.compress(tar_of(seed, size), 0, mtime=0), media_type, algorithm)
+    return Content.of(zlib.compress(tar_of(seed, size), 0, wbits=GZIP), media_type, algorithm)
 
 
 def tar_of(seed: str, size: int) -> bytes:
@@ -93,7 +101,8 @@ def tar_of(seed: str, size: int) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         entry = tarfile.TarInfo(f"app/{seed.replace('/', '_')}.bin")
         entry.size = size
-        archive.addfile(entry, io.BytesIO(random.Random(seed).randbytes(size)))
+        content = random.Random(seed).randbytes(size)  # noqa: S311 - a sample, not a secret
+        archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 

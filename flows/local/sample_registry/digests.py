@@ -1,11 +1,10 @@
-"""Digests and names as the demo registry checks them (distribution-spec v1.1, "Pulling")."""
+"""Digests and names as the sample registry checks them (distribution-spec v1.1, "Pulling")."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 
-from flows.local.fake_registry.answers import RefusalError
+from flows.local.sample_registry.replies import RefusalError
 
 NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
@@ -26,8 +25,3 @@ def checked(digest: str) -> str:
             400, "DIGEST_INVALID", "provided digest did not match uploaded content", detail=digest
         )
     return digest
-
-
-def digest_of(content: bytes, algorithm: str = "sha256") -> str:
-    """The digest of `content`."""
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"

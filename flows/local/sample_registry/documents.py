@@ -1,4 +1,4 @@
-"""What the demo registry reads of a manifest's JSON; everything else in it is left alone."""
+"""What the sample registry reads of a manifest's JSON; everything else in it is left alone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.answers import RefusalError
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.replies import RefusalError
 
 
-class Entry(BaseModel):
+class DescriptorEntry(BaseModel):
     """A descriptor (image-spec v1.1, "Content Descriptors")."""
 
     model_config = ConfigDict(frozen=True)
@@ -20,22 +20,22 @@ class Entry(BaseModel):
     size: int
 
 
-class Document(BaseModel):
+class ManifestDocument(BaseModel):
     """A manifest or an index, of OCI or Docker's kind."""
 
     model_config = ConfigDict(frozen=True)
 
     media_type: str | None = Field(default=None, alias="mediaType")
     artifact_type: str | None = Field(default=None, alias="artifactType")
-    config: Entry | None = None
-    layers: tuple[Entry, ...] | None = None
-    manifests: tuple[Entry, ...] | None = None
-    subject: Entry | None = None
+    config: DescriptorEntry | None = None
+    layers: tuple[DescriptorEntry, ...] | None = None
+    manifests: tuple[DescriptorEntry, ...] | None = None
+    subject: DescriptorEntry | None = None
     annotations: dict[str, str] | None = None
 
     @classmethod
-    def parse(cls, raw: bytes) -> Document:
-        """The document in `raw`; 400 MANIFEST_INVALID when it is none."""
+    def parse(cls, raw: bytes) -> ManifestDocument:
+        """The document in `raw`; 400 MANIFEST_INVALID when it is malformed."""
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:
@@ -44,7 +44,7 @@ class Document(BaseModel):
 
     @property
     def blobs(self) -> Iterator[str]:
-        """Digests of the config and of the layers that are to be uploaded."""
+        """Digests of the config and of the layers to upload."""
         if self.config is not None:
             yield self.config.digest
         for layer in self.layers or ():
@@ -55,8 +55,3 @@ class Document(BaseModel):
     def kind(self) -> str | None:
         """artifactType, or the config's type (distribution-spec v1.1, "Listing Referrers")."""
         return self.artifact_type or (self.config.media_type if self.config else None)
-
-    @property
-    def attests(self) -> bool:
-        """Whether it is one of BuildKit's attestations: a layer holds an in-toto statement."""
-        return any(layer.media_type == mediatypes.IN_TOTO for layer in self.layers or ())

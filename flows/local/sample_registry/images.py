@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import (
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import (
     Content,
     Image,
     blobs_of,
@@ -19,7 +19,6 @@ from flows.local.fake_registry.content import (
 
 AMD64 = {"architecture": "amd64", "os": "linux"}
 ARM64 = {"architecture": "arm64", "os": "linux"}
-ARMV7 = {"architecture": "arm", "os": "linux", "variant": "v7"}
 BOTH = (AMD64, ARM64)
 ATTESTATION_PLATFORM = {"architecture": "unknown", "os": "unknown"}
 EMPTY = Content.of(b"{}", mediatypes.OCI_EMPTY)
@@ -46,27 +45,6 @@ def single(
     media_type = mediatypes.DOCKER_MANIFEST if docker else mediatypes.OCI_MANIFEST
     root = manifest(config, layers, media_type, **more)
     return Image(root, blobs=blobs_of(config, *layers))
-
-
-def multi_platform(
-    seed: str,
-    platforms: Sequence[Mapping[str, str]] = BOTH,
-    *,
-    sizes: Sequence[int] = (2048, 4096),
-    docker: bool = False,
-    **more: Any,
-) -> Image:
-    """An OCI index, or a Docker manifest list, with an image per platform.
-
-    `more` are further keys of the index.
-    """
-    images = [single(seed, platform, sizes=sizes, docker=docker) for platform in platforms]
-    entries = [
-        image.root.descriptor(platform=dict(platform))
-        for image, platform in zip(images, platforms, strict=True)
-    ]
-    media_type = mediatypes.DOCKER_LIST if docker else mediatypes.OCI_INDEX
-    return over(index(entries, media_type, **more), images)
 
 
 def attested(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.answers import Answer, RefusalError
-from flows.local.fake_registry.call import Call
-from flows.local.fake_registry.digests import TAG, checked, digest_of, is_digest
-from flows.local.fake_registry.documents import Document
-from flows.local.fake_registry.store import StoredManifest
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.call import Call
+from flows.local.sample_registry.content import digest_of
+from flows.local.sample_registry.digests import TAG, checked, is_digest
+from flows.local.sample_registry.documents import ManifestDocument
+from flows.local.sample_registry.replies import RefusalError, Reply
+from flows.local.sample_registry.store import StoredManifest
+
+MANIFEST_LIMIT = 4 * 1024 * 1024  # bytes that a registry has to take (distribution-spec v1.1)
 
 
-async def get_manifest(call: Call) -> Answer:
+async def get_manifest(call: Call) -> Reply:
     """GET and HEAD by tag or digest.
 
     A type that Accept does not name is not found, and "*/*" names none: so says distribution.
@@ -24,39 +27,51 @@ async def get_manifest(call: Call) -> Answer:
         )
     if call.method == "GET":
         call.held.pulls += 1
-    headers = {"Content-Type": manifest.media_type, "ETag": f'"{manifest.digest}"'}
-    if call.method == "GET" or call.behaviour.digest_on_head:
-        headers["Docker-Content-Digest"] = manifest.digest
-    return Answer(200, headers, manifest.raw)
+    headers = {
+        "Content-Type": manifest.media_type,
+        "ETag": f'"{manifest.digest}"',
+        "Docker-Content-Digest": manifest.digest,
+    }
+    return Reply(200, headers, manifest.raw)
 
 
-async def put_manifest(call: Call) -> Answer:
+async def put_manifest(call: Call) -> Reply:
     """PUT by tag or digest: 201 when everything that it names is there."""
-    raw = await call.read(call.behaviour.manifest_limit)
-    media_type = call.headers.get("Content-Type", "").partition(";")[0].strip()
-    document = Document.parse(raw)
-    _check_types(call, document, media_type)
-    if call.behaviour.checks_references:
-        _check_references(call, document)
-    digest, tag = _names(call, raw)
-    call.store.add_manifest(call.repository, StoredManifest(raw, media_type, digest), tag)
-    location = call.location(f"/v2/{call.repository}/manifests/{digest}")
-    headers = {"Location": location, "Docker-Content-Digest": digest}
-    if document.subject is not None and call.behaviour.subject_acknowledged:
-        headers["OCI-Subject"] = document.subject.digest
-    return Answer(201, headers)
+    raw = await call.read(MANIFEST_LIMIT)
+    media_type = content_type(call)
+    document = ManifestDocument.parse(raw)
+    _check_types(document, media_type)
+    _check_references(call, document)
+    return keep_manifest(call, raw)
 
 
-async def delete_manifest(call: Call) -> Answer:
+def content_type(call: Call) -> str:
+    """The media type that a manifest is sent under."""
+    return call.headers.get("Content-Type", "").partition(";")[0].strip()
+
+
+def keep_manifest(call: Call, raw: bytes) -> Reply:
+    """Keep a manifest under the call's tag or digest; 201."""
+    digest, tag = _names(call.reference, raw)
+    call.store.add_manifest(call.repository, StoredManifest(raw, content_type(call), digest), tag)
+    headers = {
+        "Location": f"/v2/{call.repository}/manifests/{digest}",
+        "Docker-Content-Digest": digest,
+    }
+    subject = ManifestDocument.parse(raw).subject
+    if subject is not None:
+        headers["OCI-Subject"] = subject.digest
+    return Reply(201, headers)
+
+
+async def delete_manifest(call: Call) -> Reply:
     """DELETE by digest (its tags go too) or by tag; 202."""
+    manifest = _find(call)
     if is_digest(call.reference):
-        call.held.delete_manifest(_find(call).digest)
-        return Answer(202)
-    if not call.behaviour.delete_tags:
-        raise RefusalError(400, "DIGEST_INVALID", "only a digest can be deleted")
-    _find(call)
-    call.held.delete_tag(call.reference)
-    return Answer(202)
+        call.held.delete_manifest(manifest.digest)
+    else:
+        call.held.delete_tag(call.reference)
+    return Reply(202)
 
 
 def _find(call: Call) -> StoredManifest:
@@ -70,13 +85,11 @@ def _find(call: Call) -> StoredManifest:
     return manifest
 
 
-def _names(call: Call, raw: bytes) -> tuple[str, str | None]:
-    reference = call.reference
+def _names(reference: str, raw: bytes) -> tuple[str, str | None]:
+    """The digest of `raw` and the tag it is put under, None for a digest."""
     if is_digest(reference):
         digest = checked(reference)
-        algorithm = digest.partition(":")[0]
-        known = algorithm in call.behaviour.manifest_algorithms
-        if not known or digest_of(raw, algorithm) != digest:
+        if digest_of(raw, digest.partition(":")[0]) != digest:
             raise RefusalError(
                 400, "DIGEST_INVALID", "provided digest did not match uploaded content"
             )
@@ -86,11 +99,8 @@ def _names(call: Call, raw: bytes) -> tuple[str, str | None]:
     return digest_of(raw), reference
 
 
-def _check_types(call: Call, document: Document, media_type: str) -> None:
-    behaviour = call.behaviour
-    if media_type in mediatypes.SCHEMA1 and behaviour.refuses_schema1:
-        raise RefusalError(400, "MANIFEST_INVALID", "schema 1 manifests are not supported")
-    if media_type not in mediatypes.MANIFESTS | mediatypes.SCHEMA1:
+def _check_types(document: ManifestDocument, media_type: str) -> None:
+    if media_type not in mediatypes.MANIFESTS:
         raise RefusalError(400, "MANIFEST_INVALID", f"unsupported media type {media_type!r}")
     if document.media_type not in {None, media_type}:
         raise RefusalError(
@@ -98,14 +108,9 @@ def _check_types(call: Call, document: Document, media_type: str) -> None:
             "MANIFEST_INVALID",
             f"mediaType is {document.media_type!r}, Content-Type says {media_type!r}",
         )
-    config_type = document.config.media_type if document.config else None
-    if config_type in behaviour.refused_config_types:
-        raise RefusalError(403, "DENIED", f"unknown manifest class for {config_type}")
-    if behaviour.refuses_attestations and document.attests:
-        raise RefusalError(400, "MANIFEST_INVALID", "manifest invalid: attestation manifest")
 
 
-def _check_references(call: Call, document: Document) -> None:
+def _check_references(call: Call, document: ManifestDocument) -> None:
     held = call.store.repository(call.repository)
     for child in document.manifests or ():
         if child.digest not in held.manifests:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.images import attested
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import attested
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,3 @@ def release(
     return Release(
         version, names, attested(f"hagicode/{version}", sizes=sizes, artifacts=artifacts)
     )
-
-
-def past_releases(count: int, *, sizes: Sequence[int] = (2048, 4096)) -> list[Release]:
-    """`count` pre-releases, oldest first: 0.1.0-beta.1, ... each of which moved the floating tags.
-
-    Push them in this order, and the floating tags end up at the last one.
-    """
-    return [release(f"0.1.0-beta.{number}", sizes=sizes) for number in range(1, count + 1)]

@@ -1,6 +1,6 @@
-"""What the demo registry says: answers, and refusals with the specification's error codes.
+"""Replies of the sample registry, and refusals with the specification's error codes.
 
-RefusalError is the one error of the package's request path; the server turns it into the JSON of
+RefusalError is the only error of the request path; the server turns it into the JSON of
 distribution-spec v1.1, "Error Codes".
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.local.fake_registry.store import Blob
+from flows.local.sample_registry.store import StoredBlob
 
 JSON = "application/json"
 
@@ -20,14 +20,14 @@ JSON = "application/json"
 class Slice:
     """Bytes start (inclusive) to end (exclusive) of a blob."""
 
-    blob: Blob
+    blob: StoredBlob
     start: int
     end: int
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Status, headers and body of one answer. `length` is Content-Length where a HEAD hides it."""
+class Reply:
+    """Status, headers and body of one reply."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -60,19 +60,19 @@ class RefusalError(Exception):
         self.headers = dict(headers or {})
         self.detail = detail
 
-    def answer(self) -> Answer:
+    def reply(self) -> Reply:
         """The refusal as the specification's JSON body."""
         error = {"code": self.code, "message": self.message, "detail": self.detail}
-        return json_answer({"errors": [error]}, status=self.status, headers=self.headers)
+        return json_reply({"errors": [error]}, status=self.status, headers=self.headers)
 
 
-def json_answer(
+def json_reply(
     document: Mapping[str, Any],
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     content_type: str = JSON,
-) -> Answer:
-    """An answer whose body is a JSON document."""
+) -> Reply:
+    """A reply whose body is a JSON document."""
     body = json.dumps(document).encode()
-    return Answer(status, {"Content-Type": content_type, **(headers or {})}, body)
+    return Reply(status, {"Content-Type": content_type, **(headers or {})}, body)

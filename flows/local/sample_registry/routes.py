@@ -6,14 +6,13 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from flows.local.fake_registry.answers import Answer, RefusalError
-from flows.local.fake_registry.blobs import delete_blob, get_blob
-from flows.local.fake_registry.call import Call
-from flows.local.fake_registry.digests import NAME
-from flows.local.fake_registry.manifests import delete_manifest, get_manifest, put_manifest
-from flows.local.fake_registry.referrers import list_referrers
-from flows.local.fake_registry.tags import list_repositories, list_tags
-from flows.local.fake_registry.uploads import (
+from flows.local.sample_registry.blobs import delete_blob, get_blob
+from flows.local.sample_registry.call import Call
+from flows.local.sample_registry.digests import NAME
+from flows.local.sample_registry.listings import list_referrers, list_repositories, list_tags
+from flows.local.sample_registry.manifests import delete_manifest, get_manifest, put_manifest
+from flows.local.sample_registry.replies import RefusalError, Reply
+from flows.local.sample_registry.uploads import (
     delete_upload,
     get_upload,
     patch_upload,
@@ -21,12 +20,12 @@ from flows.local.fake_registry.uploads import (
     start_upload,
 )
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[Call], Awaitable[Reply]]
 
 
-async def ping(_call: Call) -> Answer:
+async def ping(_call: Call) -> Reply:
     """GET /v2/: the registry is there and the caller is let in."""
-    return Answer(200, {"Content-Type": "application/json"}, b"{}")
+    return Reply(200, {"Content-Type": "application/json"}, b"{}")
 
 
 @dataclass(frozen=True)

@@ -1,43 +1,33 @@
-"""What a demo registry holds: repositories, tags, manifests, blobs and uploads under way.
-
-Small blobs stay in memory, larger ones go to files of a temporary folder, so that gigabytes pass
-through in constant memory.
-"""
+"""What a sample registry holds, in memory: repositories, tags, manifests, blobs and uploads."""
 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO
 
-SPOOL_AT = 4 * 1024 * 1024
+from flows.local.sample_registry.content import Content, Image
+
 READ_SIZE = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Blob:
-    """A blob's content: bytes, or a file."""
+class StoredBlob:
+    """A blob's content."""
 
-    size: int
-    content: bytes | Path
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
 
     def chunks(self, start: int, end: int) -> Iterator[bytes]:
         """Bytes start (inclusive) to end (exclusive), in pieces of at most 256 KiB."""
-        if isinstance(self.content, bytes):
-            for offset in range(start, end, READ_SIZE):
-                yield self.content[offset : min(end, offset + READ_SIZE)]
-            return
-        with self.content.open("rb", buffering=0) as file:
-            file.seek(start)
-            left = end - start
-            while left > 0 and (chunk := file.read(min(READ_SIZE, left))):
-                left -= len(chunk)
-                yield chunk
+        for offset in range(start, end, READ_SIZE):
+            yield self.content[offset : min(end, offset + READ_SIZE)]
 
     def read(self) -> bytes:
         """The whole content."""
@@ -52,6 +42,11 @@ class StoredManifest:
     media_type: str
     digest: str
 
+    @classmethod
+    def of(cls, content: Content) -> StoredManifest:
+        """A sample manifest as a registry keeps it."""
+        return cls(content.raw, content.media_type, content.digest)
+
 
 @dataclass(frozen=True)
 class Push:
@@ -64,41 +59,26 @@ class Push:
 
 
 @dataclass
-class Upload:
-    """An upload session: bytes appended so far, hashed on the way."""
+class StoredUpload:
+    """An upload session: bytes appended so far, hashed as they arrive."""
 
-    id: str
-    folder: Callable[[], Path]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
     size: int = 0
     state: str = field(default_factory=lambda: uuid.uuid4().hex)
-    short_chunk: bool = False
-    _memory: bytearray = field(default_factory=bytearray)
-    _file: IO[bytes] | None = None
-    _path: Path | None = None
+    _content: bytearray = field(default_factory=bytearray)
     _sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def append(self, chunk: bytes) -> None:
         """Add bytes at the end."""
         self.size += len(chunk)
         self._sha256.update(chunk)
-        if self._file is not None:
-            self._file.write(chunk)
-            return
-        self._memory += chunk
-        if len(self._memory) > SPOOL_AT:
-            self._path = self.folder() / self.id
-            self._file = self._path.open("wb")
-            self._file.write(self._memory)
-            self._memory = bytearray()
+        self._content += chunk
 
-    def finish(self) -> Blob:
+    def finish(self) -> StoredBlob:
         """The content as a blob; nothing more may be appended."""
-        if self._file is None or self._path is None:
-            return Blob(self.size, bytes(self._memory))
-        self._file.close()
-        return Blob(self.size, self._path)
+        return StoredBlob(bytes(self._content))
 
-    def digest(self, blob: Blob, algorithm: str) -> str:
+    def digest(self, blob: StoredBlob, algorithm: str) -> str:
         """The finished content's digest by `algorithm` (sha256 or sha512)."""
         if algorithm == "sha256":
             return f"sha256:{self._sha256.hexdigest()}"
@@ -109,9 +89,7 @@ class Upload:
 
     def discard(self) -> None:
         """Forget the content."""
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            self._path.unlink(missing_ok=True)
+        self._content.clear()
 
 
 @dataclass
@@ -123,7 +101,7 @@ class RepositoryStore:
     pushed_at: dict[str, datetime] = field(default_factory=dict)
     manifests: dict[str, StoredManifest] = field(default_factory=dict)
     blobs: set[str] = field(default_factory=set)
-    uploads: dict[str, Upload] = field(default_factory=dict)
+    uploads: dict[str, StoredUpload] = field(default_factory=dict)
     pulls: int = 0
 
     def resolve(self, reference: str) -> StoredManifest | None:
@@ -148,63 +126,51 @@ class Store:
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.repositories: dict[str, RepositoryStore] = {}
-        self.blobs: dict[str, Blob] = {}
+        self.blobs: dict[str, StoredBlob] = {}
         self.listeners: list[Callable[[Push], None]] = []
         self._clock = clock
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-
-    def close(self) -> None:
-        """Remove the files of large blobs."""
-        for repository in self.repositories.values():
-            for upload in repository.uploads.values():
-                upload.discard()
-        if self._temporary is not None:
-            self._temporary.cleanup()
-            self._temporary = None
 
     def repository(self, name: str) -> RepositoryStore:
-        """The repository `name`, made when it is not there yet."""
+        """The repository `name`, created when it does not exist yet."""
         return self.repositories.setdefault(name, RepositoryStore(name))
 
-    def blob(self, repository: str, digest: str) -> Blob | None:
+    def blob(self, repository: str, digest: str) -> StoredBlob | None:
         """A blob as far as `repository` holds it."""
         held = self.repositories.get(repository)
         return self.blobs.get(digest) if held and digest in held.blobs else None
 
-    def start_upload(self, repository: str) -> Upload:
+    def new_upload(self) -> StoredUpload:
+        """An empty upload; a subclass may keep its bytes elsewhere."""
+        return StoredUpload()
+
+    def start_upload(self, repository: str) -> StoredUpload:
         """Open an upload session."""
-        upload = Upload(str(uuid.uuid4()), self._folder)
+        upload = self.new_upload()
         self.repository(repository).uploads[upload.id] = upload
         return upload
 
-    def commit(self, repository: str, upload: Upload, digest: str) -> bool:
+    def commit(self, repository: str, upload: StoredUpload, digest: str) -> bool:
         """Make a blob of an upload; False, and nothing kept, when the digest does not match."""
         del self.repository(repository).uploads[upload.id]
         blob = upload.finish()
-        if upload.digest(blob, digest.partition(":")[0]) != digest:
-            upload.discard()
-            return False
-        if digest in self.blobs:
+        matches = upload.digest(blob, digest.partition(":")[0]) == digest
+        if not matches or digest in self.blobs:
             upload.discard()
         else:
             self.blobs[digest] = blob
-        self.repository(repository).blobs.add(digest)
-        return True
-
-    def _folder(self) -> Path:
-        if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="demo-registry-")
-        return Path(self._temporary.name)
+        if matches:
+            self.repository(repository).blobs.add(digest)
+        return matches
 
     def add_blob(self, repository: str, content: bytes, algorithm: str = "sha256") -> str:
         """Put a blob there directly; returns its digest."""
         digest = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
-        self.blobs.setdefault(digest, Blob(len(content), content))
+        self.blobs.setdefault(digest, StoredBlob(content))
         self.repository(repository).blobs.add(digest)
         return digest
 
     def add_manifest(self, repository: str, manifest: StoredManifest, tag: str | None) -> None:
-        """Keep a manifest, point `tag` at it and tell the listeners."""
+        """Keep a manifest, point `tag` at it and inform the listeners."""
         held = self.repository(repository)
         held.manifests[manifest.digest] = manifest
         now = self._clock()
@@ -213,3 +179,14 @@ class Store:
             held.pushed_at[tag] = now
         for listener in self.listeners:
             listener(Push(repository, tag, manifest, now))
+
+    def add_image(self, repository: str, tags: Iterable[str], image: Image) -> None:
+        """Put an image, its referrers and tags there directly."""
+        for digest, raw in image.blobs.items():
+            self.add_blob(repository, raw, digest.partition(":")[0])
+        for content in image.manifests:
+            self.add_manifest(repository, StoredManifest.of(content), None)
+        for tag in tags:
+            self.add_manifest(repository, StoredManifest.of(image.root), tag)
+        for referrer in image.referrers:
+            self.add_image(repository, (), referrer)

@@ -1,4 +1,4 @@
-"""Authentication of the demo registry: Basic, and Bearer with its token server.
+"""Authentication of the fake registry: Basic, and Bearer with its token server.
 
 The challenge and the token follow "Token Authentication Specification" of distribution; the
 OAuth2 POST follows its "OAuth2 Token Authentication" page.
@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flows.local.fake_registry.answers import Answer, RefusalError, json_answer
-from flows.local.fake_registry.behaviour import Auth, Scheme
+from flows.local.sample_registry.replies import RefusalError, Reply, json_reply
+from tests.support.fake_registry.behaviour import Auth, Scheme
 
 DEFAULT_LIFETIME = 60  # seconds; where an answer has no expires_in
 
@@ -71,7 +71,7 @@ class Access:
 
     async def token(
         self, method: str, query: Mapping[str, str], scopes: list[str], headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> Reply:
         """The token server: GET with Basic, or POST with grant_type password or refresh_token.
 
         `query` is the address's query, or the form of a POST; `scopes` its scope parameters.
@@ -94,7 +94,7 @@ class Access:
         answer: dict[str, object] = {self.auth.token_key: value}
         if self.auth.expires_in is not None:
             answer["expires_in"] = self.auth.expires_in
-        return json_answer(answer)
+        return json_reply(answer)
 
     def _granted(self, form: Mapping[str, str]) -> str | None:
         if form.get("grant_type") == "refresh_token":

@@ -1,4 +1,4 @@
-"""How a demo registry behaves where registries differ: one frozen value of switches.
+"""How a fake registry behaves where registries differ: one frozen value of switches.
 
 The defaults are the distribution specification v1.1 with every option on. `quirks.py` holds the
 values that imitate registries which are known to differ.
@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 
 class Scheme(StrEnum):
-    """What a registry asks for at /v2/."""
+    """What a registry challenges for at /v2/."""
 
     NONE = "none"
     BASIC = "basic"
@@ -35,12 +35,11 @@ class Auth:
     read_only: frozenset[str] = frozenset()
     identity_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     anonymous_pull: bool = False
-    token_path: str = "/token"  # noqa: S105 - a path
-    token_key: str = "token"  # noqa: S105 - the answer's field name
+    token_path: str = "/token"
+    token_key: str = "token"
     expires_in: int | None = 300
-    service: str = "demo-registry"
+    service: str = "fake-registry"
     own_host: bool = False  # the token server is another host than the registry
-    realm: str | None = None  # what the challenge names instead of the true address
 
 
 @dataclass(frozen=True)
@@ -64,22 +63,20 @@ class PullQuota:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Switches of a demo registry. Sizes in bytes, times in seconds."""
+    """Switches of a fake registry. Sizes in bytes, times in seconds."""
 
-    name: str = "demo"
+    name: str = "specification"
     auth: Auth = Auth()
     # tags/list
     honours_n: bool = True
     page_limit: int | None = None
     # manifests
-    manifest_limit: int = 4 * MIB
     manifest_algorithms: frozenset[str] = frozenset({"sha256", "sha512"})
     digest_on_head: bool = True
     checks_references: bool = True
     delete_tags: bool = True
     refused_config_types: frozenset[str] = frozenset()
     refuses_attestations: bool = False
-    refuses_schema1: bool = True
     # repositories
     levels: int | None = None
     namespaces: frozenset[str] | None = None

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from flows.local.fake_registry.access import Access
-from flows.local.fake_registry.answers import Answer, Slice
+from flows.local.sample_registry.interceptor import DroppedError, Interceptor
+from flows.local.sample_registry.replies import Reply, Slice
+from tests.support.fake_registry.access import Access
 
 
 class Side(StrEnum):
@@ -28,38 +29,8 @@ class Side(StrEnum):
     RESPONSE = "response"
 
 
-class DroppedError(Exception):
-    """The connection is to be cut after `last` bytes more; `reset` sends RST instead of FIN."""
-
-    def __init__(self, last: bytes, *, reset: bool) -> None:
-        super().__init__("connection dropped by a scripted fault")
-        self.last = last
-        self.reset = reset
-
-
 @dataclass(frozen=True)
-class Fault:
-    """Spoils nothing; the base of all faults."""
-
-    async def before(self) -> Answer | None:
-        """Called when the request's headers are there; an answer ends the matter."""
-        return None
-
-    def amend(self, answer: Answer) -> Answer:
-        """The answer that is sent instead of the true one."""
-        return answer
-
-    async def received(self, offset: int, chunk: bytes) -> bytes:
-        """What the registry gets instead of `chunk`, found at `offset` of the request's body."""
-        return chunk
-
-    async def sent(self, offset: int, chunk: bytes) -> bytes:
-        """What the client gets instead of `chunk`, found at `offset` of the answer's body."""
-        return chunk
-
-
-@dataclass(frozen=True)
-class Respond(Fault):
+class Respond(Interceptor):
     """An answer instead of the registry's own: `status`, error `code`, or a raw `body`."""
 
     status: int
@@ -68,12 +39,12 @@ class Respond(Fault):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
 
-    async def before(self) -> Answer | None:
+    async def before(self) -> Reply | None:
         if self.body is not None:
-            return Answer(self.status, self.headers, self.body)
+            return Reply(self.status, self.headers, self.body)
         error = {"errors": [{"code": self.code, "message": self.message, "detail": None}]}
         headers = {"Content-Type": "application/json", **self.headers}
-        return Answer(self.status, headers, json.dumps(error).encode())
+        return Reply(self.status, headers, json.dumps(error).encode())
 
 
 def disk_full() -> Respond:
@@ -92,18 +63,18 @@ def abuse_limit() -> Respond:
 
 
 @dataclass(frozen=True)
-class ExpireTokens(Fault):
+class ExpireTokens(Interceptor):
     """Every token expires just before this request: 401 with a challenge for whoever sends one."""
 
     access: Access
 
-    async def before(self) -> Answer | None:
+    async def before(self) -> Reply | None:
         self.access.revoke_tokens()
         return None
 
 
 @dataclass(frozen=True)
-class Drop(Fault):
+class Drop(Interceptor):
     """Cut the connection after `after` bytes of one side's body."""
 
     after: int
@@ -123,7 +94,7 @@ class Drop(Fault):
 
 
 @dataclass(frozen=True)
-class Hang(Fault):
+class Hang(Interceptor):
     """Stop for `seconds` once `after` bytes of one side's body have passed."""
 
     seconds: float
@@ -143,29 +114,18 @@ class Hang(Fault):
 
 
 @dataclass(frozen=True)
-class Delay(Fault):
+class Delay(Interceptor):
     """Answer nothing for `seconds` after the request's headers (a slow start)."""
 
     seconds: float
 
-    async def before(self) -> Answer | None:
+    async def before(self) -> Reply | None:
         await asyncio.sleep(self.seconds)
         return None
 
 
 @dataclass(frozen=True)
-class Crawl(Fault):
-    """Send the answer's body at `rate` bytes a second."""
-
-    rate: int
-
-    async def sent(self, offset: int, chunk: bytes) -> bytes:
-        await asyncio.sleep(len(chunk) / self.rate)
-        return chunk
-
-
-@dataclass(frozen=True)
-class Corrupt(Fault):
+class Corrupt(Interceptor):
     """Flip the byte at `offset` of the answer's body; length and headers stay true."""
 
     offset: int = 0
@@ -178,28 +138,28 @@ class Corrupt(Fault):
 
 
 @dataclass(frozen=True)
-class Truncate(Fault):
+class Truncate(Interceptor):
     """Answer only the first `keep` bytes, with a Content-Length that agrees with them."""
 
     keep: int
 
-    def amend(self, answer: Answer) -> Answer:
-        body = answer.body
+    def amend(self, reply: Reply) -> Reply:
+        body = reply.body
         if isinstance(body, Slice):
-            return replace(answer, body=replace(body, end=min(body.end, body.start + self.keep)))
-        return replace(answer, body=body[: self.keep])
+            return replace(reply, body=replace(body, end=min(body.end, body.start + self.keep)))
+        return replace(reply, body=body[: self.keep])
 
 
 @dataclass(frozen=True)
-class Headers(Fault):
+class Headers(Interceptor):
     """Lie in headers: `add` replaces or adds, `drop` leaves out (names as the registry writes)."""
 
     add: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
 
-    def amend(self, answer: Answer) -> Answer:
-        kept = {name: value for name, value in answer.headers.items() if name not in self.drop}
-        return replace(answer, headers={**kept, **self.add})
+    def amend(self, reply: Reply) -> Reply:
+        kept = {name: value for name, value in reply.headers.items() if name not in self.drop}
+        return replace(reply, headers={**kept, **self.add})
 
 
 @dataclass(frozen=True)
@@ -207,7 +167,7 @@ class Rule:
     """When a fault acts: `pattern`, after `skip` matches, `times` times (None: always)."""
 
     pattern: str
-    fault: Fault
+    fault: Interceptor
     times: int | None = 1
     skip: int = 0
 
@@ -236,7 +196,7 @@ class Faults:
         pairs = zip(self._rules, self._matched, strict=True)
         return sum(max(0, matched - rule.skip) for rule, matched in pairs)
 
-    def find(self, line: str) -> Fault | None:
+    def find(self, line: str) -> Interceptor | None:
         """The fault for a request "METHOD /path?query"; None when no rule acts."""
         for place, rule in enumerate(self._rules):
             used_up = rule.times is not None and self._matched[place] >= rule.skip + rule.times

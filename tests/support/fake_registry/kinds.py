@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flows.local.fake_registry import oddities
-from flows.local.fake_registry.content import Image, layer
-from flows.local.fake_registry.images import ARMV7, BOTH, attested, multi_platform, single
-from flows.local.fake_registry.signatures import cosign_tags, fallback_index, fallback_tag
+from flows.local.sample_registry.content import Image, layer
+from flows.local.sample_registry.images import BOTH, attested, single
+from tests.support.fake_registry import oddities
+from tests.support.fake_registry.images import ARMV7, multi_platform
+from tests.support.fake_registry.signatures import cosign_tags, fallback_index, fallback_tag
 
 
 @dataclass(frozen=True)

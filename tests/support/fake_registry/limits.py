@@ -6,8 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from flows.local.fake_registry.answers import RefusalError
-from flows.local.fake_registry.behaviour import PullQuota, Throttle
+from flows.local.sample_registry.replies import RefusalError
+from tests.support.fake_registry.behaviour import PullQuota, Throttle
 
 
 class Throttling:

@@ -6,8 +6,8 @@ import base64
 import json
 import struct
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import (
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import (
     Content,
     Document,
     Image,
@@ -19,7 +19,8 @@ from flows.local.fake_registry.content import (
     manifest,
     tar_of,
 )
-from flows.local.fake_registry.images import AMD64, ARM64, EMPTY, multi_platform, over, single
+from flows.local.sample_registry.images import AMD64, ARM64, EMPTY, over, single
+from tests.support.fake_registry.images import multi_platform
 
 NEAR_LIMIT = 4 * 1024 * 1024 - 512  # bytes; registries have to take 4 MiB
 _ZSTD_MAGIC = 0xFD2FB528

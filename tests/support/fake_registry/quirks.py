@@ -1,4 +1,4 @@
-"""Registries that are known to differ, as behaviours of the demo registry.
+"""Registries that are known to differ, as behaviours of the fake registry.
 
 Each switch cites what it imitates: "facts" is registry-facts.md. What is marked (?) there is
 unknown; it is switched off here, so that a client that needs it fails in the tests and not in
@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.behaviour import MIB, Auth, Behaviour, PullQuota, Scheme, Throttle
+from flows.local.sample_registry import media_types as mediatypes
+from tests.support.fake_registry.behaviour import MIB, Auth, Behaviour, PullQuota, Scheme, Throttle
 
 USERNAME = "mirror"
-PASSWORD = "correct horse"  # noqa: S105 - of registries on the loopback
+PASSWORD = "correct horse"
 ACCOUNT = {USERNAME: PASSWORD}
 
 # Distribution-spec v1.1 with every option on.
 SPECIFICATION = Behaviour()
 
-# Seen on Debian's docker-registry 2.8.2: tests/fake_registry/test_distribution.py holds both to it.
+# Seen on Debian's docker-registry 2.8.2: tests/fake_registry/test_distribution.py compares the two.
 DISTRIBUTION_2_8 = Behaviour(
     name="distribution-2.8",
     honours_n=False,  # tags/list comes whole, whatever `n` and `last` say
     delete_tags=False,
-    manifest_algorithms=frozenset({"sha256"}),  # sha512 blobs it takes, manifests it does not
+    manifest_algorithms=frozenset({"sha256"}),  # it takes sha512 blobs but no manifests
     single_post=False,  # POST ?digest= opens a session like any other
     resume=False,  # after a broken PATCH the session's state no longer fits: 404
     checks_content_range=False,
@@ -38,9 +38,9 @@ ALIYUN_PERSONAL = Behaviour(
     auth=Auth(
         scheme=Scheme.BEARER,
         accounts=ACCOUNT,
-        # Facts, Aliyun: realm dockerauth.cn-hangzhou.aliyuncs.com/auth, a host of its own.
+        # Facts, Aliyun: realm dockerauth.cn-hangzhou.aliyuncs.com/auth, a separate host.
         own_host=True,
-        token_path="/auth",  # noqa: S106 - a path
+        token_path="/auth",
         service="registry.aliyuncs.com:cn-hangzhou:26842",
         # Facts, Aliyun: "auto-created repositories may be private".
         anonymous_pull=False,
@@ -76,13 +76,11 @@ AZURE = Behaviour(
         scheme=Scheme.BEARER,
         accounts=ACCOUNT,
         # Facts, Azure: "returns access_token, not token"; anonymous pull is off by default.
-        token_path="/oauth2/token",  # noqa: S106 - a path
-        token_key="access_token",  # noqa: S106 - a field's name
+        token_path="/oauth2/token",
+        token_key="access_token",
         service="azure",
         anonymous_pull=False,
     ),
-    # Facts, Azure: manifests at most 4 MiB.
-    manifest_limit=4 * MIB,
     # Facts, Azure: a monolithic PUT above about 20 MB gets 413.
     monolithic_limit=20_000_000,
     # Facts, Azure: PATCH with explicit Content-Length and `Content-Range: start-end`.
@@ -125,7 +123,7 @@ HARBOR = Behaviour(
     auth=Auth(
         scheme=Scheme.BEARER,
         accounts=ACCOUNT,
-        token_path="/service/token",  # noqa: S106 - a path
+        token_path="/service/token",
         service="harbor-registry",
         anonymous_pull=True,
     ),
@@ -162,9 +160,6 @@ LARGE_CHUNKS = Behaviour(name="large-chunks", min_chunk=5 * MIB, monolithic_limi
 
 # Facts, OCI, Upload: "tolerate 201 on PATCH, 204 on PUT".
 OTHER_STATUSES = Behaviour(name="other-statuses", patch_status=201, put_status=204)
-
-# A source may still serve schema 1; the default refuses to take it.
-SCHEMA1 = Behaviour(name="schema1", refuses_schema1=False)
 
 # By name, as the command line of serve.py knows them.
 NAMED = {

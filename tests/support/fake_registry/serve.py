@@ -1,9 +1,9 @@
-"""Two registries and Docker Hub's web API as a process of their own, for `mirror demo`.
+"""Two registries and Docker Hub's web API as a separate process, to try clients against.
 
-    python -m flows.local.fake_registry.serve --releases 5 --rate 2000000
+    python -m tests.support.fake_registry.serve --releases 5 --rate 2000000
 
 writes one line of JSON, {"source": "127.0.0.1:...", "target": ..., "hub": "http://..."}, once all
-of it listens and the source is filled, and serves until it is told to end (SIGTERM or SIGINT).
+of it listens and the source is filled, and serves until SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.faults import Crawl, Rule
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.quirks import NAMED, SPECIFICATION
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import past_releases
+from flows.local.sample_registry.interceptor import Crawl
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.faults import Rule
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.quirks import NAMED, SPECIFICATION
+from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.fake_registry.releases import past_releases
 
 DEFAULT_REPOSITORY = "newbe36524/hagicode"
 
@@ -43,25 +44,25 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Demo:
+class Served:
     """What is being served."""
 
-    source: DemoRegistry
-    target: DemoRegistry
-    hub: DemoHub
+    source: FakeRegistry
+    target: FakeRegistry
+    hub: FakeHub
 
 
-async def start(options: Options, stack: AsyncExitStack) -> Demo:
+async def start(options: Options, stack: AsyncExitStack) -> Served:
     """Start both registries and Hub's web API in `stack`, and fill the source."""
     slow = (Rule("^GET /v2/.*/blobs/", Crawl(options.rate), times=None),) if options.rate else ()
-    source = DemoRegistry(options.source, port=options.source_port, faults=slow)
-    target = DemoRegistry(options.target, port=options.target_port)
-    hub = DemoHub(source.store, port=options.hub_port)
+    source = FakeRegistry(options.source, port=options.source_port, faults=slow)
+    target = FakeRegistry(options.target, port=options.target_port)
+    hub = FakeHub(source.store, port=options.hub_port)
     for server in (source, target, hub):
         await stack.enter_async_context(server)
     for release in past_releases(options.releases, sizes=(options.size, options.size // 2)):
         await push(source.url, options.repository, release.tags, release.image)
-    return Demo(source, target, hub)
+    return Served(source, target, hub)
 
 
 async def serve(options: Options) -> None:
@@ -71,23 +72,23 @@ async def serve(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
-        demo = await start(options, stack)
-        line = {"source": demo.source.host, "target": demo.target.host, "hub": demo.hub.url}
-        print(json.dumps(line), flush=True)
+        served = await start(options, stack)
+        line = {"source": served.source.host, "target": served.target.host, "hub": served.hub.url}
+        print(json.dumps(line), flush=True)  # noqa: T201 - a command
         await ended.wait()
 
 
 def parsed(arguments: Sequence[str] | None = None) -> Options:
     """Options from the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m flows.local.fake_registry.serve", description=__doc__
+        prog="python -m tests.support.fake_registry.serve", description=__doc__
     )
     parser.add_argument("--repository", default=DEFAULT_REPOSITORY)
     parser.add_argument("--releases", type=int, default=0, help="releases that the source holds")
     parser.add_argument("--size", type=int, default=200_000, help="bytes of the largest layers")
     parser.add_argument("--rate", type=int, help="bytes a second of each download")
     for side in ("source", "target"):
-        parser.add_argument(f"--{side}", choices=sorted(NAMED), default="demo")
+        parser.add_argument(f"--{side}", choices=sorted(NAMED), default=SPECIFICATION.name)
     for server in ("source", "target", "hub"):
         parser.add_argument(f"--{server}-port", type=int, default=0)
     given = parser.parse_args(arguments)

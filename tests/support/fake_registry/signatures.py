@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import (
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import (
     Content,
     Image,
     blobs_of,
@@ -13,8 +13,8 @@ from flows.local.fake_registry.content import (
     index,
     manifest,
 )
-from flows.local.fake_registry.documents import Document
-from flows.local.fake_registry.images import AMD64, over
+from flows.local.sample_registry.documents import ManifestDocument
+from flows.local.sample_registry.images import AMD64, over
 
 _SUFFIXES = {
     "sig": mediatypes.COSIGN_SIGNATURE,
@@ -40,7 +40,7 @@ def fallback_index(referrers: tuple[Image, ...]) -> Image:
     """The index that a client keeps under the fallback tag where there is no referrers API."""
     entries = []
     for referrer in referrers:
-        document = Document.parse(referrer.root.raw)
+        document = ManifestDocument.parse(referrer.root.raw)
         more = {"annotations": document.annotations} if document.annotations else {}
         entries.append(referrer.root.descriptor(artifactType=document.kind, **more))
     return over(index(entries), referrers)

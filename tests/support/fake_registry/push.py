@@ -1,4 +1,4 @@
-"""Pushes sample images with a few plain requests, so that tests of a client do not rest on it."""
+"""Pushes sample images with a few plain requests, so that tests of a client do not depend on it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import Content, Image
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import Content, Image
 
 AT_ONCE = 8
 
