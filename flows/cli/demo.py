@@ -18,6 +18,6 @@ from flows.local import choose_port, run_until_stopped
 def command(keep: bool, ui_port: int) -> None:
     """Exit 0 if every step did what it says, 1 if one did not."""
     ui_port = choose_port("127.0.0.1", ui_port, "Prefect's server", "--ui-port")
-    from flows.local import run_tour
+    from flows.local import run_demo
 
-    run_until_stopped(run_tour(ui_port, keep))
+    run_until_stopped(run_demo(ui_port, keep))

@@ -26,9 +26,9 @@ def command(directory: Path, host: str, port: int) -> None:
 
 
 async def _serve(directory: Path, host: str, port: int) -> None:
-    from flows.local import serving
+    from flows.local import serve_site
 
-    async with serving(directory, host, port):
+    async with serve_site(directory, host, port):
         click.echo(
             f"{directory} at {address(host, port)}, metrics at {address(host, port)}/metrics"
         )

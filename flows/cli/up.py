@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from flows.local import choose_port, held, run_until_stopped
+from flows.local import choose_port, locked_data_folder, run_until_stopped
 from mirror.config import load_settings
 from mirror.history import data_dir
 
@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Check settings and ports before anything is started, then run until SIGINT or SIGTERM."""
     settings = load_settings(config)
-    with held(data_dir()) as left:
+    with locked_data_folder(data_dir()) as left:
         ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
         site_port = choose_port(host, site_port, "the site", "--site-port")
         # Prefect takes seconds to import: a wrong port is told before.

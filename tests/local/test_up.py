@@ -178,7 +178,7 @@ async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(up: Up) -> None
 async def test_a_second_one_on_the_same_data_says_so(up: Up) -> None:
     code, said = await refused(up.folder, "--ui-port", "0", "--site-port", "0")
     assert code == 1
-    assert said.count("\n") == 1 and "another `mirror up` runs" in said
+    assert said.count("\n") == 1 and "another `mirror up` uses" in said
 
 
 async def test_a_taken_port_is_one_clear_line(up: Up, tmp_path: Path) -> None:

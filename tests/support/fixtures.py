@@ -31,7 +31,7 @@ class StartDockerRegistry(Protocol):
 
 @pytest.fixture
 def docker_registry(tmp_path: Path) -> Iterator[StartDockerRegistry]:
-    """A function that starts real docker-registry processes, each with a storage of its own."""
+    """A function that starts real docker-registry processes, each with its own storage."""
     with ExitStack() as running:
         count = 0
 
@@ -54,7 +54,7 @@ def docker_registry(tmp_path: Path) -> Iterator[StartDockerRegistry]:
 
 @pytest.fixture(scope="session")
 def shared_docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
-    """One real docker-registry for the whole session: give each test a repository of its own."""
+    """One real docker-registry for the whole session: use another repository in each test."""
     with docker_registry_process(tmp_path_factory.mktemp("docker-registry")) as registry:
         yield registry
 

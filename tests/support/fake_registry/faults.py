@@ -1,11 +1,11 @@
-"""Scripted faults: a table of rules, each matching requests and spoiling what they meet.
+"""Scripted faults: a table of rules, each matching requests and spoiling them.
 
     registry.faults.add(Rule("GET /v2/.*/blobs/", Drop(after=50 * MIB), times=None))
     registry.faults.add(Rule("PUT /v2/.*/manifests/", Respond(503), times=2))
     registry.faults.add(Rule("PATCH ", Drop(after=MIB, side=Side.REQUEST), skip=1))
 
-A rule's pattern is searched in the line "METHOD /path?query". The first rule of the table that
-matches and is not used up acts; the others do not see that request.
+A rule's pattern is searched for in the line "METHOD /path?query". The first rule of the table that
+matches and is not used up acts; the others ignore that request.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def abuse_limit() -> Respond:
 
 @dataclass(frozen=True)
 class ExpireTokens(Interceptor):
-    """Every token expires just before this request: 401 with a challenge for whoever sends one."""
+    """Every token expires just before this request: the sender gets 401 with a challenge."""
 
     access: Access
 

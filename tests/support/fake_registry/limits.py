@@ -39,7 +39,7 @@ class Throttling:
 
 
 class Pulls:
-    """Docker Hub's quota, per user: manifest GETs count, HEADs only tell what is left."""
+    """Docker Hub's quota, per user: manifest GETs count, HEADs only report what is left."""
 
     def __init__(self, quota: PullQuota) -> None:
         self._quota = quota

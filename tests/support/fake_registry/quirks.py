@@ -149,7 +149,7 @@ GHCR = Behaviour(
     subject_acknowledged=False,
 )
 
-# Facts, OCI: 400 MANIFEST_INVALID for attestations, as issue threads tell of older registries.
+# Facts, OCI: 400 MANIFEST_INVALID for attestations, as issue threads report of older registries.
 REFUSES_ATTESTATIONS = Behaviour(name="refuses-attestations", refuses_attestations=True)
 
 # Facts, OCI, Digest headers: "HEAD may lack the digest header on old registries".
