@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration import FellShort, key, load_secret
+from flows.orchestration import OutcomeError, key, load_secret
 from mirror.checks import Audited, AuditLook, AuditReport, AuditSides, audit as look_at, open_paced
 from mirror.config import MirrorSettings, load_settings
 from mirror.history import AuditOutcome, Finding, Record, database_url, mirror_row, prepare
@@ -46,7 +46,7 @@ async def audit(
     await _publish(report)
     if report.failure is not None:
         return Failed(
-            message=report.failure.message, data=FellShort(report.failure.message, report)
+            message=report.failure.message, data=OutcomeError(report.failure.message, report)
         )
     if report.findings:
         message = f"{len(report.findings)} differences, {len(report.handed_over)} tags handed over"

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current_flow_run
 from prefect.states import Cancelled, Completed
 
-from flows.orchestration import FellShort, alert, load_secret, publish_run, report_progress
+from flows.orchestration import OutcomeError, alert, load_secret, publish_run, report_progress
 from mirror.config import MirrorSettings, Settings, load_settings, require
 from mirror.errors import ConfigError
 from mirror.history import Record, RetryRule, TargetLocked, database_url, mirror_row, prepare
@@ -80,9 +80,9 @@ async def sync(
     done. The state's data is the RunOutcome. A run in which some tags failed is Completed with the
     name Partial: those tags are tried again by later runs, at a pace that the record keeps.
 
-    Raises FellShort, which carries the outcome, for a run that failed as a whole: Prefect retries
-    a flow that raises, and leaves one that returns a Failed state waiting for a retry that never
-    comes.
+    Raises OutcomeError, which carries the outcome, for a run that failed as a whole: Prefect
+    retries a flow that raises, and leaves one that returns a Failed state waiting for a retry that
+    never comes.
     """
     outcome, copied = await run_sync(mirror, full=full, dry_run=dry_run, trigger=Trigger(trigger))
     log = get_run_logger()
@@ -102,8 +102,8 @@ def _state(outcome: RunOutcome) -> State[RunOutcome]:
         return Completed(name="Partial", message=done, data=outcome)
     first = outcome.errors[0]
     if first.reason is Reason.LOCK:  # somebody else is at it: nothing to retry
-        return Cancelled(message=first.message, data=FellShort(first.message, outcome))
-    raise FellShort(first.message, outcome)
+        return Cancelled(message=first.message, data=OutcomeError(first.message, outcome))
+    raise OutcomeError(first.message, outcome)
 
 
 async def run_sync(

@@ -15,7 +15,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import FellShort, outcome_of
+from flows.orchestration import OutcomeError, outcome_of
 from flows.sync import sync
 from mirror.config import MirrorSettings, Settings, load_settings
 from mirror.history import Record, WatchLook, database_url, mirror_row, prepare
@@ -99,7 +99,7 @@ def _state(watched: Watched) -> State[Watched]:
     moved = f"moved: {', '.join(watched.moved)}" if watched.moved else "nothing moved"
     if watched.errors and len(watched.errors) == len(watched.looked):
         message = watched.errors[0].message
-        return Failed(message=message, data=FellShort(message, watched))
+        return Failed(message=message, data=OutcomeError(message, watched))
     short = watched.errors or any(o.status is not RunStatus.SUCCEEDED for o in watched.synced)
     return Completed(name="Partial" if short else None, message=moved, data=watched)
 

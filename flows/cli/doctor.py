@@ -1,4 +1,4 @@
-"""`mirror doctor`: reach every registry, check credentials, tell abilities and quota."""
+"""`mirror doctor`: check registries, credentials, capabilities and quotas."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
-from flows.cli.options import config_option
+from flows.cli.options import config_option, json_option
+from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import Diagnosis, Examined, Level, examine
 from mirror.config import load_settings
@@ -28,13 +28,13 @@ _COLOURS = {Level.WARNING: "yellow", Level.FAILURE: "red"}
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one object with all findings.")
+@json_option("one object with all findings")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
-    """Reach every registry and check what syncs need; exits 1 when something would fail one.
+    """Check what syncs need at every registry; exits 1 when a sync would fail.
 
-    Nothing is changed: at targets an upload is opened and cancelled.
+    Changes nothing: at targets it opens an upload and cancels it.
     """
     settings = load_settings(config)
     diagnosis = run(examine(settings, _load_secret))
@@ -46,7 +46,7 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 
 
 def _load_secret(name: str) -> str:
-    """Prefect takes two seconds to import, which only a Secret block is worth."""
+    """Prefect takes two seconds to import, so only a Secret block imports it."""
     prepare_prefect()
     from flows.orchestration import load_secret
 
@@ -86,11 +86,10 @@ def _place_document(one: Examined) -> dict[str, Any]:
 
 def _show(diagnosis: Diagnosis) -> None:
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("registry", overflow="fold")
-    for title in ("role", "reached", "credential", "pull", "push", "anonymous", "quota"):
-        table.add_column(title)
-    table.add_column("abilities", overflow="fold")
+    table = make_table(
+        *("/registry", "role", "reached", "credential", "pull", "push", "anonymous", "quota"),
+        "/capabilities",
+    )
     for one in diagnosis.examined:
         name = "/".join(part for part in (one.place.registry, one.place.repository) if part)
         quota = f"{one.quota.remaining}/{one.quota.limit}" if one.quota else ""
@@ -113,10 +112,15 @@ def _show(diagnosis: Diagnosis) -> None:
                 line = f"{check.level.value}: {check.what}: {check.message}"
                 console.print(line, style=style, highlight=False, markup=False)
     if diagnosis.record.level is Level.FAILURE:
-        line = f"failure: record: {diagnosis.record.message}"
+        line = f"failure: history: {diagnosis.record.message}"
         console.print(line, style="red", highlight=False, markup=False)
-    verdict = "every sync can work" if diagnosis.well else "something would fail a sync"
-    console.print(verdict, style="green" if diagnosis.well else "red")
+    if diagnosis.well:
+        console.print("all checks passed", style="green")
+    else:
+        checks = [diagnosis.record, *(check for one in diagnosis.examined for check in one.checks)]
+        problems = sum(check.level is Level.FAILURE for check in checks)
+        verdict = f"{problems} problem{'s' if problems != 1 else ''} would make a sync fail"
+        console.print(verdict, style="red", highlight=False)
 
 
 def _mark(one: Examined, what: str) -> str:

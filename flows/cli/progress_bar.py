@@ -19,7 +19,7 @@ from rich.progress import (
 
 from mirror.sync import Meter
 
-_PACE = 0.2  # seconds between two looks at the meter
+_REFRESH_SECONDS = 0.2
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def progress_bar(meter: Meter, *, shown: bool) -> AsyncIterator[None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("looking", total=None)
+        bar = progress.add_task("checking", total=None)
         watching = asyncio.create_task(_follow(meter, progress, bar))
         try:
             yield
@@ -55,4 +55,4 @@ async def _follow(meter: Meter, progress: Progress, bar: TaskID) -> None:
                 total=meter.expected or None,
                 completed=meter.done,
             )
-        await asyncio.sleep(_PACE)
+        await asyncio.sleep(_REFRESH_SECONDS)

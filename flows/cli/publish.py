@@ -1,4 +1,4 @@
-"""`mirror publish DIRECTORY`: build the public site from the record."""
+"""`mirror publish DIRECTORY`: build the public site from the history."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mirror.website import ADDRESS_ENV, publish_site, site_address
 def command(config: Path | None, directory: Path, url: str | None) -> None:
     """Build the public site into DIRECTORY, which becomes a link to the newest build.
 
-    Readers see the site before until the new one is whole.
+    The old site stays up until the new build is complete.
     """
     if url is not None:
         os.environ[ADDRESS_ENV] = url

@@ -1,4 +1,4 @@
-"""A report in the terminal: goals met and missed, a line for each day, failures, last runs."""
+"""A report in the terminal: goals, a sparkline of the days, failures, last runs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.tables import STATUS_COLOURS, make_table
 from mirror.history import SUCCESS_GOAL, Day, Delay, Failure, Goal, MirrorReport, Quota, Report, Run
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN_DAYS = 60
 _SHOWN_RUNS = 6
 _SHOWN_FAILURES = 8
-_COLOURS = {
-    "succeeded": "green",
-    "partial": "yellow",
-    "failed": "red",
-    "abandoned": "red",
-    "running": "cyan",
-}
 _GOALS = {
     "runs": ("runs that succeed", "runs"),
     "tags": ("tags that arrive", "tags"),
@@ -40,7 +34,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
     since = f"since {report.since:%Y-%m-%d %H:%M} UTC" if report.since else "since the beginning"
     console.print(f"{since}, until {report.until:%Y-%m-%d %H:%M} UTC", style="dim")
     if not report.mirrors:
-        console.print("the record has no mirror yet: sync one with `mirror sync NAME`")
+        console.print("the history has no mirror yet: sync one with `mirror sync NAME`")
     for mirror in report.mirrors:
         _show_mirror(console, mirror, report.until)
     for quota in report.quotas:
@@ -85,7 +79,7 @@ def _now(mirror: MirrorReport) -> Text:
 
 
 def _goals(mirror: MirrorReport) -> Table:
-    table = _table("goal", ">value", ">wanted", ">samples", "~")
+    table = make_table("goal", ">value", ">wanted", ">samples", "~", wrap=False)
     for goal in mirror.goals:
         title, what = _GOALS[goal.name]
         mark, colour = {True: ("✔", "green"), False: ("✘", "red"), None: ("?", "dim")}[goal.met]
@@ -101,7 +95,7 @@ def _goals(mirror: MirrorReport) -> Table:
 
 
 def _detail(mirror: MirrorReport, goal: Goal) -> str:
-    """What else is worth knowing beside a goal's value."""
+    """Details of a goal's value."""
     if goal.met is None:
         return ""
     runs, tags, delay, pulls = mirror.runs, mirror.tags, mirror.delay, mirror.pulls
@@ -139,12 +133,12 @@ def _listed(**counts: int) -> str:
 
 
 def _lines(mirror: MirrorReport) -> Table:
-    """A block for each day: how high, and in which colour; a dot where there is nothing."""
+    """A block per day, its height and colour by value; a dot for a day without data."""
     days = _every_day(mirror.days)[-_SHOWN_DAYS:]
     goal = mirror.status.delay_goal.total_seconds()
     most_bytes = max((day.traffic.bytes_copied for day in days), default=0)
     longest = max((day.delay.p95 or 0 for day in days), default=0)
-    table = _table(f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "", "")
+    table = make_table(f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "", "", wrap=False)
 
     def rate(value: float | None) -> tuple[float | None, str]:
         return value, "green" if value is not None and value >= SUCCESS_GOAL else "red"
@@ -166,7 +160,7 @@ def _lines(mirror: MirrorReport) -> Table:
 
 
 def _every_day(days: Sequence[Day]) -> list[Day]:
-    """With the days on which nothing ended, so that a line has no gaps that cannot be seen."""
+    """The days, and those without data between them."""
     there = {day.day: day for day in days}
     first, last = days[0].day, days[-1].day
     all_days = (first + timedelta(days=step) for step in range((last - first).days + 1))
@@ -185,7 +179,7 @@ def _spark(days: Sequence[Day], height: Callable[[Day], tuple[float | None, str]
 
 
 def _failures(failures: Sequence[Failure], now: datetime) -> Table:
-    table = _table(">failures", "", "reason", "tag", ">last", "~said")
+    table = make_table(">failures", "", "reason", "tag", ">last", "~message", wrap=False)
     most = failures[0].count
     for failure in failures[:_SHOWN_FAILURES]:
         table.add_row(
@@ -200,13 +194,15 @@ def _failures(failures: Sequence[Failure], now: datetime) -> Table:
 
 
 def _runs(runs: Sequence[Run], now: datetime) -> Table:
-    table = _table(
-        "last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by", "~said"
+    table = make_table(
+        *("last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by"),
+        "~message",
+        wrap=False,
     )
     for run in runs[:_SHOWN_RUNS]:
         table.add_row(
             ago(run.started_at, now),
-            Text(run.status + (" (dry)" if run.dry_run else ""), _COLOURS[run.status]),
+            Text(run.status + (" (dry)" if run.dry_run else ""), STATUS_COLOURS[run.status]),
             f"{run.tags_changed:,}",
             f"{run.tags_copied:,}",
             f"{run.tags_failed:,}",
@@ -223,25 +219,10 @@ def _show_quota(console: Console, quota: Quota) -> None:
     console.print()
     console.print(
         f"{quota.registry} ({quota.account or 'anonymous'}): at least {quota.least_remaining:,} of"
-        f" {quota.quota:,} pulls were left, {quota.readings:,} readings",
+        f" {quota.quota:,} pulls were left in {quota.readings:,} readings",
         style="red" if share < 0.1 else "",
         highlight=False,
     )
-
-
-def _table(*titles: str) -> Table:
-    """Columns by title: > is flushed right, ~ gives way where the terminal is narrow."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in titles:
-        gives_way = title.startswith("~")
-        table.add_column(
-            title.lstrip(">~"),
-            justify="right" if title.startswith(">") else "left",
-            no_wrap=not gives_way,
-            ratio=1 if gives_way else None,
-            overflow="ellipsis",
-        )
-    return table
 
 
 def _amount(goal: Goal, value: float | None) -> str:
@@ -257,7 +238,7 @@ def _amount(goal: Goal, value: float | None) -> str:
 
 
 def duration(value: float | timedelta | None) -> str:
-    """Seconds as a person says them: 42 s, 7 min, 3.5 h, 2 d."""
+    """A duration to read: 42 s, 7 min, 3.5 h, 2 d."""
     if value is None:
         return "unknown"
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
@@ -268,7 +249,7 @@ def duration(value: float | timedelta | None) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """How long ago, or the day when it is longer than two days."""
+    """How long ago, or the date after two days."""
     passed = now - moment
     if passed > timedelta(days=2):
         return f"{moment.astimezone(UTC):%Y-%m-%d}"

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration import FellShort, outcome_of
+from flows.orchestration import OutcomeError, outcome_of
 from mirror.history import RetryRule
 from mirror.outcome import (
     Change,
@@ -48,7 +48,7 @@ async def copy_task(given: TagCopy) -> State[CopyOutcome]:
     outcome = await copier.copy(given.change)
     if outcome.failure is not None:
         message = outcome.failure.message
-        return Failed(message=message, data=FellShort(message, outcome))
+        return Failed(message=message, data=OutcomeError(message, outcome))
     return Completed(message=f"{outcome.bytes_copied} bytes copied", data=outcome)
 
 

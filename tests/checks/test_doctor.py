@@ -285,4 +285,4 @@ async def test_a_record_that_does_not_answer_would_fail_a_sync(
     monkeypatch.setenv("MIRROR_DATABASE_URL", f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     result = await clinic.run()
     assert result.exit_code == 1
-    assert "failure: record:" in result.output
+    assert "failure: history:" in result.output

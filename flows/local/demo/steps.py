@@ -43,7 +43,8 @@ async def cold_sync(run: DemoRun) -> None:
     screen.step(
         "Cold sync",
         f"The source holds {len(FIRST)} releases for amd64 and arm64, with attestations, under "
-        f"{len(sample.source_side.tags)} tags; latest, 0, 0.1 and 0.1.0 float. The target is empty.",
+        f"{len(sample.source_side.tags)} tags, some floating: latest, 0, 0.1 and 0.1.0. "
+        "The target is empty.",
     )
     result = await run.sync()
     screen.check(
