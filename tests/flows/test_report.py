@@ -64,10 +64,10 @@ async def test_a_report_writes_artifacts_and_sends_alerts(low_quota: None, robot
     assert "| m | 5 | 5 | 0 | 0 | none | succeeded" in page
     assert "pulls left" in page
     goals = {row["goal"]: row for row in await read("report-goals")}
-    assert goals["tags that ended well"]["measured"] == "100.00%"
-    assert goals["tags that ended well"]["samples"] == 5
-    assert goals["tags that ended well"]["met"] == "yes"
-    assert goals["failed pulls"]["measured"] == goals["failed pulls"]["met"] == "unknown"
+    assert goals["tags that arrive"]["measured"] == "100.00%"
+    assert goals["tags that arrive"]["samples"] == 5
+    assert goals["tags that arrive"]["met"] == "yes"
+    assert goals["pulls that fail"]["measured"] == goals["pulls that fail"]["met"] == "unknown"
     [alert] = await read("report-alerts")
     assert (alert["severity"], alert["rule"]) == ("warning", "quota_low")
 
