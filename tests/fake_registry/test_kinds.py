@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from flows.local.sample_registry import media_types as mediatypes
-from flows.local.sample_registry.content import Image, digest_of
+from flows.local.sample_registry.content import Image, digest_of, layer, tar_of
 from flows.local.sample_registry.images import single
 from flows.local.sample_registry.releases import release
 from flows.local.sample_registry.store import StoredManifest
@@ -57,6 +58,13 @@ def test_everything_follows_from_the_seed() -> None:
         assert {image.digest for image in one.tags.values()}.isdisjoint(
             image.digest for image in two.tags.values()
         )
+
+
+def test_a_layers_digest_is_the_same_on_every_python() -> None:
+    made = layer("portable", 64)
+    assert made.raw[:10] == bytes.fromhex("1f8b0800000000000403")  # RFC 1952: no time, Unix
+    assert gzip.decompress(made.raw) == tar_of("portable", 64)
+    assert made.digest == "sha256:46f13598c2e13d7dc79dd9dc7b2d7fbc85b1e13ac0385c1cd878a05423e2fe45"
 
 
 def _all(image: Image) -> list[Image]:

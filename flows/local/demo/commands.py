@@ -18,40 +18,30 @@ MIRROR = str(Path(sys.executable).with_name("mirror"))
 
 @dataclass(frozen=True, slots=True)
 class SyncSummary:
-    """The output of `mirror sync --json` for one mirror. Bytes and seconds."""
+    """What the steps read of `mirror sync --json` for one mirror. Bytes and seconds."""
 
-    run_id: str
     status: str
     discovered: int
     changed: int
     copied: int
-    failed: int
     blobs_copied: int
-    blobs_mounted: int
-    blobs_reused: int
     bytes_copied: int
     source_requests: int
-    target_requests: int
     seconds: float
 
     @classmethod
     def parse(cls, text: str) -> SyncSummary:
         """Read the JSON list with one mirror in it."""
         (body,) = json.loads(text)
-        tags, blobs, requests = body["tags"], body["blobs"], body["requests"]
+        tags = body["tags"]
         return cls(
-            run_id=body["run_id"],
             status=body["status"],
             discovered=tags["discovered"],
             changed=tags["changed"],
             copied=tags["copied"],
-            failed=tags["failed"],
-            blobs_copied=blobs["copied"],
-            blobs_mounted=blobs["mounted"],
-            blobs_reused=blobs["reused"],
+            blobs_copied=body["blobs"]["copied"],
             bytes_copied=body["bytes_copied"],
-            source_requests=requests["source"],
-            target_requests=requests["target"],
+            source_requests=body["requests"]["source"],
             seconds=body["seconds"]["total"],
         )
 

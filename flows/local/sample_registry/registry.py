@@ -8,7 +8,6 @@ async with SampleRegistry() as registry:
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -31,14 +30,10 @@ class SampleRegistry:
     Subclasses override `respond` and `handle` to behave otherwise.
     """
 
-    def __init__(
-        self, *, store: Store | None = None, port: int = 0, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, *, store: Store | None = None, port: int = 0) -> None:
         self.store = store or Store()
         self.exchanges: list[LoggedExchange] = []
-        self.server = LoopbackServer(
-            "registry", self.respond, exchanges=self.exchanges, port=port, tls=tls
-        )
+        self.server = LoopbackServer("registry", self.respond, exchanges=self.exchanges, port=port)
 
     @property
     def host(self) -> str:

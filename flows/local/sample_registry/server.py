@@ -5,7 +5,6 @@ The only file that reads and writes aiohttp's streams.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,7 +72,6 @@ class LoopbackServer:
         intercept: Callable[[str], Interceptor | None] = lambda line: None,
         host: str = "127.0.0.1",
         port: int = 0,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
         self.exchanges = exchanges if exchanges is not None else []
@@ -81,7 +79,6 @@ class LoopbackServer:
         self._respond = respond
         self._host = host
         self._port = port
-        self._tls = tls
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -91,15 +88,15 @@ class LoopbackServer:
 
     @property
     def url(self) -> str:
-        """scheme://host:port, without a slash at its end."""
-        return f"{'https' if self._tls else 'http'}://{self.host}"
+        """http://host:port, without a slash at its end."""
+        return f"http://{self.host}"
 
     async def __aenter__(self) -> Self:
         server = web.Server(self._handle, access_log=None, read_bufsize=_READ_BUFFER)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
         await self._runner.setup()
         # The address is the loopback's number whatever the name, so that one port serves it.
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
         return self

@@ -54,7 +54,8 @@ class FakeHub(SampleHub):
     """The web API as an async context manager; `behaviour` may be replaced while it runs.
 
     With `store` it follows that registry's pushes and deletions. For another registry use
-    `hub.pushed(repository, row)` and `hub.deleted(repository, tag)`.
+    `hub.pushed(repository, row)` and `hub.deleted(repository, tag)`. `clock` is what a lag is
+    measured by, `now` (unix time, seconds) what the rate limit's windows are.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class FakeHub(SampleHub):
         faults: tuple[Rule, ...] = (),
         port: int = 0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(store or Store(), port=port)
         self.behaviour = behaviour or HubBehaviour()
         self.faults = Faults(faults)
         self.server.intercept = self.faults.find
         self._clock = clock
+        self._now = now
         self._window_ends = 0.0
         self._left = 0
 
@@ -129,7 +132,7 @@ class FakeHub(SampleHub):
         }
 
     def _count(self) -> dict[str, str]:
-        now = time.time()
+        now = self._now()
         if now >= self._window_ends:
             self._window_ends = now + self.behaviour.window
             self._left = self.behaviour.rate_limit

@@ -10,7 +10,6 @@ when.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -70,10 +69,9 @@ class FakeRegistry(SampleRegistry):
         faults: tuple[Rule, ...] = (),
         store: Store | None = None,
         port: int = 0,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._spool = SpoolingStore() if store is None else None
-        super().__init__(store=store or self._spool, port=port, tls=tls)
+        super().__init__(store=store or self._spool, port=port)
         self.behaviour = behaviour or Behaviour()
         self.faults = Faults(faults)
         self.access = Access(self.behaviour.auth)
