@@ -156,7 +156,7 @@ async def start(project: Composed, name: str) -> None:
     """Start one service and wait until it is healthy, or run a step to its end."""
     service = project.services[name]
     environment = project.environment_of(service)
-    if "command" not in service:  # the image's own: the stand-in runs, its health check is ours
+    if "command" not in service:  # the image's own: its replacement runs already
         port = {"PGPORT": str(project.ports["5432"])}
         assert await project.health(name, port)()
         return

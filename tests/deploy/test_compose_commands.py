@@ -93,7 +93,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 async def flow_runs(project: Composed, deployment: str, *states: str) -> list[dict[str, Any]]:
-    """Runs of a deployment in one of these states, as Prefect's API tells."""
+    """Runs of a deployment in one of these states, as Prefect's API reports."""
     asked = {
         "deployments": {"name": {"any_": [deployment]}},
         "flow_runs": {"state": {"name": {"any_": list(states)}}},
@@ -106,7 +106,7 @@ async def flow_runs(project: Composed, deployment: str, *states: str) -> list[di
 
 
 async def task_runs(project: Composed, flow_run: str) -> dict[str, str]:
-    """State type by task run name, as Prefect's API tells."""
+    """State type by task run name, as Prefect's API reports."""
     asked = {"flow_runs": {"id": {"any_": [flow_run]}}}
     async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
         answer = await client.post("/task_runs/filter", json=asked)

@@ -1,6 +1,6 @@
 """What Debian's docker-registry 2.8 does differently from the specification, and our imitation.
 
-Both are asked the same, so the switches of quirks.DISTRIBUTION_2_8 are held to the real one.
+Both get the same requests: the switches of quirks.DISTRIBUTION_2_8 must match the real one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every scripted fault spoils what it says, as often as it says."""
+"""Every scripted fault does what it says, as often as it says."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def blob(fake_registry: FakeRegistry) -> str:
     return f"{fake_registry.url}/v2/app/blobs/{digest}"
 
 
-def spoil(
+def break_blobs(
     registry: FakeRegistry, fault: Interceptor, *, times: int | None = 1, skip: int = 0
 ) -> None:
     """The fault at every blob."""
@@ -70,11 +70,11 @@ async def _received(client: httpx.AsyncClient, url: str) -> bytes:
 async def test_a_rule_acts_as_often_as_it_says(
     fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str, times: int | None
 ) -> None:
-    spoil(fake_registry, Respond(503, headers={"Retry-After": "1"}), times=times, skip=1)
+    break_blobs(fake_registry, Respond(503, headers={"Retry-After": "1"}), times=times, skip=1)
     statuses = [(await client.head(blob)).status_code for _ in range(5)]
-    spoiled = 4 if times is None else times
-    assert statuses == [200, *[503] * spoiled, *[200] * (4 - spoiled)]
-    assert fake_registry.faults.acted() == spoiled
+    hit = 4 if times is None else times
+    assert statuses == [200, *[503] * hit, *[200] * (4 - hit)]
+    assert fake_registry.faults.acted() == hit
 
 
 async def test_a_rule_only_meets_what_its_pattern_matches() -> None:
@@ -101,7 +101,7 @@ async def test_answers_are_scripted(
     status: int,
     message: str,
 ) -> None:
-    spoil(fake_registry, fault)
+    break_blobs(fake_registry, fault)
     answer = await client.get(blob)
     assert answer.status_code == status
     assert message in answer.json()["errors"][0]["message"]
@@ -111,8 +111,8 @@ async def test_answers_are_scripted(
 async def test_a_raw_body_need_not_be_json(
     fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
-    spoil(fake_registry, Respond(502, body=b"<html>bad gateway</html>"))
-    spoil(fake_registry, abuse_limit())
+    break_blobs(fake_registry, Respond(502, body=b"<html>bad gateway</html>"))
+    break_blobs(fake_registry, abuse_limit())
     assert (await client.get(blob)).text == "<html>bad gateway</html>"
     limited = await client.get(blob)
     assert (limited.status_code, limited.text) == (429, "Too Many Requests\n")
@@ -139,7 +139,7 @@ async def test_tokens_expire_in_the_middle(client: httpx.AsyncClient) -> None:
 async def test_a_download_breaks_off(
     fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str, reset: bool
 ) -> None:
-    spoil(fake_registry, Drop(after=300_000, reset=reset))
+    break_blobs(fake_registry, Drop(after=300_000, reset=reset))
     received = await _received(client, blob)
     assert received == CONTENT[: len(received)]
     assert len(received) <= 300_000
@@ -170,7 +170,7 @@ async def test_an_upload_breaks_off_and_goes_on_where_the_registry_says(
 async def test_bytes_are_wrong(
     fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
-    spoil(fake_registry, Corrupt(offset=500_000))
+    break_blobs(fake_registry, Corrupt(offset=500_000))
     got = (await client.get(blob)).content
     assert [place for place in range(len(CONTENT)) if got[place] != CONTENT[place]] == [500_000]
 
@@ -178,7 +178,7 @@ async def test_bytes_are_wrong(
 async def test_a_body_is_cut_short_without_a_trace(
     fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
-    spoil(fake_registry, Truncate(keep=10))
+    break_blobs(fake_registry, Truncate(keep=10))
     assert (await client.get(blob)).content == CONTENT[:10]
 
 
@@ -186,7 +186,9 @@ async def test_headers_lie(
     fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
     lie = "sha256:" + "0" * 64
-    spoil(fake_registry, Headers({"Docker-Content-Digest": lie}, frozenset({"Accept-Ranges"})))
+    break_blobs(
+        fake_registry, Headers({"Docker-Content-Digest": lie}, frozenset({"Accept-Ranges"}))
+    )
     headers = (await client.head(blob)).headers
     assert headers["Docker-Content-Digest"] == lie
     assert "Accept-Ranges" not in headers
@@ -207,7 +209,7 @@ async def test_answers_take_their_time(
     fault: Interceptor,
     at_least: float,
 ) -> None:
-    spoil(fake_registry, fault)
+    break_blobs(fake_registry, fault)
     began = time.monotonic()
     assert (await client.get(blob)).content == CONTENT
     assert time.monotonic() - began >= at_least

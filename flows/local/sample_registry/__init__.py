@@ -8,7 +8,7 @@ behaviour.
     routes.py       which handler answers which request
     manifests.py blobs.py uploads.py listings.py    the handlers
     call.py replies.py    a request and its reply, as handlers see them
-    server.py       HTTP on the loopback; requests are logged, an Interceptor may spoil them
+    server.py       HTTP on the loopback; requests are logged, an Interceptor may change them
     store.py        repositories, tags, manifests, blobs, uploads
     hub.py          Docker Hub's web API over such a store
     images.py releases.py content.py    sample images and HagiCode's releases

@@ -43,10 +43,10 @@ async def list_referrers(call: Call) -> Reply:
 
 
 def _page(call: Call, path: str, names: list[str]) -> tuple[list[str], dict[str, str]]:
-    asked = call.query.get("n")
-    if asked is not None and not asked.isdigit():
+    size = call.query.get("n")
+    if size is not None and not size.isdigit():
         raise RefusalError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
-    limit = int(asked) if asked is not None else len(names)
+    limit = int(size) if size is not None else len(names)
     after = [name for name in names if name > call.query.get("last", "")]
     page = after[:limit]
     if not page or len(page) == len(after):

@@ -16,7 +16,7 @@ MANIFEST_LIMIT = 4 * 1024 * 1024  # bytes that a registry has to take (distribut
 async def get_manifest(call: Call) -> Reply:
     """GET and HEAD by tag or digest.
 
-    A type that Accept does not name is not found, and "*/*" names none: so says distribution.
+    A type that Accept does not name is not found; like distribution, "*/*" names none.
     """
     manifest = _find(call)
     if manifest.media_type not in call.accepts:

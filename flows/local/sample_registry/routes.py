@@ -1,4 +1,4 @@
-"""Which handler answers which request: the end-points of distribution-spec v1.1 as one table."""
+"""The endpoints of distribution-spec v1.1 and their handlers, as one table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 async def ping(_call: Call) -> Reply:
-    """GET /v2/: the registry is there and the caller is let in."""
+    """GET /v2/: the registry exists and lets the caller in."""
     return Reply(200, {"Content-Type": "application/json"}, b"{}")
 
 
@@ -38,7 +38,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Match:
-    """What a request asks for."""
+    """The handler of a request and what its path names."""
 
     handler: Handler
     action: str

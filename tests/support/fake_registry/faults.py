@@ -1,4 +1,4 @@
-"""Scripted faults: a table of rules, each matching requests and spoiling them.
+"""Scripted faults: a table of rules, each matching requests and breaking them.
 
     registry.faults.add(Rule("GET /v2/.*/blobs/", Drop(after=50 * MIB), times=None))
     registry.faults.add(Rule("PUT /v2/.*/manifests/", Respond(503), times=2))
@@ -23,7 +23,7 @@ from tests.support.fake_registry.access import Access
 
 
 class Side(StrEnum):
-    """Which body a fault spoils, as the client sees it."""
+    """Which body a fault breaks, as the client sees it."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -192,7 +192,7 @@ class Faults:
         self._matched.clear()
 
     def acted(self) -> int:
-        """How many requests have been spoiled so far."""
+        """How many requests rules have acted on so far."""
         pairs = zip(self._rules, self._matched, strict=True)
         return sum(max(0, matched - rule.skip) for rule, matched in pairs)
 
