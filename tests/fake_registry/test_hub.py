@@ -126,7 +126,7 @@ async def test_requests_are_counted_down_to_429(fake_registry: FakeRegistry) -> 
     assert answers[2].headers["Retry-After"] == "1060"
 
 
-async def test_the_repository_tells_its_pulls(fake_registry: FakeRegistry, hub: FakeHub) -> None:
+async def test_the_repository_has_its_pull_count(fake_registry: FakeRegistry, hub: FakeHub) -> None:
     image = single("hub")
     await push(fake_registry.url, NAME, "a", image)
     hub.behaviour = replace(hub.behaviour, pull_counts={NAME: 1000})
@@ -140,7 +140,7 @@ async def test_the_repository_tells_its_pulls(fake_registry: FakeRegistry, hub: 
         assert absent.status_code == 404
 
 
-async def test_another_registry_can_tell_what_was_pushed() -> None:
+async def test_pushes_to_another_registry_can_be_listed() -> None:
     async with FakeHub() as hub:
         for number, name in enumerate(("a", "b")):
             pushed_at = datetime(2026, 1, 1 + number, tzinfo=UTC)

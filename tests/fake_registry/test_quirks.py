@@ -135,7 +135,7 @@ async def test_azure_throttles_writes_by_the_minute() -> None:
         assert [answer.status_code for answer in reads] == [404, 404, 404, 429]
 
 
-async def test_hub_counts_manifest_gets_and_tells_what_is_left() -> None:
+async def test_hub_counts_manifest_gets_and_reports_what_is_left() -> None:
     behaviour = replace(quirks.DOCKER_HUB, quota=PullQuota(limit=2))
     image = single("hub")
     async with opened(behaviour) as (registry, client):

@@ -69,7 +69,7 @@ async def test_skopeo_pushes_to_ours_and_pulls_from_it(
         assert (tmp_path / "back" / "blobs" / "sha256" / digest[7:]).read_bytes() == content
 
 
-async def test_skopeo_tells_why_it_failed(fake_registry: FakeRegistry) -> None:
+async def test_skopeo_reports_why_it_failed(fake_registry: FakeRegistry) -> None:
     with pytest.raises(skopeo.SkopeoError, match=r"(manifest|name) unknown"):
         await skopeo.aside(skopeo.inspect, fake_registry.host, "none", "1")
 

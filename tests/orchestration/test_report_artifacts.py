@@ -73,7 +73,7 @@ def test_what_was_not_measured_is_unknown_and_what_was_has_its_samples() -> None
     assert rows["pull speed against source"]["wanted"] == "≥ +50%"
 
 
-def test_the_page_tells_of_lag_alerts_and_dead_channels() -> None:
+def test_the_page_shows_lag_alerts_and_failed_channels() -> None:
     page = markdown(report(MirrorReport(STATUS)), [ALERT], ["feishu: refused"])
     assert "| m | 3 | 2 | 1 | 1 | 1h30m | never | never |" in page
     assert "| warning | tag_failed | m | 1.0.0 | 2026-03-02 12:00 UTC |" in page
