@@ -118,9 +118,9 @@ def _detail(mirror: MirrorReport, goal: Goal) -> str:
 
 def _delay(delay: Delay) -> str:
     about = "" if delay.exact else "about "
-    parts = [f"half {about}{duration(delay.p50)}", f"longest {duration(delay.max)}"]
+    parts = [f"median {about}{duration(delay.p50)}", f"longest {duration(delay.max)}"]
     if delay.in_goal_share is not None:
-        parts.append(f"{delay.in_goal_share:.1%} in the goal")
+        parts.append(f"{delay.in_goal_share:.1%} within the goal")
     if delay.from_detected:
         parts.append(f"{delay.from_detected:,} from detection")
     if delay.from_followed:
@@ -152,8 +152,8 @@ def _lines(mirror: MirrorReport) -> Table:
     def copied(day: Day) -> tuple[float | None, str]:
         return (day.traffic.bytes_copied / most_bytes if most_bytes else None), "blue"
 
-    table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "share well")
-    table.add_row("tags", _spark(days, lambda day: rate(day.tags.success_rate)), "share well")
+    table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "success rate")
+    table.add_row("tags", _spark(days, lambda day: rate(day.tags.success_rate)), "success rate")
     table.add_row("delay", _spark(days, lag), f"p95, up to {duration(longest)}")
     table.add_row("bytes", _spark(days, copied), f"up to {decimal(most_bytes)} a day")
     return table
