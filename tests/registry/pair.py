@@ -6,12 +6,8 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from flows.local.fake_registry.answers import Answer
-from flows.local.fake_registry.faults import (
-    DroppedError,
-    Fault,
-)
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.interceptor import DroppedError, Interceptor
+from flows.local.sample_registry.replies import Reply
 from mirror.registry import (
     Clock,
     Descriptor,
@@ -21,23 +17,24 @@ from mirror.registry import (
     copy_blob,
 )
 from tests.registry.test_kinds_of_registries import NAME
+from tests.support.fake_registry.registry import FakeRegistry
 
 MIB = 1 << 20
 SIZE = 12 * MIB
 
 
 @dataclass(frozen=True)
-class LostAnswer(Fault):
+class LostAnswer(Interceptor):
     """The registry does what it was asked for, and the connection breaks before it says so."""
 
-    def amend(self, answer: Answer) -> Answer:
+    def amend(self, answer: Reply) -> Reply:
         raise DroppedError(b"", reset=True)
 
 
 class Pair:
     """Two registries in memory, a blob at the source, and clients of both."""
 
-    def __init__(self, origin: DemoRegistry, demo: DemoRegistry) -> None:
+    def __init__(self, origin: FakeRegistry, demo: FakeRegistry) -> None:
         self.origin, self.demo = origin, demo
         self.data = os.urandom(SIZE)
         digest = origin.store.add_blob("a/b", self.data)

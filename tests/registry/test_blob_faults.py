@@ -9,22 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.faults import (
-    Corrupt,
-    Drop,
-    Fault,
-    Hang,
-    Headers,
-    Respond,
-    Rule,
-    Side,
-    Truncate,
-    disk_full,
-    insufficient_storage,
-)
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.interceptor import Interceptor
 from mirror.registry import (
     Denied,
     Descriptor,
@@ -42,6 +27,21 @@ from mirror.registry import (
 )
 from tests.registry.pair import MIB, SIZE, LostAnswer, Pair, hasty
 from tests.registry.test_kinds_of_registries import NAME, client_of
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.faults import (
+    Corrupt,
+    Drop,
+    Hang,
+    Headers,
+    Respond,
+    Rule,
+    Side,
+    Truncate,
+    disk_full,
+    insufficient_storage,
+)
+from tests.support.fake_registry.registry import FakeRegistry
 
 # What carries the bytes of a large blob: the closing PUT, or PATCH where that is known to fail.
 _CARRIES = "(PATCH|PUT) .*/uploads/"
@@ -49,7 +49,7 @@ _CARRIES = "(PATCH|PUT) .*/uploads/"
 
 @pytest.fixture(params=[None, False], ids=["whole", "patch"])
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
-    async with DemoRegistry() as origin, DemoRegistry() as demo:
+    async with FakeRegistry() as origin, FakeRegistry() as demo:
         pair = Pair(origin, demo)
         pair.whole_put = request.param
         yield pair
@@ -67,7 +67,7 @@ async def test_a_broken_download_goes_on_where_it_broke(pair: Pair) -> None:
 
 
 async def test_a_download_that_breaks_where_ranges_are_ignored_still_arrives() -> None:
-    async with DemoRegistry(Behaviour(range_reads=False)) as origin, DemoRegistry() as demo:
+    async with FakeRegistry(Behaviour(range_reads=False)) as origin, FakeRegistry() as demo:
         pair = Pair(origin, demo)
         origin.faults.add(Rule("GET .*/blobs/", Drop(after=5 * MIB)))
         await pair.copy()
@@ -109,7 +109,7 @@ async def test_a_body_that_is_cancelled_while_it_is_paced_loses_no_piece(pair: P
 
 
 async def test_a_session_that_was_lost_is_replaced_by_a_fresh_one() -> None:
-    async with DemoRegistry() as origin, DemoRegistry(Behaviour(resume=False)) as demo:
+    async with FakeRegistry() as origin, FakeRegistry(Behaviour(resume=False)) as demo:
         pair = Pair(origin, demo)
         demo.faults.add(Rule(_CARRIES, Drop(after=7 * MIB, side=Side.REQUEST)))
         await pair.copy()
@@ -130,7 +130,9 @@ async def test_a_session_that_was_lost_is_replaced_by_a_fresh_one() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else repr(value)[:60],
 )
-async def test_what_fails_twice_is_tried_again(pair: Pair, pattern: str, fault: Fault) -> None:
+async def test_what_fails_twice_is_tried_again(
+    pair: Pair, pattern: str, fault: Interceptor
+) -> None:
     registry = pair.origin if pattern.startswith("GET") else pair.demo
     registry.faults.add(Rule(pattern, fault, times=2))
     await pair.copy()
@@ -155,7 +157,7 @@ async def test_what_fails_twice_is_tried_again(pair: Pair, pattern: str, fault: 
     ids=lambda value: value if isinstance(value, str) else repr(value)[:60],
 )
 async def test_a_lasting_fault_raises_its_own_error(
-    pair: Pair, pattern: str, fault: Fault, kind: type[RegistryError]
+    pair: Pair, pattern: str, fault: Interceptor, kind: type[RegistryError]
 ) -> None:
     registry = pair.origin if pattern.startswith("GET") else pair.demo
     registry.faults.add(Rule(pattern, fault, times=None))
@@ -194,7 +196,7 @@ async def test_a_copy_recovers_from_a_stall(pair: Pair) -> None:
 
 async def test_a_token_that_expires_during_an_upload_is_renewed() -> None:
     kind = replace(quirks.HARBOR, name="harbor")
-    async with DemoRegistry() as origin, DemoRegistry(kind) as demo:
+    async with FakeRegistry() as origin, FakeRegistry(kind) as demo:
         data = os.urandom(SIZE)
         blob = Descriptor("x", origin.store.add_blob("a/b", data), SIZE)
         demo.faults.add(Rule("PATCH ", Respond(401, "UNAUTHORIZED", "token expired")))
@@ -216,8 +218,8 @@ async def test_the_last_piece_of_a_wrong_blob_is_never_sent(pair: Pair) -> None:
 
 async def test_a_registry_that_takes_no_whole_body_is_sent_it_once() -> None:
     async with (
-        DemoRegistry() as origin,
-        DemoRegistry() as demo,
+        FakeRegistry() as origin,
+        FakeRegistry() as demo,
         hasty(origin.host) as source,
         hasty(demo.host) as target,
     ):

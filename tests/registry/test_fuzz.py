@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
     Clock,
     ConnectionFailed,
@@ -39,6 +38,7 @@ from mirror.registry import (
 from mirror.registry.digest import digest_of
 from mirror.registry.media_type import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
+from tests.support.fake_registry.registry import FakeRegistry
 
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))
 ANSWERS = 2_500
@@ -250,7 +250,7 @@ async def test_two_thousand_answers_of_any_kind_end_well_or_as_an_error_of_the_t
 async def test_a_source_that_answers_anything_never_spoils_the_target() -> None:
     chance = random.Random(SEED)
     answers = Answers(chance)
-    async with DemoRegistry() as demo, Registry(Endpoint(demo.host, insecure=True)) as target:
+    async with FakeRegistry() as demo, Registry(Endpoint(demo.host, insecure=True)) as target:
         while answers.given < 300:
             script = Script()
             script.on("", answers)

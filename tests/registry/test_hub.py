@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.local.fake_registry.hub import DemoHub, HubBehaviour
-from flows.local.fake_registry.images import multi_platform
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.store import Store
+from flows.local.sample_registry.store import Store
 from mirror.registry import Clock, Endpoint, HubApi, NotFound, ProtocolError, Registry
 from tests.registry.scripted import Script, answer
+from tests.support.fake_registry.hub import FakeHub, HubBehaviour
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 NAME = "newbe36524/hagicode"
 
 
-def _client(demo: DemoRegistry, hub: DemoHub, clock: Clock | None = None) -> Registry:
+def _client(demo: FakeRegistry, hub: FakeHub, clock: Clock | None = None) -> Registry:
     return Registry(Endpoint(demo.host, insecure=True, hub_api=f"{hub.url}/"), clock=clock)
 
 
@@ -30,8 +30,8 @@ async def test_tags_come_newest_first_a_hundred_a_request() -> None:
         return pushed[-1]
 
     async with (
-        DemoRegistry(store=Store(clock)) as demo_registry,
-        DemoHub(demo_registry.store) as hub,
+        FakeRegistry(store=Store(clock)) as demo_registry,
+        FakeHub(demo_registry.store) as hub,
         _client(demo_registry, hub) as registry,
     ):
         await push(demo_registry.url, NAME, [f"0.{number}" for number in range(150)], image)
@@ -49,30 +49,30 @@ async def test_tags_come_newest_first_a_hundred_a_request() -> None:
         assert registry.requests == 2
 
 
-async def test_digests_that_the_list_does_not_tell_are_none(demo_registry: DemoRegistry) -> None:
+async def test_digests_that_the_list_does_not_tell_are_none(fake_registry: FakeRegistry) -> None:
     behaviour = HubBehaviour(digests=False, image_digests=False)
     async with (
-        DemoHub(demo_registry.store, behaviour) as hub,
-        _client(demo_registry, hub) as registry,
+        FakeHub(fake_registry.store, behaviour) as hub,
+        _client(fake_registry, hub) as registry,
     ):
-        await push(demo_registry.url, NAME, "0.1", multi_platform("hub-api"))
+        await push(fake_registry.url, NAME, "0.1", multi_platform("hub-api"))
         (page,) = [page async for page in HubApi(registry).pages(NAME)]
         assert page.tags[0].digest is None
 
 
-async def test_a_repository_tells_its_pulls(demo_registry: DemoRegistry) -> None:
+async def test_a_repository_tells_its_pulls(fake_registry: FakeRegistry) -> None:
     behaviour = HubBehaviour(pull_counts={NAME: 4321})
     async with (
-        DemoHub(demo_registry.store, behaviour) as hub,
-        _client(demo_registry, hub) as registry,
+        FakeHub(fake_registry.store, behaviour) as hub,
+        _client(fake_registry, hub) as registry,
     ):
-        await push(demo_registry.url, NAME, "0.1", multi_platform("hub-api"))
+        await push(fake_registry.url, NAME, "0.1", multi_platform("hub-api"))
         assert (await HubApi(registry).repository_info(NAME)).pull_count == 4321
         with pytest.raises(NotFound):
             await HubApi(registry).repository_info("nobody/nothing")
 
 
-async def test_a_limit_with_a_unix_timestamp_is_waited_for(demo_registry: DemoRegistry) -> None:
+async def test_a_limit_with_a_unix_timestamp_is_waited_for(fake_registry: FakeRegistry) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

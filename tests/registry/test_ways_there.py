@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.oddities import with_referrers
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.signatures import fallback_index, fallback_tag
 from mirror.registry import ConnectionFailed, Endpoint, Registry, RetryPolicy, copy_blob
 from tests.registry.conftest import content, endpoint_of, put_image
 from tests.registry.test_kinds_of_registries import client_of
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.oddities import with_referrers
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.fake_registry.signatures import fallback_index, fallback_tag
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import DockerRegistry, free_port
 
@@ -151,8 +151,8 @@ async def test_plain_http_is_never_tried_where_it_is_not_configured(
 
 async def test_blobs_that_a_cdn_serves_arrive_and_the_cdn_sees_no_token() -> None:
     async with (
-        DemoRegistry(quirks.DOCKER_HUB) as hub,
-        DemoRegistry() as demo,
+        FakeRegistry(quirks.DOCKER_HUB) as hub,
+        FakeRegistry() as demo,
         client_of(hub) as source,
         client_of(demo) as target,
     ):
@@ -171,7 +171,7 @@ async def test_what_refers_to_an_image_is_found_by_either_way(
     shared_docker_registry: DockerRegistry, fresh_name: Callable[[], str]
 ) -> None:
     image = with_referrers("ways")
-    async with DemoRegistry() as demo, client_of(demo) as registry:
+    async with FakeRegistry() as demo, client_of(demo) as registry:
         await push(demo.url, "a/b", "1", image)
         found = await registry.repository("a/b").referrers(image.digest)
         assert {one.digest for one in found} == {one.digest for one in image.referrers}
@@ -190,7 +190,7 @@ async def test_what_refers_to_an_image_is_found_by_either_way(
 
 
 async def test_an_image_s_manifest_survives_a_registry_without_digests_in_its_answers() -> None:
-    async with DemoRegistry(quirks.NO_DIGEST_ON_HEAD) as demo, client_of(demo) as registry:
+    async with FakeRegistry(quirks.NO_DIGEST_ON_HEAD) as demo, client_of(demo) as registry:
         repository = registry.repository("a/b")
         image = await put_image(repository, "1", b"layer")
         head = await repository.head_manifest("1")
