@@ -132,7 +132,7 @@ async def test_prefects_server_overloaded(mirrors: Mirrors, pair: Pair, command:
         )
     finally:
         await runner.cleanup()
-    one_line(ended, 1, "Prefect's server answered 503", "PREFECT_API_DATABASE_CONNECTION_URL")
+    one_line(ended, 1, "Prefect's server returned 503", "PREFECT_API_DATABASE_CONNECTION_URL")
 
 
 async def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None:
