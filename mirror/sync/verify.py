@@ -1,4 +1,4 @@
-"""Verification: what a stranger would get from the target, seen on connections of its own."""
+"""Verification: what anybody would get from the target, read on separate connections."""
 
 from __future__ import annotations
 
