@@ -24,6 +24,11 @@ _MIRRORS_AT_ONCE = 20
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--full", is_flag=True, help="Compare both sides instead of trusting the record.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done and do nothing.")
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Believe the source that it lost more tags than delete_share allows. Implies --full.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
 @config_option
 @click.pass_context
@@ -33,6 +38,7 @@ def command(
     names: tuple[str, ...],
     full: bool,
     dry_run: bool,
+    accept_loss: bool,
     as_json: bool,
 ) -> None:
     """Bring mirrors into line with their sources; exits 1 when one fell short."""
@@ -43,7 +49,14 @@ def command(
     prepare_prefect()
     progress = SyncProgress()
     outcomes = run(
-        _sync_all(names, full, dry_run, progress, bar=not as_json and sys.stderr.isatty())
+        _sync_all(
+            names,
+            full or accept_loss,
+            dry_run,
+            accept_loss,
+            progress,
+            bar=not as_json and sys.stderr.isatty(),
+        )
     )
     if as_json:
         click.echo(json.dumps([as_document(outcome) for outcome in outcomes], indent=2))
@@ -67,7 +80,13 @@ def as_document(outcome: RunOutcome) -> dict[str, Any]:
 
 
 async def _sync_all(
-    names: tuple[str, ...], full: bool, dry_run: bool, progress: SyncProgress, *, bar: bool
+    names: tuple[str, ...],
+    full: bool,
+    dry_run: bool,
+    accept_loss: bool,
+    progress: SyncProgress,
+    *,
+    bar: bool,
 ) -> list[RunOutcome]:
     from flows.orchestration import outcome_of
     from flows.sync import sync_flow
@@ -83,6 +102,7 @@ async def _sync_all(
                 mirror=name,
                 full=full,
                 dry_run=dry_run,
+                accept_loss=accept_loss,
                 trigger=Trigger.MANUAL.value,
                 return_state=True,
             )
