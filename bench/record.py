@@ -31,7 +31,7 @@ from bench.record_site import settings_of, time_site
 from bench.record_writes import time_writes
 from bench.stopwatch import Stopwatch, Timing
 from mirror.alerts.rules import find
-from mirror.config.alerting import Rule
+from mirror.config.alerting import AlertRule
 from mirror.history import migrate, reports
 from mirror.history.address import embedded_url
 from mirror.history.embedded import Cluster
@@ -94,10 +94,10 @@ def time_rules(engine: sa.Engine, timed: Stopwatch, mirrors: int) -> Iterator[Ti
     settings = settings_of(mirrors)
     with engine.connect() as connection:
 
-        def findings(rule: Rule) -> int:
+        def findings(rule: AlertRule) -> int:
             return len(find(connection, settings, utcnow(), [rule]))
 
-        for rule in Rule:
+        for rule in AlertRule:
             yield timed(f"rule {rule.value}", partial(findings, rule))
 
 

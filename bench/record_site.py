@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bench.stopwatch import Stopwatch, Timing
-from mirror.config.settings import Settings, load_settings
+from mirror.config import Settings, load_settings
 from mirror.history.openmetrics import read_openmetrics
 from mirror.website.build import build_site
 from mirror.website.load import read_site_data

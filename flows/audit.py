@@ -1,14 +1,15 @@
-"""The flow `audit(mirror)`: what the target really holds, against the source and the record.
+"""The flow `audit(mirror)`: what the target really holds, against the source and the history.
 
-What differs is written down and handed over: the next sync of the mirror, the watch's too, copies
-those tags again. An audit takes no lock, so that it may run for hours beside the syncs; what a
-sync has brought over meanwhile is not reported and not handed over.
+Differences are recorded and handed over: the next sync of the mirror, one started by the watch
+included, copies those tags again. An audit takes no lock, so it may run for hours alongside the
+syncs; what a sync copies meanwhile is neither reported nor handed over.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_table_artifact
@@ -17,22 +18,19 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.orchestration import FellShort, key, load_secret
-from mirror.checks import Audited, AuditLook, AuditReport, AuditSides, audit as look_at, open_paced
-from mirror.config import MirrorSettings, load_settings
-from mirror.history import (
-    AuditOutcome,
-    FindingRow,
-    PostgresRecorder,
-    database_url,
-    mirror_row,
-    prepare,
+from mirror.checks import (
+    REQUESTS_A_SECOND,
+    SAMPLE,
+    AuditReport,
+    AuditResult,
+    RateLimiter,
+    audit as audit_repositories,
+    open_audit_clients,
+    run_audit,
 )
-from mirror.outcome import Reason, Requests, TagFailure, utcnow
-from mirror.registry import RegistryError
-from mirror.sync import tag_rules_of
+from mirror.config import load_settings
+from mirror.history import PostgresRecorder, database_url, prepare
 
-REQUESTS_A_SECOND = 10.0
-SAMPLE = 10  # blobs fetched and hashed by an audit that is not deep
 _ROWS = 200
 
 
@@ -42,108 +40,49 @@ async def audit(
 ) -> State[AuditReport]:
     """Audit one mirror of mirrors.yaml. The state's data is the AuditReport.
 
-    Every tag, child and blob is looked at; `sample` blobs, or with `deep` all, are fetched and
+    Every tag, child and blob is checked; `sample` blobs, or with `deep` all, are fetched and
     hashed. At most `rate` requests a second go out. A run that finds a difference is Completed
-    with the name Differs; one that cannot be finished is Failed.
+    with the name Differs; one that cannot be completed is Failed.
+
+    Raises ConfigError for an unknown mirror and DatabaseError when the database cannot be reached.
     """
-    report = await run_audit(mirror, deep=deep, rate=rate, sample=sample)
+    settings = load_settings()
+    chosen = settings.mirror(mirror)
+    url = await asyncio.to_thread(database_url)
+    await asyncio.to_thread(prepare, url)
+    async with (
+        PostgresRecorder.open(url) as record,
+        open_audit_clients(settings, chosen, RateLimiter(rate), load_secret) as clients,
+    ):
+        report = await run_audit(
+            chosen,
+            record,
+            clients,
+            deep=deep,
+            sample=sample,
+            step=lambda request: look_task(partial(audit_repositories, request)),
+        )
     log = get_run_logger()
     for finding in report.findings:
         log.warning("%s: %s: %s", finding.tag, finding.kind.value, finding.message)
     await _publish(report)
-    if report.failure is not None:
-        return Failed(
-            message=report.failure.message, data=FellShort(report.failure.message, report)
-        )
-    if report.findings:
-        message = f"{len(report.findings)} differences, {len(report.handed_over)} tags handed over"
-        return Completed(name="Differs", message=message, data=report)
-    return Completed(message=f"{report.tags} tags are as they should be", data=report)
-
-
-async def run_audit(name: str, *, deep: bool, rate: float, sample: int) -> AuditReport:
-    """The work of the flow, for a mirror by name. Must be called within a flow run.
-
-    Raises ConfigError for an unknown mirror and DatabaseError when the record cannot be reached.
-    """
-    settings = load_settings()
-    mirror = settings.mirror(name)
-    url = database_url()
-    await asyncio.to_thread(prepare, url)
-    async with PostgresRecorder.open(url) as record:
-        await record.ensure_mirror(mirror_row(mirror))
-        started = utcnow()
-        known = await record.known_tags(name)
-        failure: TagFailure | None = None
-        audited = Audited(0, ())
-        async with open_paced(settings, mirror, rate, load_secret) as sides:
-            look = AuditLook(
-                sides.source, sides.target, tag_rules_of(mirror), known, None if deep else sample
-            )
-            try:
-                audited = await look_task(AuditWork(mirror, sides, look))
-            except RegistryError as error:
-                failure = TagFailure(None, Reason(error.reason), str(error))
-            requests = sides.requests
-        outcome = _outcome(name, started, deep, audited, requests, failure)
-        written = await record.add_audit(outcome)
-    return AuditReport(
-        mirror=name,
-        audit_id=written.audit_id,
-        deep=deep,
-        started_at=started,
-        ended_at=outcome.ended_at,
-        tags=audited.tags,
-        blobs_checked=audited.blobs_checked,
-        blobs_hashed=audited.blobs_hashed,
-        bytes_hashed=audited.bytes_hashed,
-        requests=requests,
-        findings=audited.findings,
-        handed_over=written.handed_over,
-        failure=failure,
-    )
-
-
-class AuditWork:
-    """What the task works with: a plain class, which Prefect does not look through."""
-
-    def __init__(self, mirror: MirrorSettings, sides: AuditSides, look: AuditLook) -> None:
-        self.mirror = mirror
-        self.sides = sides
-        self.look = look
+    return _state(report)
 
 
 @task(name="look", task_run_name="look", cache_policy=NO_CACHE, persist_result=False)
-async def look_task(work: AuditWork) -> Audited:
-    """Look at both sides."""
-    return await look_at(work.look)
+async def look_task(look: Callable[[], Awaitable[AuditResult]]) -> AuditResult:
+    """Look at both sides. Takes a callable: Prefect looks through dataclasses, however large."""
+    return await look()
 
 
-def _outcome(
-    mirror: str,
-    started: datetime,
-    deep: bool,
-    audited: Audited,
-    requests: Requests,
-    failure: TagFailure | None,
-) -> AuditOutcome:
-    return AuditOutcome(
-        mirror=mirror,
-        started_at=started,
-        ended_at=utcnow(),
-        deep=deep,
-        tags=audited.tags,
-        blobs_checked=audited.blobs_checked,
-        blobs_hashed=audited.blobs_hashed,
-        bytes_hashed=audited.bytes_hashed,
-        sound=audited.sound,
-        requests=requests.source + requests.target,
-        findings=tuple(
-            FindingRow(found.tag, found.kind.value, found.message, found.digest, found.kind.repair)
-            for found in audited.findings
-        ),
-        failure=failure,
-    )
+def _state(report: AuditReport) -> State[AuditReport]:
+    if report.failure is not None:
+        message = report.failure.message
+        return Failed(message=message, data=FellShort(message, report))
+    if report.findings:
+        message = f"{len(report.findings)} differences, {len(report.handed_over)} tags handed over"
+        return Completed(name="Differs", message=message, data=report)
+    return Completed(message=f"{report.tags} tags are in sync", data=report)
 
 
 async def _publish(report: AuditReport) -> None:
@@ -155,5 +94,5 @@ async def _publish(report: AuditReport) -> None:
         key=key("audit", report.mirror),
         table=rows,
         description=f"Last audit of {report.mirror}: {report.tags} tags,"
-        f" {report.blobs_checked} blobs seen, {report.blobs_hashed} hashed",
+        f" {report.blobs_checked} blobs checked, {report.blobs_hashed} hashed",
     )

@@ -1,4 +1,4 @@
-"""The flow `maintain`: what the record needs once a day, by schedule."""
+"""The flow `maintain`: what the history database needs once a day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mirror.outcome import utcnow
 
 @flow(name="maintain", flow_run_name="maintain", persist_result=False)
 async def maintain() -> State[Maintained]:
-    """Make partitions ahead, roll up closed days, drop months that are out of retention."""
+    """Create partitions ahead, roll up past days, drop months out of retention."""
     done = await asyncio.to_thread(_maintain, utcnow())
     return Completed(
         message=(

@@ -1,4 +1,4 @@
-"""The publish: the history becomes the public site."""
+"""The flow `publish`: the public site, built from the history."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mirror.website import Published, publish_site, site_address, site_folder_of
 
 @flow(name="publish", flow_run_name="publish", persist_result=False)
 async def publish(directory: str | None = None) -> State[None]:
-    """Build the site from the history and put it in place at once.
+    """Build the site from the history and swap it in.
 
-    It goes to `directory`, else to MIRROR_SITE_DIR, else into the data folder, where `mirror up`
-    serves it; MIRROR_SITE_URL is its public address. A build that fails leaves the site as it was.
+    It goes to `directory`, else MIRROR_SITE_DIR, else the data folder, where `mirror up` serves it;
+    MIRROR_SITE_URL is its public address. The old site stays up if a build fails.
     """
     folder = Path(directory) if directory else site_folder_of_environment()
     published = await build_task(folder)

@@ -1,8 +1,9 @@
-"""The report: figures of the record as artifacts, and a round of alerting.
+"""The flow `report`: figures of the history as artifacts, and a round of alerting.
 
     report(since="7d")
 
-Scheduled a few times an hour it also sends what waited for a channel or for the quiet hours' end.
+Scheduled a few times an hour, it also sends messages that waited for a channel or for the end of
+the quiet hours.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ BUDGET = 45.0  # seconds of sending
 
 @flow(name="report", flow_run_name="report {since}", persist_result=False)
 async def report(since: str = "7d") -> State[None]:
-    """Look at the record over a time (such as 7d or 36h), alert, and write the artifacts.
+    """Alert, then report on a span of time (such as 7d or 36h) in artifacts.
 
-    A channel that fails is a warning of this run: its messages are kept and sent later.
+    A channel that fails is a warning in this run's log: its messages are kept and sent later.
     """
     span = parse_duration(since)
     url = await asyncio.to_thread(database_url)
@@ -49,20 +50,20 @@ async def report(since: str = "7d") -> State[None]:
     engine = create_engine(url)
     try:
         figures = await asyncio.to_thread(read_report, engine, span)
-        standing = await asyncio.to_thread(read_open_alerts, engine)
+        alerts = await asyncio.to_thread(read_open_alerts, engine)
     finally:
         engine.dispose()
-    await _publish(figures, standing, failures)
+    await _publish(figures, alerts, failures)
     changes = alerted.changes
     return Completed(
-        message=f"{len(figures.mirrors)} mirrors, {len(standing)} open alerts"
-        f" ({changes.opened} new, {changes.closed} over), {alerted.dispatched.sent} messages sent"
+        message=f"{len(figures.mirrors)} mirrors, {len(alerts)} open alerts"
+        f" ({changes.opened} new, {changes.closed} closed), {alerted.dispatched.sent} messages sent"
     )
 
 
 @task(name="alert", task_run_name="alert", cache_policy=NO_CACHE, persist_result=False)
 async def alert_task() -> AlertRound:
-    """One round of alerting, after a look at when the credentials end."""
+    """One round of alerting, after recording when the credentials expire."""
     settings = load_settings()
     url = await asyncio.to_thread(database_url)
     engine = create_engine(url)
@@ -73,21 +74,21 @@ async def alert_task() -> AlertRound:
     return await evaluate_and_dispatch(settings, url, budget=BUDGET)
 
 
-async def _publish(figures: Report, standing: Sequence[OpenAlert], failures: Sequence[str]) -> None:
+async def _publish(figures: Report, alerts: Sequence[OpenAlert], failures: Sequence[str]) -> None:
     await asyncio.gather(
         acreate_markdown_artifact(
             key=key("report"),
-            markdown=markdown(figures, standing, failures),
+            markdown=markdown(figures, alerts, failures),
             description="Goals, state, alerts and failures of all mirrors",
         ),
         acreate_table_artifact(
             key=key("report", "goals"),
             table=goal_rows(figures),
-            description="Goals of each mirror, met or missed, with their samples",
+            description="Goals of each mirror, met or missed, with their number of samples",
         ),
         acreate_table_artifact(
             key=key("report", "alerts"),
-            table=alert_rows(standing),
+            table=alert_rows(alerts),
             description="Alerts that are open",
         ),
     )

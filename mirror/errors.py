@@ -1,9 +1,9 @@
 """Errors that end a command, each one clear line on stderr.
 
-MirrorError            exit 1: a mirror fell short, or something it needs is away
+MirrorError            exit 1: a mirror failed, or something it needs is unavailable
 ├── UsageError         exit 2: wrong command line
 │   └── ConfigError    exit 2: mirrors.yaml or the environment is wrong; names file, key, remedy
-├── DatabaseError      the record cannot be reached or is behind
+├── DatabaseError      the history database cannot be reached, or its schema is behind
 └── PrefectError       Prefect's server cannot be reached, or fails
 """
 
@@ -27,7 +27,7 @@ class ConfigError(UsageError):
 
 
 class DatabaseError(MirrorError):
-    """The record cannot be reached, or its schema is behind."""
+    """The history database cannot be reached, or its schema is behind."""
 
 
 class PrefectError(MirrorError):

@@ -1,4 +1,4 @@
-"""`mirror doctor`: reach every registry, check credentials, tell abilities and quota."""
+"""`mirror doctor`: reach every registry, check credentials, show abilities and quota."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from rich.table import Table
 
 from flows.cli.options import config_option
 from flows.orchestration import prepare_prefect, run
-from mirror.checks import Diagnosis, Examined, Level, examine
+from mirror.checks import CheckLevel, Diagnosis, Examination, examine
 from mirror.config import load_settings
 
 _MARKS = {
-    Level.OK: "[green]yes[/]",
-    Level.UNKNOWN: "[dim]?[/]",
-    Level.WARNING: "[yellow]no[/]",
-    Level.FAILURE: "[red]no[/]",
+    CheckLevel.OK: "[green]yes[/]",
+    CheckLevel.UNKNOWN: "[dim]?[/]",
+    CheckLevel.WARNING: "[yellow]no[/]",
+    CheckLevel.FAILURE: "[red]no[/]",
 }
-_COLOURS = {Level.WARNING: "yellow", Level.FAILURE: "red"}
+_COLOURS = {CheckLevel.WARNING: "yellow", CheckLevel.FAILURE: "red"}
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one object with all findings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object with all results.")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
-    """Reach every registry and check what syncs need; exits 1 when something would fail one.
+    """Reach every registry and check what syncs need; exits 1 when a sync would fail.
 
     Nothing is changed: at targets an upload is opened and cancelled.
     """
@@ -46,7 +46,7 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 
 
 def _load_secret(name: str) -> str:
-    """Prefect takes two seconds to import, which only a Secret block is worth."""
+    """Prefect takes two seconds to import, so it is imported only for a Secret block."""
     prepare_prefect()
     from flows.orchestration import load_secret
 
@@ -62,7 +62,7 @@ def as_document(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _place_document(one: Examined) -> dict[str, Any]:
+def _place_document(one: Examination) -> dict[str, Any]:
     return {
         "registry": one.place.registry,
         "repository": one.place.repository or None,
@@ -112,14 +112,19 @@ def _show(diagnosis: Diagnosis) -> None:
                 style = _COLOURS[check.level]
                 line = f"{check.level.value}: {check.what}: {check.message}"
                 console.print(line, style=style, highlight=False, markup=False)
-    if diagnosis.record.level is Level.FAILURE:
+    if diagnosis.record.level is CheckLevel.FAILURE:
         line = f"failure: record: {diagnosis.record.message}"
         console.print(line, style="red", highlight=False, markup=False)
-    verdict = "every sync can work" if diagnosis.well else "something would fail a sync"
-    console.print(verdict, style="green" if diagnosis.well else "red")
+    console.print(_verdict(len(diagnosis.failures)), style="green" if diagnosis.well else "red")
 
 
-def _mark(one: Examined, what: str) -> str:
+def _verdict(failures: int) -> str:
+    if failures == 0:
+        return "all checks passed"
+    return f"{failures} problem{'s' if failures > 1 else ''} would make a sync fail"
+
+
+def _mark(one: Examination, what: str) -> str:
     level = one.level(what)
     return _MARKS[level] if level else ""
 

@@ -51,7 +51,7 @@ async def _forever(settings: Settings, config: Path | None, every: timedelta) ->
     while not over.is_set():
         try:
             settings = load_settings(config)
-        except ConfigError as error:  # the watch goes on by what it knew before
+        except ConfigError as error:  # go on with the settings known so far
             click.echo(f"mirror: {error}", err=True)
         _show(await watchdog.look(settings))
         try:
@@ -61,6 +61,6 @@ async def _forever(settings: Settings, config: Path | None, every: timedelta) ->
 
 
 def _show(done: WatchdogRound) -> None:
-    click.echo(done.said)
+    click.echo(done.summary)
     for error in done.errors:
         click.echo(f"mirror: {error}", err=True)

@@ -2,9 +2,9 @@
 
     result = await evaluate_and_dispatch(settings, database_url())
 
-A rule is a query (sql/<rule>.sql). What it finds is an open alert in the record (table alert) until
-it finds it no more; what is to be said of it, a row for each channel (alert_delivery). Runs, the
-report and `mirror watchdog` all do such rounds; that several do so at once changes nothing.
+A rule is a query (sql/<rule>.sql). Each row that it returns is an open alert (table alert) until
+the row disappears; each message about an alert is a row per channel (alert_delivery). Syncs, the
+report and `mirror watchdog` all do such rounds; concurrent rounds are safe.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What credentials say of their own end, noted in the record for the rule credential_expiring."""
+"""Expiry times that credentials carry, recorded for the rule credential_expiring."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mirror.config import SecretLoader, Settings, endpoint, expires_at
 from mirror.errors import ConfigError
 from mirror.registry import Credential, Reference
 
-_TOLD = sa.text("""
-    INSERT INTO credential_end AS told (repository_id, origin, expires_at, seen_at)
+_SAVE = sa.text("""
+    INSERT INTO credential_end (repository_id, origin, expires_at, seen_at)
     SELECT id, :origin, :expires_at, :now FROM repository
     WHERE registry = :registry AND name = :name
     ON CONFLICT (repository_id) DO UPDATE SET
         origin = excluded.origin, expires_at = excluded.expires_at, seen_at = excluded.seen_at
 """)
-_SILENT = sa.text("""
+_FORGET = sa.text("""
     DELETE FROM credential_end USING repository
     WHERE repository.id = repository_id AND registry = :registry AND name = :name
 """)
@@ -27,20 +27,20 @@ _SILENT = sa.text("""
 def note_credential_ends(
     settings: Settings, engine: sa.Engine, now: datetime, secrets: SecretLoader | None = None
 ) -> None:
-    """Look at the credentials of all mirrors' repositories and note when they end.
+    """Record when the credentials of all mirrors' repositories expire.
 
-    Blocks: credential helpers are programs. A credential that cannot be had is left to the syncs,
-    which say so.
+    Blocks: credential helpers are programs. A credential that cannot be read is skipped; the syncs
+    report it.
     """
     with engine.begin() as connection:
         for reference, credential in _credentials(settings, secrets):
             values = {"registry": reference.registry, "name": reference.repository}
             ends = expires_at(credential) if credential else None
             if credential is None or ends is None:
-                connection.execute(_SILENT, values)
+                connection.execute(_FORGET, values)
             else:
-                told = {"origin": credential.origin, "expires_at": ends, "now": now}
-                connection.execute(_TOLD, values | told)
+                expiry = {"origin": credential.origin, "expires_at": ends, "now": now}
+                connection.execute(_SAVE, values | expiry)
 
 
 def _credentials(

@@ -1,7 +1,7 @@
-"""Sending what waits in the outbox: every channel by itself, within a span of time.
+"""Sends what waits in the outbox, each channel independently, within a time budget.
 
-Messages of one rule, mirror and reason go out as one, however many tags they tell of: a robot takes
-20 messages a minute, and a person fewer.
+All tags of one rule, mirror and reason share a message: a robot accepts 20 messages a minute, and a
+person fewer.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from mirror.alerts.outbox import Delivery, Outbox
 from mirror.history import REASONS, SAYINGS, filled
 
 TIMEOUT = 10.0  # seconds for one message
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatched:
-    """What came of the messages: how many went out, and the channels that failed with why."""
+class DispatchResult:
+    """How many messages went out, and the error of each channel that failed."""
 
     sent: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -42,11 +42,11 @@ async def dispatch(
     channels: Mapping[str, Channel],
     clock: Callable[[], datetime],
     budget: float,
-) -> Dispatched:
-    """Send what is due, all channels at once, and give the rest back after `budget` seconds.
+) -> DispatchResult:
+    """Send what is due, all channels at once, and release the rest after `budget` seconds.
 
     A channel that fails keeps its messages, which are due again after 1, 2, 4... minutes, at most
-    an hour; it does not hold up the others. Raises nothing of the channels.
+    an hour; it does not delay the others. Channel errors are in the result, not raised.
     """
     deadline = asyncio.get_running_loop().time() + budget
     await asyncio.to_thread(outbox.give_up, set(channels), clock())
@@ -58,7 +58,7 @@ async def dispatch(
     ]
     await asyncio.gather(*(each.run() for each in rounds))
     failures = {each.channel.name: each.failure for each in rounds if each.failure}
-    return Dispatched(sum(each.sent for each in rounds), failures)
+    return DispatchResult(sum(each.sent for each in rounds), failures)
 
 
 class _Round:
@@ -77,51 +77,51 @@ class _Round:
     async def run(self) -> None:
         now = self._clock()
         recent = await asyncio.to_thread(self._outbox.recent, self.channel.name, now - MINUTE)
-        self.channel.pace.remember((now - at).total_seconds() for at in recent)
-        # Taking again gives what was behind the messages that have just gone out.
+        self.channel.limiter.remember((now - at).total_seconds() for at in recent)
+        # Messages queued behind those just sent become available only now.
         while taken := await asyncio.to_thread(self._outbox.take, self.channel.name, self._clock()):
-            if not await self._send_all(gathered(taken)):
+            if not await self._send_all(group(taken)):
                 break
 
     async def _send_all(self, batches: list[list[Delivery]]) -> bool:
-        """Send messages while there is time, and give back the others; True if all went out."""
+        """Send messages while time is left and release the others; True if all went out."""
         good = True
-        while good and batches and self._room():
+        while good and batches and self._in_time():
             good = await self._send(batches.pop(0))
         rest = [delivery for batch in batches for delivery in batch]
-        await asyncio.to_thread(self._outbox.untried, rest, self._clock())
+        await asyncio.to_thread(self._outbox.release, rest, self._clock())
         return good and not rest
 
     def _left(self) -> float:
         return self._deadline - asyncio.get_running_loop().time()
 
-    def _room(self) -> bool:
-        """Whether the channel takes a message before the time is over."""
-        return self.channel.pace.delay() < self._left()
+    def _in_time(self) -> bool:
+        """Whether the channel's limiter admits a message before the deadline."""
+        return self.channel.limiter.delay() < self._left()
 
     async def _send(self, batch: Sequence[Delivery]) -> bool:
-        """Send one message; False when the channel should be left alone for now."""
+        """Send one message; False if the channel should get no more for now."""
         now = self._clock()
         try:
             await self.channel.send(compose(batch, now), now, min(TIMEOUT, self._left()))
         except PartlyRefused as error:
             self.failure = str(error)
-            await asyncio.to_thread(self._outbox.sent, batch, now, str(error))
+            await asyncio.to_thread(self._outbox.mark_sent, batch, now, str(error))
         except NotifyError as error:
             self.failure = str(error)
-            wait = min(FIRST_WAIT * 2 ** (batch[0].attempts - 1), LONGEST_WAIT)
+            wait = min(FIRST_RETRY * 2 ** (batch[0].attempts - 1), LONGEST_RETRY)
             if isinstance(error, TooFast):
                 wait = timedelta(seconds=error.retry_after)
-            await asyncio.to_thread(self._outbox.again, batch, now + wait, str(error))
+            await asyncio.to_thread(self._outbox.retry_later, batch, now + wait, str(error))
             return not isinstance(error, TooFast | Unreachable)
         else:
-            await asyncio.to_thread(self._outbox.sent, batch, now)
+            await asyncio.to_thread(self._outbox.mark_sent, batch, now)
         self.sent += 1
         return True
 
 
-def gathered(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
-    """Deliveries that one message can tell of, in the order of the first of each."""
+def group(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
+    """Deliveries that share a message, in the order of the first of each."""
     batches: dict[tuple[object, ...], list[Delivery]] = {}
     for delivery in deliveries:
         about = (delivery.rule, delivery.mirror or delivery.subject, delivery.details.reason)
@@ -130,7 +130,7 @@ def gathered(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
 
 
 def compose(batch: Sequence[Delivery], now: datetime) -> Message:
-    """The message for deliveries that were gathered."""
+    """The message of a group of deliveries."""
     first = batch[0]
     sayings = SAYINGS[first.rule]
     tags = tuple(dict.fromkeys(tag for delivery in batch for tag in delivery.details.tags))

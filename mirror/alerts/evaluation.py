@@ -1,4 +1,4 @@
-"""One round of alerting: look at the record, settle the alerts, send what is due."""
+"""One round of alerting: evaluate the rules, update the alerts, send what is due."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from mirror.alerts import state as ledger
 from mirror.alerts.channels import open_channels
-from mirror.alerts.dispatch import Dispatched, dispatch
+from mirror.alerts.dispatch import DispatchResult, dispatch
 from mirror.alerts.outbox import Outbox
 from mirror.alerts.rules import find
-from mirror.alerts.state import Changes
+from mirror.alerts.state import AlertChanges, lock_alerts, update_alerts
 from mirror.config import Settings, named
 from mirror.history import PostgresRecorder, create_engine, mirror_row, reachable
 from mirror.outcome import utcnow
@@ -27,8 +26,8 @@ BUDGET = 5.0  # seconds of sending after a sync
 class AlertRound:
     """What one round of alerting did."""
 
-    changes: Changes
-    dispatched: Dispatched
+    changes: AlertChanges
+    dispatched: DispatchResult
 
 
 async def evaluate_and_dispatch(
@@ -38,15 +37,15 @@ async def evaluate_and_dispatch(
     clock: Callable[[], datetime] = utcnow,
     budget: float = BUDGET,
 ) -> AlertRound:
-    """Look at the record with every rule, then send messages for at most `budget` seconds.
+    """Evaluate every rule, then send messages for at most `budget` seconds.
 
-    `url` is the record's (mirror.history.database_url()). Channels that fail are in the result, and
-    keep their messages for the next round; raises only DatabaseAway.
+    `url` is the history database's (mirror.history.database_url()). Channels that fail are in the
+    result and keep their messages for the next round; raises only DatabaseAway.
     """
     engine = create_engine(url)
     try:
         with reachable(url):
-            await _hear_of_mirrors(settings, url, engine)
+            await _add_new_mirrors(settings, url, engine)
             changes = await asyncio.to_thread(evaluate, settings, engine, clock())
             channels = open_channels(named(settings.alerts))
             dispatched = await dispatch(Outbox(engine), channels, clock, budget)
@@ -55,20 +54,20 @@ async def evaluate_and_dispatch(
     return AlertRound(changes, dispatched)
 
 
-def evaluate(settings: Settings, engine: sa.Engine, now: datetime) -> Changes:
-    """Open, repeat and close alerts by what the rules find in the record at that moment."""
+def evaluate(settings: Settings, engine: sa.Engine, now: datetime) -> AlertChanges:
+    """Open, repeat and close alerts according to what the rules find at that moment."""
     with Session(engine) as session, session.begin():
-        ledger.lock(session)
+        lock_alerts(session)
         findings = find(session.connection(), settings, now)
-        return ledger.settle(session, findings, settings, named(settings.alerts), now)
+        return update_alerts(session, findings, settings, named(settings.alerts), now)
 
 
-async def _hear_of_mirrors(settings: Settings, url: str, engine: sa.Engine) -> None:
-    """Let the record know mirrors that have never run, so that their silence can be counted."""
-    strangers = settings.mirrors.keys() - await asyncio.to_thread(_known, engine)
-    if strangers:
+async def _add_new_mirrors(settings: Settings, url: str, engine: sa.Engine) -> None:
+    """Record mirrors that have never run, so that no_success can find them."""
+    unknown = settings.mirrors.keys() - await asyncio.to_thread(_known, engine)
+    if unknown:
         async with PostgresRecorder.open(url) as record:
-            for name in sorted(strangers):
+            for name in sorted(unknown):
                 await record.ensure_mirror(mirror_row(settings.mirrors[name]))
 
 

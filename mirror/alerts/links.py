@@ -1,4 +1,4 @@
-"""Where a flow run is seen in the Prefect UI."""
+"""The address of a flow run in the Prefect UI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CLOUD = re.compile(r"https://api\.prefect\.cloud/api/accounts/([^/]+)/workspace
 def run_link(flow_run_id: str | None) -> str | None:
     """The page of a flow run, or None when the run or the UI is unknown.
 
-    The UI is PREFECT_UI_URL, or derived from PREFECT_API_URL: what stands before `/api`, and for
+    The UI is PREFECT_UI_URL, or derived from PREFECT_API_URL: the part before `/api`, and for
     Prefect Cloud its app.
     """
     base = _ui()
@@ -19,8 +19,8 @@ def run_link(flow_run_id: str | None) -> str | None:
 
 
 def _ui() -> str | None:
-    if told := os.environ.get("PREFECT_UI_URL"):
-        return told.rstrip("/")
+    if named := os.environ.get("PREFECT_UI_URL"):
+        return named.rstrip("/")
     api = os.environ.get("PREFECT_API_URL", "")
     if cloud := _CLOUD.fullmatch(api):
         return f"https://app.prefect.cloud/account/{cloud[1]}/workspace/{cloud[2]}"

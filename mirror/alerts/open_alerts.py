@@ -1,4 +1,4 @@
-"""The alerts that are open, for those who want to look instead of being told."""
+"""The open alerts, for reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from mirror.config import Rule, Severity
+from mirror.config import AlertRule, Severity
 from mirror.history import SAYINGS, AlertDetails, Bilingual, filled
 
 _OPEN = sa.text("""
@@ -27,21 +27,21 @@ _OPEN = sa.text("""
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that holds now. Times are UTC."""
+    """An alert that is open now. Times are UTC."""
 
-    rule: Rule
+    rule: AlertRule
     severity: Severity
-    mirror: str | None  # None: of no mirror alone, as a registry's quota
-    subject: str  # the tag or registry that it is about; empty: the mirror as a whole
+    mirror: str | None  # None: not of a single mirror, such as a registry's quota
+    subject: str  # the tag or registry; empty: the mirror as a whole
     since: datetime
     opened_at: datetime
     what: Bilingual
     error: str | None
-    unsent: int  # messages that wait for a channel or for the end of the quiet hours
+    unsent: int  # messages waiting for a channel or the end of the quiet hours
 
 
 def read_open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, ...]:
-    """The alerts that are open, the most urgent first, at most `limit` of them."""
+    """The open alerts, the most urgent first, at most `limit`."""
     with engine.connect() as connection:
         return tuple(_alert(row) for row in connection.execute(_OPEN, {"limit": limit}))
 
@@ -49,7 +49,7 @@ def read_open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, .
 def _alert(row: sa.Row[tuple[object, ...]]) -> OpenAlert:
     values = row._mapping
     details = AlertDetails.model_validate(values["details"])
-    rule = Rule(values["rule"])
+    rule = AlertRule(values["rule"])
     return OpenAlert(
         rule=rule,
         severity=Severity(values["severity"]),

@@ -1,6 +1,6 @@
-"""Telling of a record that cannot be reached: the one alert that the record cannot keep.
+"""Alerts about an unreachable history database: the one alert that the database cannot keep.
 
-The state is this process's own, so only the running `mirror watchdog` has it, not one from cron.
+The state lives in this process, so only the running `mirror watchdog` has it, not one from cron.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from mirror.alerts.channels import Channel, Event, Message, NotifyError
 from mirror.config import Severity
 from mirror.history import Bilingual
 
-PATIENCE = 3  # rounds in a row: a restart of the database is nothing to wake people for
+PATIENCE = 3  # rounds in a row: a restart of the database should wake nobody
 
 _AWAY = Bilingual(
     "无法访问记录数据库，同步与告警都已停止",
-    "the record's database cannot be reached: neither syncs nor alerts work",
+    "the history database cannot be reached: syncs and alerts have stopped",
 )
-_BACK = Bilingual("记录数据库恢复可用", "the record's database is back")
+_BACK = Bilingual("记录数据库恢复可用", "the history database is back")
 _ADVICE = Bilingual(
     "检查 PostgreSQL 与 MIRROR_DATABASE_URL",
     "check PostgreSQL and MIRROR_DATABASE_URL",
@@ -27,16 +27,16 @@ _ADVICE = Bilingual(
 
 
 class Outage:
-    """An outage of the record: told once, repeated at the pace, and called off."""
+    """An outage of the database: alerted once, repeated, and closed."""
 
-    def __init__(self, pace: timedelta) -> None:
-        self._pace = pace
+    def __init__(self, repeat: timedelta) -> None:
+        self._repeat = repeat
         self._rounds = 0
         self._since: datetime | None = None
-        self._told: dict[str, datetime] = {}  # by channel, when it last heard of it
+        self._alerted: dict[str, datetime] = {}  # by channel, when it last got a message
 
     async def away(self, error: str, channels: Iterable[Channel], now: datetime) -> list[str]:
-        """A round in which the record did not answer. Gives the channels' errors."""
+        """A round in which the database did not answer. Returns the channels' errors."""
         self._rounds += 1
         self._since = self._since or now
         if self._rounds < PATIENCE:
@@ -44,19 +44,19 @@ class Outage:
         due = [
             channel
             for channel in channels
-            if (told := self._told.get(channel.name)) is None or now - told >= self._pace
+            if (last := self._alerted.get(channel.name)) is None or now - last >= self._repeat
         ]
-        return await self._tell(due, _AWAY, error, self._since, now)
+        return await self._send(due, _AWAY, error, self._since, now)
 
     async def back(self, channels: Iterable[Channel], now: datetime) -> list[str]:
-        """A round in which the record answered. Gives the channels' errors."""
-        due = [channel for channel in channels if channel.name in self._told]
-        errors = await self._tell(due, _BACK, None, self._since or now, now)
-        if not self._told:
+        """A round in which the database answered. Returns the channels' errors."""
+        due = [channel for channel in channels if channel.name in self._alerted]
+        errors = await self._send(due, _BACK, None, self._since or now, now)
+        if not self._alerted:
             self._rounds, self._since = 0, None
         return errors
 
-    async def _tell(
+    async def _send(
         self,
         channels: list[Channel],
         what: Bilingual,
@@ -65,7 +65,7 @@ class Outage:
         now: datetime,
     ) -> list[str]:
         def message(channel: Channel) -> Message:
-            known = channel.name in self._told
+            known = channel.name in self._alerted
             event = Event.REPEATED if known else Event.OPENED
             return Message(
                 event=event if error else Event.RECOVERED,
@@ -77,16 +77,16 @@ class Outage:
                 errors=(error,) if error else (),
             )
 
-        async def tell(channel: Channel) -> str | None:
+        async def send(channel: Channel) -> str | None:
             try:
                 await channel.send(message(channel), now)
             except NotifyError as failure:
                 return str(failure)
             if error:
-                self._told[channel.name] = now
+                self._alerted[channel.name] = now
             else:
-                del self._told[channel.name]
+                del self._alerted[channel.name]
             return None
 
-        failures = await asyncio.gather(*(tell(channel) for channel in channels))
+        failures = await asyncio.gather(*(send(channel) for channel in channels))
         return [failure for failure in failures if failure]

@@ -1,4 +1,4 @@
-"""Messages that wait to be sent: taken by one dispatcher at a time, given back when it fails."""
+"""Messages waiting to be sent: leased by one dispatcher at a time, released when it fails."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from mirror.alerts.channels import Event
-from mirror.config import Rule, Severity
+from mirror.config import AlertRule, Severity
 from mirror.history import AlertDetails
 
-LEASE = timedelta(minutes=2)  # a dispatcher that died loses what it took after so long
+LEASE = timedelta(minutes=2)  # after which a dead dispatcher's messages are available again
 KEEP_TRYING = timedelta(days=7)
 
-# Only the first unsent message of an alert to a channel may be taken: a recovery never overtakes
-# the alert. Taking it moves due_at ahead, which is the lease.
+# Only the first unsent message of an alert to a channel is available: a recovery never overtakes
+# its alert. Taking a message moves due_at ahead, which is the lease.
 _TAKE = sa.text("""
     WITH next AS (
         SELECT delivery.id
@@ -52,14 +52,15 @@ _WAITING = sa.text("""
 _SENT = sa.text("""
     UPDATE alert_delivery SET sent_at = :now, error = :error WHERE id = ANY(:ids)
 """)
-_AGAIN = sa.text("""
+_RETRY_LATER = sa.text("""
     UPDATE alert_delivery SET due_at = :due, error = :error WHERE id = ANY(:ids)
 """)
-_UNTRIED = sa.text("""
+_RELEASE = sa.text("""
     UPDATE alert_delivery SET due_at = :now, attempts = attempts - 1 WHERE id = ANY(:ids)
 """)
 _GIVE_UP = sa.text("""
-    UPDATE alert_delivery SET gave_up_at = :now, error = coalesce(error, 'no such channel any more')
+    UPDATE alert_delivery SET gave_up_at = :now,
+        error = coalesce(error, 'the channel no longer exists')
     WHERE sent_at IS NULL AND gave_up_at IS NULL
         AND (created_at < :oldest OR NOT channel = ANY(:channels))
 """)
@@ -71,12 +72,12 @@ _RECENT = sa.text("""
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message of one alert, taken to be sent."""
+    """One message of one alert, leased to be sent."""
 
     id: int
     kind: Event
     attempts: int  # this one included
-    rule: Rule
+    rule: AlertRule
     severity: Severity
     mirror: str | None
     subject: str
@@ -85,18 +86,18 @@ class Delivery:
 
 
 class Outbox:
-    """alert_delivery, as dispatchers see it. Every method is a transaction of its own."""
+    """alert_delivery, as dispatchers see it. Every method is one transaction."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def waiting(self, now: datetime) -> set[str]:
-        """The channels that have messages to be sent now."""
+        """The channels that have messages due."""
         with self._engine.connect() as connection:
             return set(connection.scalars(_WAITING, {"now": now}))
 
     def take(self, channel: str, now: datetime) -> list[Delivery]:
-        """Messages to send to a channel now, oldest first; nobody else gets them meanwhile."""
+        """Lease the messages due to a channel, oldest first."""
         values = {"channel": channel, "now": now, "lease": now + LEASE}
         with self._engine.begin() as connection:
             return [
@@ -104,7 +105,7 @@ class Outbox:
                     row.id,
                     Event(row.kind),
                     row.attempts,
-                    Rule(row.rule),
+                    AlertRule(row.rule),
                     Severity(row.severity),
                     row.mirror,
                     row.subject,
@@ -115,24 +116,24 @@ class Outbox:
             ]
 
     def recent(self, channel: str, since: datetime) -> list[datetime]:
-        """When messages went out to a channel after `since`, by whatever process."""
+        """When messages went out to a channel after `since`, from any process."""
         with self._engine.connect() as connection:
             return list(connection.scalars(_RECENT, {"channel": channel, "since": since}))
 
-    def sent(self, batch: Sequence[Delivery], now: datetime, error: str | None = None) -> None:
-        """The messages went out; `error` tells of recipients that were refused."""
+    def mark_sent(self, batch: Sequence[Delivery], now: datetime, error: str | None = None) -> None:
+        """The messages went out; `error` names recipients that were refused."""
         self._run(_SENT, batch, now=now, error=error)
 
-    def again(self, batch: Sequence[Delivery], due: datetime, error: str) -> None:
-        """The messages did not go out, and are due again then."""
-        self._run(_AGAIN, batch, due=due, error=error)
+    def retry_later(self, batch: Sequence[Delivery], due: datetime, error: str) -> None:
+        """The messages did not go out and are due again at `due`."""
+        self._run(_RETRY_LATER, batch, due=due, error=error)
 
-    def untried(self, batch: Sequence[Delivery], now: datetime) -> None:
-        """The messages were taken and not tried: whoever comes next may have them."""
-        self._run(_UNTRIED, batch, now=now)
+    def release(self, batch: Sequence[Delivery], now: datetime) -> None:
+        """The messages were leased and not tried: make them available at once."""
+        self._run(_RELEASE, batch, now=now)
 
     def give_up(self, channels: Collection[str], now: datetime) -> None:
-        """Messages of channels that are no more, and those that were tried for seven days."""
+        """Give up messages of channels that no longer exist, and those older than seven days."""
         values = {"now": now, "oldest": now - KEEP_TRYING, "channels": list(channels)}
         with self._engine.begin() as connection:
             connection.execute(_GIVE_UP, values)

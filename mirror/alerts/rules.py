@@ -1,7 +1,7 @@
-"""The rules: a query on the record each (sql/<rule>.sql), which finds what holds at a moment.
+"""The rules, each a query on the history (sql/<rule>.sql) that returns what holds at a moment.
 
-Every query gives the columns of a Finding: mirror_id, mirrors, subject, since, tags, reason, error,
-flow_run_id, facts; and takes of these parameters what it needs: now, mirrors (names), retries,
+Every query returns the columns of an AlertFinding: mirror_id, mirrors, subject, since, tags,
+reason, error, flow_run_id, facts. It may use these parameters: now, mirrors (names), retries,
 missed, quota_low, pull_failures, pull_samples, expires_within.
 """
 
@@ -14,22 +14,25 @@ from importlib.resources import files
 
 import sqlalchemy as sa
 
-from mirror.alerts.finding import Finding
-from mirror.config import Rule, Settings
+from mirror.alerts.alert_finding import AlertFinding
+from mirror.config import AlertRule, Settings
 from mirror.history import AlertDetails
 
 
 @cache
-def query(rule: Rule) -> sa.TextClause:
+def query(rule: AlertRule) -> sa.TextClause:
     """The rule's query."""
     source = files("mirror.alerts").joinpath("sql", f"{rule.value}.sql")
     return sa.text(source.read_text(encoding="utf-8"))
 
 
 def find(
-    connection: sa.Connection, settings: Settings, now: datetime, rules: Iterable[Rule] = Rule
-) -> list[Finding]:
-    """What the enabled rules find in the record at the moment `now`, rule by rule."""
+    connection: sa.Connection,
+    settings: Settings,
+    now: datetime,
+    rules: Iterable[AlertRule] = AlertRule,
+) -> list[AlertFinding]:
+    """What the enabled rules find at the moment `now`, rule by rule."""
     alerting = settings.alerting
     values = {
         "now": now,
@@ -42,7 +45,7 @@ def find(
         "expires_within": alerting.expires_within,
     }
     return [
-        Finding(
+        AlertFinding(
             rule,
             row.mirror_id,
             row.subject,

@@ -1,7 +1,7 @@
-"""Alerts in the record: opened once, repeated at their pace, closed when their rule is over.
+"""The alerts in the history: opened once, repeated at intervals, closed when their rule ends.
 
-What is to be said goes into alert_delivery, a row for each channel, in the same transaction: a
-message that is recorded is sent sooner or later, whatever happens to this process.
+Messages go into alert_delivery, a row per channel, in the same transaction: a recorded message is
+sent sooner or later, whatever happens to this process.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from mirror.alerts.alert_finding import AlertFinding
 from mirror.alerts.channels import Event
-from mirror.alerts.finding import Finding
-from mirror.config import ChannelSettings, Rule, Settings, Severity
+from mirror.config import AlertRule, ChannelSettings, Settings, Severity
 from mirror.history import AlertDeliveryRecord, AlertDetails, AlertRecord
 
-# Two that evaluate at once would open an alert twice; the second waits, and sees the first's.
+# Concurrent evaluations would open an alert twice; the second one waits and sees the first's.
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('mirror.alerts', 0))")
 _PATIENCE = sa.text("SET LOCAL lock_timeout = '3s'")
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class AlertChanges:
     """How many alerts an evaluation opened, repeated and closed."""
 
     opened: int = 0
@@ -32,44 +32,44 @@ class Changes:
     closed: int = 0
 
 
-def lock(session: Session) -> None:
-    """Be the only evaluation until the transaction ends; waits up to 3 s.
+def lock_alerts(session: Session) -> None:
+    """Exclude other evaluations until the transaction ends; waits up to 3 s.
 
-    Raises SQLAlchemy's OperationalError when another one holds it for longer.
+    Raises SQLAlchemy's OperationalError if another one holds the lock for longer.
     """
     session.execute(_PATIENCE)
     session.execute(_LOCK)
 
 
-def settle(
+def update_alerts(
     session: Session,
-    findings: Sequence[Finding],
+    findings: Sequence[AlertFinding],
     settings: Settings,
     channels: Mapping[str, ChannelSettings],
     now: datetime,
-) -> Changes:
-    """Bring the record's open alerts into line with what the rules found.
+) -> AlertChanges:
+    """Open, repeat and close alerts so that they match what the rules found.
 
-    Needs the lock of this module; the caller commits.
+    The caller holds the lock of lock_alerts() and commits.
     """
-    standing = {
+    known = {
         (alert.rule, alert.mirror_id or 0, alert.subject): alert
         for alert in session.scalars(sa.select(AlertRecord).where(AlertRecord.closed_at.is_(None)))
     }
-    desk = _Desk(session, settings, channels, now)
+    writer = _AlertWriter(session, settings, channels, now)
     found = {finding.key: finding for finding in findings}
-    opened = [desk.open(finding) for key, finding in found.items() if key not in standing]
+    opened = [writer.open(finding) for key, finding in found.items() if key not in known]
     session.flush()
     for alert in opened:
-        desk.tell(alert, Event.OPENED)
-    repeated = sum(desk.go_on(standing[key], found[key]) for key in found if key in standing)
-    over = [alert for key, alert in standing.items() if key not in found]
-    for alert in over:
-        desk.close(alert)
-    return Changes(len(opened), repeated, len(over))
+        writer.deliver(alert, Event.OPENED)
+    repeated = sum(writer.keep_open(known[key], found[key]) for key in found if key in known)
+    ended = [alert for key, alert in known.items() if key not in found]
+    for alert in ended:
+        writer.close(alert)
+    return AlertChanges(len(opened), repeated, len(ended))
 
 
-class _Desk:
+class _AlertWriter:
     """Writes alerts and their deliveries for one evaluation."""
 
     def __init__(
@@ -84,7 +84,7 @@ class _Desk:
         self._channels = channels
         self._now = now
 
-    def open(self, finding: Finding) -> AlertRecord:
+    def open(self, finding: AlertFinding) -> AlertRecord:
         alert = AlertRecord(
             rule=finding.rule.value,
             severity=self._settings.alerting.severity(finding.rule).value,
@@ -98,28 +98,28 @@ class _Desk:
         self._session.add(alert)
         return alert
 
-    def go_on(self, alert: AlertRecord, finding: Finding) -> bool:
-        """An alert that still holds; True when it is time to say so again."""
+    def keep_open(self, alert: AlertRecord, finding: AlertFinding) -> bool:
+        """Update an alert that still holds; True if a reminder is due."""
         alert.seen_at = self._now
-        # It began when it was first seen to hold, whatever the record has forgotten since.
+        # It began when it was first found, even if the history has dropped that since.
         began = AlertDetails.model_validate(alert.details).since
         details = finding.details.model_copy(update={"since": min(began, finding.details.since)})
         alert.details = details.model_dump(mode="json")
-        pace = self._settings.alerting.pace(finding.rule)
-        due = int((self._now - alert.opened_at) / pace)
+        interval = self._settings.alerting.repeat_interval(finding.rule)
+        due = int((self._now - alert.opened_at) / interval)
         if due <= alert.repeats:
             return False
         alert.repeats = due
-        self.tell(alert, Event.REPEATED)
+        self.deliver(alert, Event.REPEATED)
         return True
 
     def close(self, alert: AlertRecord) -> None:
         alert.closed_at = self._now
-        if self._concerned(alert):
-            self.tell(alert, Event.RECOVERED)
+        if self._is_current(alert):
+            self.deliver(alert, Event.RECOVERED)
 
-    def tell(self, alert: AlertRecord, event: Event) -> None:
-        """A delivery for each channel that wants the alert and, after the first, knows of it."""
+    def deliver(self, alert: AlertRecord, event: Event) -> None:
+        """Queue a message for each channel that wants the alert and has had the earlier ones."""
         severity = Severity(alert.severity)
         mirrors = AlertDetails.model_validate(alert.details).mirrors
         earlier: dict[str, list[datetime | None]] = {}
@@ -133,11 +133,11 @@ class _Desk:
             for channel, sent_at in rows:
                 earlier.setdefault(channel, []).append(sent_at)
         for name, channel in self._channels.items():
-            told = earlier.get(name, [])
-            if event is Event.RECOVERED and not told:
-                continue  # it never heard of the alert, as when it was added only now
-            if event is Event.REPEATED and None in told:
-                continue  # the message before has not gone out yet
+            sent = earlier.get(name, [])
+            if event is Event.RECOVERED and not sent:
+                continue  # a channel added since the alert opened
+            if event is Event.REPEATED and None in sent:
+                continue  # the previous message has not gone out yet
             if channel.wants(severity, mirrors):
                 self._session.add(
                     AlertDeliveryRecord(
@@ -150,11 +150,13 @@ class _Desk:
                     )
                 )
 
-    def _concerned(self, alert: AlertRecord) -> bool:
-        """Whether the alert's rule and mirrors are still looked at.
+    def _is_current(self, alert: AlertRecord) -> bool:
+        """Whether the alert's rule and mirrors are still configured.
 
-        Otherwise its end is no recovery: it closes without a word.
+        Otherwise its end is not a recovery, and it closes without a message.
         """
         mirrors = AlertDetails.model_validate(alert.details).mirrors
-        known = alert.rule in set(Rule) and self._settings.alerting.enabled(Rule(alert.rule))
-        return known and (not mirrors or any(name in self._settings.mirrors for name in mirrors))
+        enabled = alert.rule in set(AlertRule) and self._settings.alerting.enabled(
+            AlertRule(alert.rule)
+        )
+        return enabled and (not mirrors or any(name in self._settings.mirrors for name in mirrors))

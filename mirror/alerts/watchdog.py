@@ -1,4 +1,4 @@
-"""The dead man's switch: rounds of alerting by a process that needs nothing but the database."""
+"""The dead man's switch: rounds of alerting in a process that needs nothing but the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from mirror.alerts.channels import open_channels
 from mirror.alerts.evaluation import evaluate_and_dispatch
 from mirror.alerts.outage import Outage
-from mirror.config import Rule, Settings, Severity, named
+from mirror.config import AlertRule, Settings, Severity, named
 from mirror.errors import DatabaseError
 from mirror.history import database_url, prepare
 from mirror.outcome import utcnow
@@ -20,22 +20,24 @@ BUDGET = 45.0  # seconds of sending in a round
 
 @dataclass(frozen=True, slots=True)
 class WatchdogRound:
-    """What a round did, and what went wrong, a line each."""
+    """What a round did, and its errors, a line each."""
 
-    said: str
+    summary: str
     errors: tuple[str, ...] = ()
 
 
 class Watchdog:
-    """Looks at the record in rounds. Knows of no Prefect, no registry, no schedule."""
+    """Evaluates alerts in rounds, without Prefect, registries or a schedule."""
 
     def __init__(self, clock: Callable[[], datetime] = utcnow) -> None:
         self._clock = clock
         self._outage: Outage | None = None
 
     async def look(self, settings: Settings, url: str | None = None) -> WatchdogRound:
-        """One round; a record that cannot be reached is told of by the channels themselves."""
-        self._outage = self._outage or Outage(settings.alerting.pace(Rule.NO_SUCCESS))
+        """One round; an unreachable database is reported to the channels directly."""
+        self._outage = self._outage or Outage(
+            settings.alerting.repeat_interval(AlertRule.NO_SUCCESS)
+        )
         channels = open_channels(
             {
                 name: entry
@@ -48,7 +50,7 @@ class Watchdog:
             done = await evaluate_and_dispatch(settings, record, clock=self._clock, budget=BUDGET)
         except DatabaseError as error:
             failures = await self._outage.away(str(error), channels, self._clock())
-            return WatchdogRound("the record did not answer", (str(error), *failures))
+            return WatchdogRound("the history database does not answer", (str(error), *failures))
         failures = await self._outage.back(channels, self._clock())
         changes = done.changes
         return WatchdogRound(

@@ -1,33 +1,51 @@
-"""Checks beside the sync: audit, probe, doctor, pull counts."""
+"""Checks next to the sync: watch, audit, probe, doctor, pull counts."""
 
-from mirror.checks.aliyun_counts import AliyunAccount, CountUnknown
-from mirror.checks.audit import Audited, AuditLook, audit
-from mirror.checks.audit_report import AuditReport, AuditSides, open_paced
-from mirror.checks.doctor import Diagnosis, Examined, examine
-from mirror.checks.preflight import Level
+from mirror.checks.aliyun_counts import AliyunAccount
+from mirror.checks.audit import AuditResult, audit
+from mirror.checks.audit_report import AuditReport
+from mirror.checks.audit_run import (
+    REQUESTS_A_SECOND,
+    SAMPLE,
+    open_audit_clients,
+    run_audit,
+)
+from mirror.checks.doctor import Diagnosis, Examination, examine
+from mirror.checks.preflight import CheckLevel
 from mirror.checks.probe_report import ProbeReport
-from mirror.checks.probe_round import ProbePlan, Round, run_round
-from mirror.checks.pull import Pull, choose_tag
-from mirror.checks.pull_counts import pulls_of
+from mirror.checks.probe_round import ProbePlan, ProbeRound, pull_round
+from mirror.checks.probe_run import run_probe
+from mirror.checks.pull import PLATFORM, Pull
+from mirror.checks.rate_limit import RateLimiter
+from mirror.checks.watch import (
+    WatchReport,
+    WatchResult,
+    watch_source,
+    watch_sources,
+)
 
 __all__ = [
+    "PLATFORM",
+    "REQUESTS_A_SECOND",
+    "SAMPLE",
     "AliyunAccount",
-    "AuditLook",
     "AuditReport",
-    "AuditSides",
-    "Audited",
-    "CountUnknown",
+    "AuditResult",
+    "CheckLevel",
     "Diagnosis",
-    "Examined",
-    "Level",
+    "Examination",
     "ProbePlan",
     "ProbeReport",
+    "ProbeRound",
     "Pull",
-    "Round",
+    "RateLimiter",
+    "WatchReport",
+    "WatchResult",
     "audit",
-    "choose_tag",
     "examine",
-    "open_paced",
-    "pulls_of",
-    "run_round",
+    "open_audit_clients",
+    "pull_round",
+    "run_audit",
+    "run_probe",
+    "watch_source",
+    "watch_sources",
 ]

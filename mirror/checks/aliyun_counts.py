@@ -1,8 +1,9 @@
-"""How often a repository of Aliyun ACR has been pulled, asked by Aliyun's OpenAPI.
+"""Pull counts of repositories of Aliyun ACR, from Aliyun's OpenAPI.
 
-Only the personal edition tells: its API (product cr, version 2016-06-07, GetRepo) has `downloads`
-in a repository's description. The enterprise edition's API (2018-12-01) lists repositories and
-tags without any count. The SDK that signs the requests is the optional extra `aliyun`.
+Only the personal edition reports them: its API (product cr, version 2016-06-07, GetRepo) has
+`downloads` in a repository's description. The enterprise edition's API (2018-12-01) lists
+repositories and tags without a count. The SDK that signs the requests is the optional extra
+`aliyun`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _TIMEOUT: Final = 10_000  # milliseconds, to connect and to read each
 
 
 class CountUnknown(Exception):
-    """The registry did not tell how often the repository was pulled; the message says why."""
+    """The registry did not report a pull count; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class AliyunAccount:
-    """An access key of Alibaba Cloud: another thing than the registry's user and password."""
+    """An access key of Alibaba Cloud, which is not the registry's user and password."""
 
     key_id: str
     key_secret: str = field(repr=False)
@@ -50,12 +51,12 @@ def personal_region(host: str) -> str | None:
 
 
 async def aliyun_downloads(account: AliyunAccount, region: str, repository: str) -> int:
-    """Pulls of `namespace/name` since it exists, one API request (GetRepo, `downloads`).
+    """All pulls of `namespace/name` so far, by one API request (GetRepo, `downloads`).
 
     Raises CountUnknown: the extra is not installed, the key is refused, the answer has no count.
     """
     if find_spec("alibabacloud_tea_openapi") is None:
-        raise CountUnknown("Aliyun tells pull counts with the extra `hagicode-mirror[aliyun]` only")
+        raise CountUnknown("Aliyun's pull counts need the extra `hagicode-mirror[aliyun]`")
     from alibabacloud_tea_openapi.client import Client
     from alibabacloud_tea_openapi.utils_models import Config, OpenApiRequest, Params
     from darabonba.exceptions import RetryError
@@ -89,7 +90,7 @@ async def aliyun_downloads(account: AliyunAccount, region: str, repository: str)
     except (TeaException, UnretryableException, RetryError, ValueError, OSError) as error:
         code = getattr(error, "code", None) or type(error).__name__
         raise CountUnknown(
-            f"Aliyun's API of {region} did not tell the pulls of {repository}: {code}"
+            f"no pull count of {repository} from Aliyun's API in {region}: {code}"
         ) from error
     return _downloads(answer, repository)
 
@@ -98,4 +99,4 @@ def _downloads(answer: Mapping[str, Any], repository: str) -> int:
     try:
         return int(answer["body"]["data"]["repo"]["downloads"])
     except (KeyError, TypeError, ValueError):
-        raise CountUnknown(f"Aliyun's API told {repository} without a pull count") from None
+        raise CountUnknown(f"Aliyun's API describes {repository} without a pull count") from None

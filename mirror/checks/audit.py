@@ -1,9 +1,9 @@
-"""Audit: what a target really holds, against the source and the record. Reads, never writes.
+"""Audit: what a target really holds, against the source and the history. Reads, never writes.
 
 Every tag's digest on both sides; below each distinct digest of the target all children by GET
 (their bytes are hashed) and all blobs by HEAD with size; then a random sample of blobs, or all of
-them, fetched whole and hashed. The source's manifests are not fetched: a digest that is equal
-says that they are, which spends no pull quota.
+them, fetched and hashed. The source's manifests are not fetched, which would spend pull quota:
+equal digests mean equal manifests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from mirror.checks.audit_finding import Finding, FindingKind
+from mirror.checks.audit_finding import AuditFinding, FindingKind
 from mirror.outcome import KnownTag
 from mirror.registry import (
     Descriptor,
@@ -31,8 +31,8 @@ _HASHED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class AuditLook:
-    """What an audit works with. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
+class AuditRequest:
+    """What to audit. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
 
     source: Repository
     target: Repository
@@ -43,34 +43,34 @@ class AuditLook:
 
 
 @dataclass(frozen=True)
-class Audited:
-    """What an audit saw."""
+class AuditResult:
+    """What an audit found."""
 
     tags: int  # compared
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     blobs_checked: int = 0
     blobs_hashed: int = 0
     bytes_hashed: int = 0
     sound: tuple[str, ...] = ()  # digests of the blobs whose bytes were hashed and are right
 
 
-async def audit(look: AuditLook) -> Audited:
-    """Look at both sides. What differs is in the value.
+async def audit(request: AuditRequest) -> AuditResult:
+    """Compare both sides. Differences are in the result.
 
-    Raises RegistryError where the tags of a side cannot be had at all.
+    Raises RegistryError where the tags of a side cannot be read at all.
     """
     discovery = await discover(
-        DiscoverRequest(look.source, look.target, look.rules, look.known, full=True)
+        DiscoverRequest(request.source, request.target, request.rules, request.known, full=True)
     )
     seen = discovery.target or {}
-    auditor = _Auditor(look)
-    findings: list[Finding] = [
-        Finding(failure.tag or "", FindingKind.UNREADABLE, failure.message)
+    auditor = _Auditor(request)
+    findings: list[AuditFinding] = [
+        AuditFinding(failure.tag or "", FindingKind.UNREADABLE, failure.message)
         for failure in discovery.failed
     ]
     held: dict[str, list[str]] = {}
     for tag in discovery.tags:
-        observed = seen.get(look.rules.target_name(tag.name))
+        observed = seen.get(request.rules.target_name(tag.name))
         if finding := auditor.compare(tag.name, tag.digest, observed):
             findings.append(finding)
         if observed is not None and (finding is None or finding.kind is FindingKind.BEHIND):
@@ -85,7 +85,7 @@ async def audit(look: AuditLook) -> Audited:
         findings += [
             replace(problem, tag=tag) for tag in tags for problem in _unique(problems, wrong)
         ]
-    return Audited(
+    return AuditResult(
         tags=len(discovery.tags) + len(discovery.failed),
         findings=tuple(findings),
         blobs_checked=auditor.blobs_checked,
@@ -97,65 +97,66 @@ async def audit(look: AuditLook) -> Audited:
 
 @dataclass(frozen=True)
 class _Below:
-    """What lies under a manifest: problems found, and the blobs that are there."""
+    """What is below a manifest: problems found, and the blobs."""
 
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[AuditFinding, ...] = ()
     blobs: frozenset[str] = frozenset()
 
 
-def _unique(below: _Below, wrong: Mapping[str, Finding]) -> Iterable[Finding]:
+def _unique(below: _Below, wrong: Mapping[str, AuditFinding]) -> Iterable[AuditFinding]:
     found = [*below.problems, *(wrong[digest] for digest in sorted(below.blobs & wrong.keys()))]
     return dict.fromkeys(found)
 
 
 class _Auditor:
-    def __init__(self, look: AuditLook) -> None:
-        self._look = look
-        self._target = look.target
+    def __init__(self, request: AuditRequest) -> None:
+        self._request = request
+        self._target = request.target
         self._manifests: SingleFlight[str, _Below] = SingleFlight()
-        self._blobs: SingleFlight[str, Finding | None] = SingleFlight()
-        self._sound: dict[str, Descriptor] = {}  # blobs that are there with the right size
+        self._blobs: SingleFlight[str, AuditFinding | None] = SingleFlight()
+        self._sound: dict[str, Descriptor] = {}  # blobs that exist with the right size
         self.blobs_checked = 0
         self.blobs_hashed = 0
         self.bytes_hashed = 0
-        self.sound: list[str] = []  # hashed, and what their digests say
+        self.sound: list[str] = []  # hashed, and right
 
-    def compare(self, tag: str, source: str, observed: str | None) -> Finding | None:
-        """The finding of a tag's two digests and the record, or None where all agree."""
-        state = self._look.known.get(tag)
+    def compare(self, tag: str, source: str, observed: str | None) -> AuditFinding | None:
+        """The finding of a tag's two digests and the history, or None where all agree."""
+        state = self._request.known.get(tag)
         copied = state.copied_digest if state else None
         left = state.target_digest if state else None
-        where = (
-            f"{self._target.registry.host}/{self._target.name}:{self._look.rules.target_name(tag)}"
-        )
+        where = self._tagged(self._request.rules.target_name(tag))
         if observed == source or (observed is not None and copied == source and observed == left):
             return None
         if observed is None:
             if copied is None:
-                return Finding(tag, FindingKind.BEHIND, f"{where} is not there yet", source)
-            return Finding(tag, FindingKind.MISSING_TAG, f"{where} is gone", left)
+                return AuditFinding(tag, FindingKind.BEHIND, f"{where} is not there yet", source)
+            return AuditFinding(tag, FindingKind.MISSING_TAG, f"{where} is gone", left)
         if observed == left and copied != source:
-            if self._look.rules.is_immutable(tag):
-                return None  # held on purpose: the source moved a tag that must not move
+            if self._request.rules.is_immutable(tag):
+                return None  # kept on purpose: the source moved a tag that must not move
             message = f"{where} is {observed}, the source has moved on to {source}"
-            return Finding(tag, FindingKind.BEHIND, message, source)
-        message = f"{where} is {observed} where {left or source} belongs"
-        return Finding(tag, FindingKind.WRONG_DIGEST, message, observed)
+            return AuditFinding(tag, FindingKind.BEHIND, message, source)
+        message = f"{where} is {observed} instead of {left or source}"
+        return AuditFinding(tag, FindingKind.WRONG_DIGEST, message, observed)
 
     async def confirmed(
-        self, findings: list[Finding], source: Mapping[str, str], target: Mapping[str, str | None]
-    ) -> list[Finding]:
-        """Those of the findings whose tag still reads the same on both sides.
+        self,
+        findings: list[AuditFinding],
+        source: Mapping[str, str],
+        target: Mapping[str, str | None],
+    ) -> list[AuditFinding]:
+        """Those of the findings whose tag has not changed on either side meanwhile.
 
-        A sync may be at work: what it brought into line while we looked does not differ.
+        A sync may be running: what it has repaired since does not differ.
         """
 
-        async def stands(finding: Finding) -> bool:
+        async def unchanged(finding: AuditFinding) -> bool:
             if finding.kind is FindingKind.UNREADABLE:
                 return True
-            name = self._look.rules.target_name(finding.tag)
+            name = self._request.rules.target_name(finding.tag)
             at_source, at_target = await asyncio.gather(
-                self._look.source.head_manifest(finding.tag), self._target.head_manifest(name)
+                self._request.source.head_manifest(finding.tag), self._target.head_manifest(name)
             )
             return (
                 at_source is not None
@@ -163,20 +164,19 @@ class _Auditor:
                 and (at_target.digest if at_target else None) == target.get(name)
             )
 
-        standing = await asyncio.gather(*(stands(finding) for finding in findings))
-        return [finding for finding, yes in zip(findings, standing, strict=True) if yes]
+        confirmed = await asyncio.gather(*(unchanged(finding) for finding in findings))
+        return [finding for finding, yes in zip(findings, confirmed, strict=True) if yes]
 
-    async def unexplained(self, listed: frozenset[str]) -> list[Finding]:
-        """Tags at the target that neither the source nor the record nor a backup explains."""
-        rules = self._look.rules
-        explained = {rules.target_name(name) for name in listed | self._look.known.keys()}
+    async def unexplained(self, listed: frozenset[str]) -> list[AuditFinding]:
+        """Tags at the target that neither the source, nor the history, nor a backup explains."""
+        rules = self._request.rules
+        explained = {rules.target_name(name) for name in listed | self._request.known.keys()}
         backup = _backup_pattern(rules)
         return [
-            Finding(
+            AuditFinding(
                 name,
                 FindingKind.EXTRA_TAG,
-                f"{self._target.registry.host}/{self._target.name}:{name} has no counterpart"
-                " at the source and no sync put it there",
+                f"{self._tagged(name)} has no counterpart at the source and no sync copied it",
             )
             for name in await self._target.tags()
             if name not in explained
@@ -185,7 +185,7 @@ class _Auditor:
         ]
 
     async def examine(self, digest: str) -> _Below:
-        """All that lies under a manifest of the target."""
+        """Everything below a manifest of the target."""
         below, _ = await self._manifests.do(digest, lambda: self._manifest(digest, None))
         return below
 
@@ -199,9 +199,7 @@ class _Auditor:
         except RegistryError as error:
             return _problem(FindingKind.UNREADABLE, digest, str(error))
         if size is not None and len(manifest.raw) != size:
-            message = (
-                f"{self._at(digest)} has {len(manifest.raw)} bytes where its index says {size}"
-            )
+            message = f"{self._at(digest)} has {len(manifest.raw)} bytes, but its index says {size}"
             return _problem(FindingKind.WRONG_SIZE, digest, message)
         return await self._below(manifest)
 
@@ -227,64 +225,67 @@ class _Auditor:
         )
         return below
 
-    async def _blob(self, blob: Descriptor) -> Finding | None:
+    async def _blob(self, blob: Descriptor) -> AuditFinding | None:
         finding, _ = await self._blobs.do(blob.digest, lambda: self._head(blob))
         return finding
 
-    async def _head(self, blob: Descriptor) -> Finding | None:
+    async def _head(self, blob: Descriptor) -> AuditFinding | None:
         self.blobs_checked += 1
         where = f"blob {self._at(blob.digest)}"
         try:
             size = await self._target.head_blob(blob.digest)
         except RegistryError as error:
-            return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+            return AuditFinding("", FindingKind.UNREADABLE, str(error), blob.digest)
         if size is None:
-            return Finding("", FindingKind.MISSING_BLOB, f"{where} is missing", blob.digest)
+            return AuditFinding("", FindingKind.MISSING_BLOB, f"{where} is missing", blob.digest)
         if size != blob.size:
-            message = f"{where} has {size} bytes where its manifest says {blob.size}"
-            return Finding("", FindingKind.WRONG_SIZE, message, blob.digest)
+            message = f"{where} has {size} bytes, but its manifest says {blob.size}"
+            return AuditFinding("", FindingKind.WRONG_SIZE, message, blob.digest)
         self._sound[blob.digest] = blob
         return None
 
-    async def sample(self) -> Mapping[str, Finding]:
-        """Fetch and hash blobs that seemed sound; findings by digest."""
+    async def sample(self) -> Mapping[str, AuditFinding]:
+        """Fetch and hash blobs that look sound; findings by digest."""
         blobs = sorted(self._sound.values(), key=lambda blob: blob.digest)
-        if self._look.sample is not None:
-            blobs = self._look.chance.sample(blobs, min(self._look.sample, len(blobs)))
+        if self._request.sample is not None:
+            blobs = self._request.chance.sample(blobs, min(self._request.sample, len(blobs)))
         slots = asyncio.Semaphore(_HASHED_AT_ONCE)
 
-        async def one(blob: Descriptor) -> Finding | None:
+        async def one(blob: Descriptor) -> AuditFinding | None:
             async with slots:
                 return await self._hash(blob)
 
         found = await asyncio.gather(*(one(blob) for blob in blobs))
         return {finding.digest or "": finding for finding in found if finding}
 
-    async def _hash(self, blob: Descriptor) -> Finding | None:
+    async def _hash(self, blob: Descriptor) -> AuditFinding | None:
         self.blobs_hashed += 1
         try:
             async for piece in self._target.read_blob(blob):
                 self.bytes_hashed += len(piece)
         except DigestMismatch as error:
             message = f"{error}; its storage is damaged: have the blob removed there, then sync"
-            return Finding("", FindingKind.WRONG_CONTENT, message, blob.digest)
+            return AuditFinding("", FindingKind.WRONG_CONTENT, message, blob.digest)
         except NotFound as error:
-            return Finding("", FindingKind.MISSING_BLOB, str(error), blob.digest)
+            return AuditFinding("", FindingKind.MISSING_BLOB, str(error), blob.digest)
         except RegistryError as error:
-            return Finding("", FindingKind.UNREADABLE, str(error), blob.digest)
+            return AuditFinding("", FindingKind.UNREADABLE, str(error), blob.digest)
         self.sound.append(blob.digest)
         return None
+
+    def _tagged(self, tag: str) -> str:
+        return f"{self._target.registry.host}/{self._target.name}:{tag}"
 
     def _at(self, digest: str) -> str:
         return f"{self._target.registry.host}/{self._target.name}@{digest}"
 
 
 def _problem(kind: FindingKind, digest: str, message: str) -> _Below:
-    return _Below(problems=(Finding("", kind, message, digest),))
+    return _Below(problems=(AuditFinding("", kind, message, digest),))
 
 
 def _backup_pattern(rules: TagRules) -> re.Pattern[str] | None:
-    """What names of backups look like (`tags.backup` with its placeholders filled in)."""
+    """Names of backups: `tags.backup` with its placeholders filled in."""
     if not rules.backup:
         return None
     parts = re.split(r"\{(?:tag|digest|date)\}", rules.backup)

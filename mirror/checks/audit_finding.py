@@ -1,4 +1,4 @@
-"""What an audit can find to differ at a target, and what a sync has to do about it."""
+"""The differences that an audit can find at a target, and how a sync repairs them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from mirror.outcome import ChangeKind
 
 
 class FindingKind(StrEnum):
-    """What an audit found to differ at a target."""
+    """How a target differs."""
 
     BEHIND = "behind"  # the source has moved on since the last sync; the target is as it was left
     MISSING_TAG = "missing_tag"
-    WRONG_DIGEST = "wrong_digest"  # drift: the tag points at something that no sync put there
+    WRONG_DIGEST = "wrong_digest"  # drift: the tag points at something that no sync copied
     MISSING_MANIFEST = "missing_manifest"
     MISSING_BLOB = "missing_blob"
     WRONG_SIZE = "wrong_size"
     WRONG_CONTENT = "wrong_content"  # the bytes do not hash to their digest
-    EXTRA_TAG = "extra_tag"  # neither the source nor the record has such a tag
-    UNREADABLE = "unreadable"  # one of the two sides would not tell
+    EXTRA_TAG = "extra_tag"  # neither the source nor the history has such a tag
+    UNREADABLE = "unreadable"  # a side could not be read
 
     @property
     def repair(self) -> ChangeKind | None:
-        """As what a sync has to repair it; None: it needs no repair, or none can be made."""
+        """The change by which a sync repairs it; None: no repair is needed, or none is possible."""
         return _REPAIRS.get(self)
 
 
@@ -33,14 +33,14 @@ _REPAIRS = {
     FindingKind.MISSING_BLOB: ChangeKind.MISSING,
     FindingKind.WRONG_DIGEST: ChangeKind.DRIFTED,
     FindingKind.WRONG_SIZE: ChangeKind.DRIFTED,
-    # Not WRONG_CONTENT: a registry that has a blob of that digest and size takes no other in its
-    # place, so its operator has to remove it first; it is then missing.
+    # Not WRONG_CONTENT: a registry that has a blob of that digest and size accepts no replacement,
+    # so its operator must remove it first; it is then missing.
 }
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something that an audit found to differ."""
+class AuditFinding:
+    """A difference that an audit found."""
 
     tag: str  # at the source
     kind: FindingKind

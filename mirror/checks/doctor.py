@@ -1,21 +1,28 @@
-"""What `mirror doctor` examines: every repository and registry of mirrors.yaml, and the record.
+"""What `mirror doctor` examines: every repository and registry of mirrors.yaml, and the history.
 
-No Prefect here: the command hands in what loads Secret blocks.
+No Prefect here: the command passes what loads Secret blocks.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
-from mirror.checks.preflight import Check, Checkup, Level, check_source, check_target
+from mirror.checks.preflight import (
+    CheckLevel,
+    Preflight,
+    PreflightCheck,
+    check_source,
+    check_target,
+)
 from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_at
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import PostgresRecorder, database_url, prepare
+from mirror.outcome import utcnow
 from mirror.registry import (
     QuotaReading,
     Reference,
@@ -45,44 +52,54 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Examined:
-    """What was found at a place. `credential` is its origin, None for the anonymous user."""
+class Examination:
+    """What was found at a place. `credential` is its origin, None for anonymous access."""
 
     place: Place
-    kind: str  # of registry, as its host tells: aliyun-personal, azure, unknown
+    kind: str  # of registry, by its host name: aliyun-personal, azure, unknown
     credential: str | None
     expires_at: datetime | None = None
     tags: int | None = None
     quota: QuotaReading | None = None
     abilities: Remembered = field(default_factory=dict)
-    checks: tuple[Check, ...] = ()
+    checks: tuple[PreflightCheck, ...] = ()
 
-    def level(self, what: str) -> Level | None:
-        """The worst outcome of the checks of that name; None where none was made."""
+    def level(self, what: str) -> CheckLevel | None:
+        """The worst outcome of the checks of that name; None if there was none."""
         levels = [check.level for check in self.checks if check.what == what]
-        return max(levels, key=list(Level).index, default=None)
+        return max(levels, key=list(CheckLevel).index, default=None)
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """Everything that was examined."""
 
-    examined: tuple[Examined, ...]
-    record: Check
+    examined: tuple[Examination, ...]
+    record: PreflightCheck
 
     @property
     def well(self) -> bool:
-        """False when something would fail a sync."""
+        """True if nothing would make a sync fail."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[PreflightCheck, ...]:
+        """The checks that would make a sync fail."""
         checks = [self.record, *(check for one in self.examined for check in one.checks)]
-        return all(check.level is not Level.FAILURE for check in checks)
+        return tuple(check for check in checks if check.level is CheckLevel.FAILURE)
 
 
-async def examine(settings: Settings, secrets: SecretLoader) -> Diagnosis:
-    """Reach everything that mirrors.yaml names. Problems are in the value, not raised."""
+async def examine(
+    settings: Settings, secrets: SecretLoader, clock: Callable[[], datetime] = utcnow
+) -> Diagnosis:
+    """Reach everything that mirrors.yaml names. Problems are in the result, not raised.
+
+    `clock` gives the present moment, aware, by which credentials expire.
+    """
     record, remembered = await _record(settings)
-    places = places_of(settings)
+    places, now = places_of(settings), clock()
     examined = await asyncio.gather(
-        *(_examine(settings, place, secrets, remembered.get(place, {})) for place in places)
+        *(_examine(settings, place, secrets, remembered.get(place, {}), now) for place in places)
     )
     return Diagnosis(tuple(examined), record)
 
@@ -107,21 +124,26 @@ def places_of(settings: Settings) -> tuple[Place, ...]:
 
 
 async def _examine(
-    settings: Settings, place: Place, secrets: SecretLoader, remembered: Remembered
-) -> Examined:
+    settings: Settings, place: Place, secrets: SecretLoader, remembered: Remembered, now: datetime
+) -> Examination:
     reached = endpoint(settings, place.registry, secrets)
     kind = quirks_of(place.registry).kind
     try:
         credential = await asyncio.to_thread(reached.credential, place.repository)
     except ConfigError as error:
-        return Examined(place, kind, None, checks=(Check("credential", Level.FAILURE, str(error)),))
+        return Examination(
+            place,
+            kind,
+            None,
+            checks=(PreflightCheck("credential", CheckLevel.FAILURE, str(error)),),
+        )
     ends = expires_at(credential) if credential else None
     async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as registry:
         registry.abilities.absorb(remembered)
         seen = await _check_up(settings, place, registry)
     if credential is not None and ends is not None:
-        seen.checks.insert(0, _expiry(place, credential.origin, ends))
-    return Examined(
+        seen.checks.insert(0, _expiry(place, credential.origin, ends, now))
+    return Examination(
         place=place,
         kind=kind,
         credential=credential.origin if credential else None,
@@ -133,35 +155,37 @@ async def _examine(
     )
 
 
-async def _check_up(settings: Settings, place: Place, registry: Registry) -> Checkup:
+async def _check_up(settings: Settings, place: Place, registry: Registry) -> Preflight:
     if place.role == "source":
         return await check_source(registry.repository(place.repository))
     if place.role == "target":
-        outside = anonymous(settings, place.registry)
-        async with Registry(outside, retry=_RETRY, timeouts=_TIMEOUTS) as stranger:
+        reached = anonymous(settings, place.registry)
+        async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as without_login:
             return await check_target(
-                registry.repository(place.repository), stranger.repository(place.repository)
+                registry.repository(place.repository), without_login.repository(place.repository)
             )
-    seen = Checkup()
+    seen = Preflight()
     try:
         await registry.ping()
-        seen.add("reach", Level.OK, "answers")
+        seen.add("reach", CheckLevel.OK, "answers")
     except RegistryError as error:
-        seen.add("reach", Level.WARNING, f"{error}; no mirror uses it")
+        seen.add("reach", CheckLevel.WARNING, f"{error}; no mirror uses it")
     return seen
 
 
-def _expiry(place: Place, origin: str, ends: datetime) -> Check:
-    left = ends - datetime.now(UTC)
-    told = f"{origin} for {place.registry}"
+def _expiry(place: Place, origin: str, ends: datetime, now: datetime) -> PreflightCheck:
+    left = ends - now
+    whose = f"{origin} for {place.registry}"
     if left <= timedelta(0):
-        return Check("credential", Level.FAILURE, f"{told} expired at {ends:%Y-%m-%d %H:%M} UTC")
-    level = Level.WARNING if left < EXPIRES_SOON else Level.OK
-    return Check("credential", level, f"{told} expires at {ends:%Y-%m-%d %H:%M} UTC")
+        return PreflightCheck(
+            "credential", CheckLevel.FAILURE, f"{whose} expired at {ends:%Y-%m-%d %H:%M} UTC"
+        )
+    level = CheckLevel.WARNING if left < EXPIRES_SOON else CheckLevel.OK
+    return PreflightCheck("credential", level, f"{whose} expires at {ends:%Y-%m-%d %H:%M} UTC")
 
 
-async def _record(settings: Settings) -> tuple[Check, Mapping[Place, Remembered]]:
-    """Whether the record can be used, and what it remembers of the targets' abilities."""
+async def _record(settings: Settings) -> tuple[PreflightCheck, Mapping[Place, Remembered]]:
+    """Whether the history can be used, and what it keeps of the targets' abilities."""
     targets: Sequence[Place] = [p for p in places_of(settings) if p.role == "target"]
     try:
         url = await asyncio.to_thread(database_url)
@@ -169,5 +193,5 @@ async def _record(settings: Settings) -> tuple[Check, Mapping[Place, Remembered]
         async with PostgresRecorder.open(url) as record:
             remembered = {p: await record.abilities(p.registry, p.repository) for p in targets}
     except DatabaseError as error:
-        return Check("record", Level.FAILURE, str(error)), {}
-    return Check("record", Level.OK, "the record answers"), remembered
+        return PreflightCheck("record", CheckLevel.FAILURE, str(error)), {}
+    return PreflightCheck("record", CheckLevel.OK, "the history database answers"), remembered

@@ -1,7 +1,7 @@
-"""A check-up of one repository: what a sync needs of it, tried without changing anything.
+"""Preflight checks of one repository: what a sync needs of it, tried without changing anything.
 
-A source has to list its tags and answer a HEAD. At a target an upload session is opened, asked
-how far it is and cancelled; what else it can do is tried on a tag that it holds already.
+A source must list its tags and answer a HEAD. At a target an upload session is opened, its status
+read, and cancelled; other abilities are tried on a tag that the target holds already.
 """
 
 from __future__ import annotations
@@ -26,96 +26,96 @@ from mirror.sync import anonymous_trouble
 QUOTA_LOW = 0.2  # of the limit; below that a warning
 
 
-class Level(StrEnum):
+class CheckLevel(StrEnum):
     """How much a check's outcome matters."""
 
     OK = "ok"
-    UNKNOWN = "unknown"  # cannot be told yet
+    UNKNOWN = "unknown"  # cannot be checked yet
     WARNING = "warning"  # syncs work, something else does not
-    FAILURE = "failure"  # would fail a sync
+    FAILURE = "failure"  # would make a sync fail
 
 
 @dataclass(frozen=True)
-class Check:
+class PreflightCheck:
     """One thing that was checked."""
 
     what: str  # reach | credential | pull | push | anonymous | quota
-    level: Level
+    level: CheckLevel
     message: str
 
 
 @dataclass
-class Checkup:
-    """What was seen of a repository so far."""
+class Preflight:
+    """What was found about a repository so far."""
 
-    checks: list[Check] = field(default_factory=list)
+    checks: list[PreflightCheck] = field(default_factory=list)
     tags: int | None = None
     quota: QuotaReading | None = None
     abilities: dict[str, str | int | bool] = field(default_factory=dict)
 
-    def add(self, what: str, level: Level, message: str) -> None:
+    def add(self, what: str, level: CheckLevel, message: str) -> None:
         """Note the outcome of a check."""
-        self.checks.append(Check(what, level, message))
+        self.checks.append(PreflightCheck(what, level, message))
 
 
-async def check_source(repository: Repository) -> Checkup:
-    """Whether a sync could read from it, and what is left of its pull quota."""
-    seen = Checkup()
+async def check_source(repository: Repository) -> Preflight:
+    """Check whether a sync could read from it, and what is left of its pull quota."""
+    seen = Preflight()
     try:
         tags = await repository.tags()
         if tags:
             await repository.head_manifest(tags[-1])
     except NotFound as error:
-        seen.add("pull", Level.FAILURE, f"{error}: check the name in mirrors.yaml")
+        seen.add("pull", CheckLevel.FAILURE, f"{error}: check the name in mirrors.yaml")
         return seen
     except RegistryError as error:
         seen.add(*_trouble(error, "pull"))
         return seen
     seen.tags = len(tags)
-    seen.add("reach", Level.OK, "answers")
-    seen.add("pull", Level.OK if tags else Level.WARNING, f"{len(tags)} tags can be read")
+    seen.add("reach", CheckLevel.OK, "answers")
+    seen.add("pull", CheckLevel.OK if tags else CheckLevel.WARNING, f"{len(tags)} tags can be read")
     _note_quota(seen, repository)
     return seen
 
 
-async def check_target(repository: Repository, stranger: Repository) -> Checkup:
-    """Whether a sync could write to it, what it is able to, and whether anybody may pull.
+async def check_target(repository: Repository, anonymous: Repository) -> Preflight:
+    """Check whether a sync could write to it, its abilities, and whether anybody may pull.
 
-    `stranger`: the same repository, reached without a credential.
+    `anonymous`: the same repository, reached without a credential.
     """
-    seen = Checkup()
+    seen = Preflight()
     tags: list[str] = []
     unlisted: str | None = None
     try:
         tags = await repository.tags()
         seen.tags = len(tags)
     except NotFound:
-        seen.tags = 0  # the first push makes it, where the registry allows that
+        seen.tags = 0  # the first push creates it, where the registry allows that
     except RegistryError as error:
         what, level, unlisted = _trouble(error, "pull")
         if what == "reach":
             seen.add(what, level, unlisted)
             return seen
-    seen.add("reach", Level.OK, "answers")
+    seen.add("reach", CheckLevel.OK, "answers")
     pushes = await _push(seen, repository)
     if unlisted is not None:
-        # Some registries deny the list of a repository that the first push would make.
-        seen.add("pull", Level.WARNING if pushes else Level.FAILURE, unlisted)
+        # Some registries deny the list of a repository that the first push would create.
+        seen.add("pull", CheckLevel.WARNING if pushes else CheckLevel.FAILURE, unlisted)
     held = await _held(seen, repository, tags)
-    await _stranger(seen, stranger, tags)
+    await _check_anonymous(seen, anonymous, tags)
     if held is not None:
         await _abilities(seen, repository, held)
     seen.abilities = {**repository.registry.abilities.export(), **seen.abilities}
     return seen
 
 
-def _trouble(error: RegistryError, what: str) -> tuple[str, Level, str]:
-    """A failed request as a check: a registry that did answer was reached."""
+def _trouble(error: RegistryError, what: str) -> tuple[str, CheckLevel, str]:
+    """A failed request as a check: a registry that answered was reached."""
     away = error.status is None and not isinstance(error, Unauthorized)
-    return ("reach" if away else what), Level.FAILURE, str(error)
+    return ("reach" if away else what), CheckLevel.FAILURE, str(error)
 
 
-def _note_quota(seen: Checkup, repository: Repository) -> None:
+def _note_quota(seen: Preflight, repository: Repository) -> None:
     reading = seen.quota = repository.registry.quota
     if reading is None:
         return
@@ -123,14 +123,14 @@ def _note_quota(seen: Checkup, repository: Repository) -> None:
         f"{reading.remaining} of {reading.limit} pulls left in {reading.window_seconds // 3600} h"
     )
     if reading.remaining == 0:
-        seen.add("quota", Level.FAILURE, f"{left}: a sync would stop at its first changed tag")
+        seen.add("quota", CheckLevel.FAILURE, f"{left}: a sync would stop at its first changed tag")
     elif reading.remaining < reading.limit * QUOTA_LOW:
-        seen.add("quota", Level.WARNING, f"{left}: a login or another address has more")
+        seen.add("quota", CheckLevel.WARNING, f"{left}: a login, or another IP address, has more")
     else:
-        seen.add("quota", Level.OK, left)
+        seen.add("quota", CheckLevel.OK, left)
 
 
-async def _push(seen: Checkup, repository: Repository) -> bool:
+async def _push(seen: Preflight, repository: Repository) -> bool:
     try:
         upload = await Upload.begin(repository, "")
     except RegistryError as error:
@@ -145,11 +145,11 @@ async def _push(seen: Checkup, repository: Repository) -> bool:
         seen.abilities["resume"] = False
     finally:
         await upload.cancel()
-    seen.add("push", Level.OK, "an upload was opened and cancelled")
+    seen.add("push", CheckLevel.OK, "an upload was opened and cancelled")
     return True
 
 
-async def _held(seen: Checkup, repository: Repository, tags: list[str]) -> Manifest | None:
+async def _held(seen: Preflight, repository: Repository, tags: list[str]) -> Manifest | None:
     """The image of a tag that the target holds already; None where it holds none."""
     if not tags:
         return None
@@ -158,24 +158,24 @@ async def _held(seen: Checkup, repository: Repository, tags: list[str]) -> Manif
         while manifest.is_index and manifest.children:
             manifest = await repository.get_manifest(manifest.children[0].digest)
     except RegistryError as error:
-        seen.add("pull", Level.WARNING, str(error))
+        seen.add("pull", CheckLevel.WARNING, str(error))
         return None
-    seen.add("pull", Level.OK, f"{len(tags)} tags can be read")
+    seen.add("pull", CheckLevel.OK, f"{len(tags)} tags can be read")
     return manifest
 
 
-async def _stranger(seen: Checkup, stranger: Repository, tags: list[str]) -> None:
-    trouble = await anonymous_trouble(stranger, tags[-1] if tags else None)
+async def _check_anonymous(seen: Preflight, anonymous: Repository, tags: list[str]) -> None:
+    trouble = await anonymous_trouble(anonymous, tags[-1] if tags else None)
     if trouble is not None:
-        seen.add("anonymous", Level.WARNING, trouble)
+        seen.add("anonymous", CheckLevel.WARNING, trouble)
     elif tags:
-        seen.add("anonymous", Level.OK, "anybody may pull")
+        seen.add("anonymous", CheckLevel.OK, "anybody may pull")
     else:
-        seen.add("anonymous", Level.UNKNOWN, "can be told once it holds a tag")
+        seen.add("anonymous", CheckLevel.UNKNOWN, "unknown until it holds a tag")
 
 
-async def _abilities(seen: Checkup, repository: Repository, held: Manifest) -> None:
-    """Try on what the target holds: mounting a blob where it is, a range, the referrers API."""
+async def _abilities(seen: Preflight, repository: Repository, held: Manifest) -> None:
+    """Try on what the target holds: mounting a blob onto itself, a range, the referrers API."""
     blobs = sorted((blob for blob in held.blobs if blob.size > 1), key=lambda blob: blob.size)
     try:
         if blobs:
@@ -183,11 +183,11 @@ async def _abilities(seen: Checkup, repository: Repository, held: Manifest) -> N
             await _read_tail(repository, blobs[0])
         await repository.referrers(held.digest)
     except RegistryError as error:
-        seen.add("pull", Level.WARNING, str(error))
-    learnt = repository.registry.abilities
-    seen.abilities["referrers"] = learnt.referrers is True
-    if learnt.ranges is not None:
-        seen.abilities["ranges"] = learnt.ranges
+        seen.add("pull", CheckLevel.WARNING, str(error))
+    learned = repository.registry.abilities
+    seen.abilities["referrers"] = learned.referrers is True
+    if learned.ranges is not None:
+        seen.abilities["ranges"] = learned.ranges
 
 
 async def _read_tail(repository: Repository, blob: Descriptor) -> None:

@@ -1,4 +1,4 @@
-"""What a probe comes to, as the flow hands it on and commands print it. No Prefect here."""
+"""How a probe ended, as the flow passes it on and commands print it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from mirror.checks.pull import Pull
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """How a round went for one mirror: what `mirror probe --json` prints."""
+    """How a round ended for one mirror: what `mirror probe --json` prints."""
 
     mirror: str
-    probed_at: datetime  # begin of the round
-    tag: str | None  # at the source; None: nothing is in sync that could be pulled
+    probed_at: datetime  # when the round began
+    tag: str | None  # at the source; None: no tag is in sync
     platform: str
     place: str
-    source: Pull | None  # None: spared, for the quota's sake
+    source: Pull | None  # None: not pulled, to spare the quota
     target: Pull | None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def pulls(self) -> tuple[tuple[str, Pull], ...]:
+        """The pulls that were made, by side: `source`, `target`."""
+        sides = (("source", self.source), ("target", self.target))
+        return tuple((side, pull) for side, pull in sides if pull is not None)
 
     @property
     def gain(self) -> float | None:
@@ -32,4 +38,4 @@ class ProbeReport:
     @property
     def well(self) -> bool:
         """True unless a pull failed."""
-        return all(pull is None or pull.well for pull in (self.source, self.target))
+        return all(pull.well for _, pull in self.pulls)

@@ -1,21 +1,19 @@
-"""Probe rounds: who is pulled from, and in which order.
+"""A probe round: one tag pulled from a source and from each mirror of it.
 
-A round pulls one tag from a source and from each mirror of it, one after the other so that they
-do not share the line, all within a minute: only pulls of one round and one digest are compared.
-Pulls of a source are made once a round however many mirrors it has, since at Docker Hub each costs
-two of the quota (the index and the platform's manifest).
+The pulls follow one another, so that they do not share the line, and all start within a minute:
+only pulls of one round and one digest are compared. A source is pulled once a round however many
+mirrors it has, since at Docker Hub each pull costs two of the quota (the index and the platform's
+manifest).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from mirror.checks.probe_report import ProbeReport
-from mirror.checks.pull import Pull, PullPlan, pull
+from mirror.checks.pull import PLATFORM, Pull, PullPlan, pull
 from mirror.config import MirrorSettings, Settings, anonymous
-from mirror.outcome import Quota
+from mirror.outcome import Quota, utcnow
 from mirror.registry import Reference, Registry, RegistryError, RetryPolicy
 from mirror.sync import tag_rules_of
 
@@ -26,41 +24,49 @@ QUOTA_RESERVE = 0.2  # the share of a pull quota that is left to the syncs
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """What a round pulls."""
+    """How a probe pulls, and where it runs."""
 
-    tag: str
-    platform: str
-    most: int | None  # bytes of layers, None for all
-    place: str
+    platform: str = PLATFORM
+    most: int | None = None  # bytes of layers, None for all
+    place: str = ""
 
 
 @dataclass(frozen=True)
-class Round:
-    """A round that was made."""
+class ProbeTask:
+    """One round: a tag, and mirrors that share a source."""
+
+    settings: Settings
+    mirrors: tuple[MirrorSettings, ...]
+    tag: str  # at the source
+    plan: ProbePlan
+
+
+@dataclass(frozen=True)
+class ProbeRound:
+    """What a round measured."""
 
     reports: tuple[ProbeReport, ...]
     quota: Quota | None
 
 
-async def run_round(
-    settings: Settings, mirrors: Sequence[MirrorSettings], plan: ProbePlan, at: datetime
-) -> Round:
+async def pull_round(task: ProbeTask) -> ProbeRound:
     """Pull from the source that the mirrors share, then from each of them."""
-    patience = min(_PATIENCE, ROUND_SECONDS / (1 + len(mirrors)))
-    source = mirrors[0].source
-    quota, warning = await _quota(settings, source, plan.tag)
+    started, settings, plan = utcnow(), task.settings, task.plan
+    patience = min(_PATIENCE, ROUND_SECONDS / (1 + len(task.mirrors)))
+    source = task.mirrors[0].source
+    quota, warning = await _quota(settings, source, task.tag)
     at_source = None
     if warning is None:
-        at_source = await _pull(settings, source, plan.tag, plan, patience)
+        at_source = await _pull(settings, source, task.tag, plan, patience)
     reports = []
-    for mirror in mirrors:
-        name = tag_rules_of(mirror).target_name(plan.tag)
+    for mirror in task.mirrors:
+        name = tag_rules_of(mirror).target_name(task.tag)
         at_target = await _pull(settings, mirror.target, name, plan, patience)
         reports.append(
             ProbeReport(
                 mirror=mirror.name,
-                probed_at=at,
-                tag=plan.tag,
+                probed_at=started,
+                tag=task.tag,
                 platform=plan.platform,
                 place=plan.place,
                 source=at_source,
@@ -68,13 +74,13 @@ async def run_round(
                 warnings=(warning,) if warning else (),
             )
         )
-    return Round(tuple(reports), quota)
+    return ProbeRound(tuple(reports), quota)
 
 
 async def _pull(
     settings: Settings, repository: str, tag: str, plan: ProbePlan, patience: float
 ) -> Pull:
-    """Pull on connections of its own, as a docker that was just started."""
+    """Pull on new connections, as a docker that was just started."""
     reference = Reference.parse(repository)
     reached = anonymous(settings, reference.registry)
     async with Registry(reached, retry=RetryPolicy(attempts=1)) as registry:
@@ -91,7 +97,7 @@ async def _quota(settings: Settings, source: str, tag: str) -> tuple[Quota | Non
         try:
             await registry.repository(reference.repository).head_manifest(tag)
         except RegistryError:
-            return None, None  # the pull itself will tell what is wrong
+            return None, None  # the pull itself reports what is wrong
         reading = registry.quota
     if reading is None:
         return None, None
@@ -106,6 +112,6 @@ async def _quota(settings: Settings, source: str, tag: str) -> tuple[Quota | Non
     if reading.remaining >= reading.limit * QUOTA_RESERVE:
         return quota, None
     return quota, (
-        f"{reference.registry} was not pulled from: {reading.remaining} of {reading.limit} pulls"
-        " are left in its quota, and the syncs go first"
+        f"no pull from {reference.registry}: {reading.remaining} of {reading.limit} pulls left in"
+        " its quota, which are reserved for the syncs"
     )

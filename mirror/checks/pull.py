@@ -1,8 +1,8 @@
-"""Probe: pull a tag as a user's docker does, and time it. What is pulled is thrown away.
+"""A pull of one tag as a user's docker does it, timed and thrown away.
 
-Like docker: the tag's manifest, where that is an index the manifest of the platform, the config,
-then the layers, three at once. No credential is used, and nothing is tried twice: a first try
-that fails is what a user would have seen.
+As docker does: the tag's manifest, for an index the manifest of the platform, the config, then the
+layers, three at once. No credential is used and nothing is retried: a first try that fails is what
+a user would have seen.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mirror.sync import natural_key, specificity, subject_of
 
 _EPOCH: Final = datetime.min.replace(tzinfo=UTC)
 LAYERS_AT_ONCE: Final = 3  # dockerd's default of max-concurrent-downloads
+PLATFORM: Final = "linux/amd64"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class PullPlan:
     """What to pull and how far. `most`: bytes of layers, None for all; `patience`: seconds."""
 
     tag: str
-    platform: str = "linux/amd64"
+    platform: str = PLATFORM
     most: int | None = None
     patience: float = 25.0
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
@@ -43,7 +44,7 @@ class PullPlan:
 
 @dataclass(frozen=True)
 class Pull:
-    """A pull that was made. Seconds count from the first request, tokens included.
+    """The outcome of a pull. Seconds count from the first request, tokens included.
 
     `digest` is that of the platform's manifest, which two sides share even where the index above
     it was filtered: pulls with one digest moved the same bytes and may be compared.
@@ -52,7 +53,9 @@ class Pull:
     digest: str | None
     seconds: float
     bytes: int
-    first_byte_seconds: float | None = None  # of the first layer, from its request, redirects too
+    first_byte_seconds: float | None = (
+        None  # of the first layer, from its request on, redirects included
+    )
     reason: Reason | None = None
     message: str | None = None
 
@@ -63,16 +66,16 @@ class Pull:
 
     @property
     def bytes_per_second(self) -> float | None:
-        """Of the whole pull; None where it failed or brought nothing."""
+        """Of the whole pull; None where it failed or nothing arrived."""
         return self.bytes / self.seconds if self.well and self.bytes and self.seconds else None
 
 
 async def pull(repository: Repository, plan: PullPlan) -> Pull:
     """Pull a tag; a failure is in the value.
 
-    A pull that is still under way when the patience ends is cut off there and counts with what it
-    brought: a slow side is slow, not broken. It failed if it brought no byte of a layer, or none
-    for half of that time.
+    A pull that is still running when the patience ends is cut off and counts with what arrived: a
+    slow side is slow, not broken. It failed if no byte of a layer arrived, or none for half of
+    that time.
     """
     puller = _Puller(repository, plan)
     reason: Reason | None = None
@@ -89,7 +92,7 @@ async def pull(repository: Repository, plan: PullPlan) -> Pull:
         reason, message = Reason(error.reason), str(error)
     return Pull(
         digest=puller.digest,
-        seconds=plan.clock() - puller.begun,
+        seconds=plan.clock() - puller.started,
         bytes=puller.bytes,
         first_byte_seconds=puller.first_byte,
         reason=reason,
@@ -102,11 +105,11 @@ class _Puller:
         self._repository = repository
         self._plan = plan
         self.where = f"{repository.registry.host}/{repository.name}:{plan.tag}"
-        self.begun = plan.clock()
+        self.started = plan.clock()
         self.digest: str | None = None
         self.bytes = 0
         self.first_byte: float | None = None
-        self.last_byte = self.begun
+        self.last_byte = self.started
         self._left = plan.most
 
     async def pull(self) -> None:

@@ -1,4 +1,4 @@
-"""How often a repository has been pulled, where its registry tells: adoption, kept over time."""
+"""How often a repository has been pulled, where its registry reports that: its adoption."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from mirror.checks.aliyun_counts import (
 )
 from mirror.registry import HubApi, Registry, RegistryError
 
-__all__ = ["AliyunAccount", "CountUnknown", "pulls_of"]
-
 
 async def pulls_of(
     registry: Registry, repository: str, aliyun: AliyunAccount | None = None
 ) -> int | None:
-    """Pulls since the repository exists; None where nobody can tell.
+    """All pulls of a repository so far; None where the registry has no such figure.
 
-    Docker Hub tells by its web API (`pull_count`, one request that costs no quota), Aliyun's
-    personal edition by its OpenAPI, for which an account's key is needed. Raises CountUnknown
-    when one of the two was asked and did not tell.
+    Docker Hub reports it in its web API (`pull_count`, one request that costs no quota), Aliyun's
+    personal edition in its OpenAPI, which needs an account's key. Raises CountUnknown when one of
+    the two was asked without success.
     """
     if registry.endpoint.web_api is not None:
         return await _hub_pulls(registry, repository)
@@ -36,5 +34,7 @@ async def _hub_pulls(registry: Registry, repository: str) -> int:
     except RegistryError as error:
         raise CountUnknown(str(error)) from error
     if found.pull_count is None:
-        raise CountUnknown(f"{registry.host}'s web API told {repository} without a pull count")
+        raise CountUnknown(
+            f"the web API of {registry.host} describes {repository} without a pull count"
+        )
     return found.pull_count

@@ -1,4 +1,4 @@
-"""Requests at a set pace, for work that must never get in the way of the syncs."""
+"""A limit on requests a second, for work that must never get in the way of the syncs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import httpx
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Turns:
-    """Turns at most `rate` times a second, shared by whoever waits for one."""
+class RateLimiter:
+    """Admits at most `rate` requests a second, of all that share it."""
 
     def __init__(
         self,
@@ -21,32 +21,32 @@ class Turns:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`clock`: seconds, monotonic; the event loop's if not given."""
-        self._interval = 1.0 / rate
+        self.rate = rate
         self._clock = clock
         self._sleep = sleep
         self._next = 0.0
 
-    async def turn(self) -> None:
-        """Wait for one's turn. Time in which nobody asked is not saved up for a burst."""
+    async def wait(self) -> None:
+        """Wait until the next request may go. Idle time is not saved up for a burst."""
         now = (self._clock or asyncio.get_running_loop().time)()
         due = max(now, self._next)
-        self._next = due + self._interval
+        self._next = due + 1.0 / self.rate
         if due > now:
             await self._sleep(due - now)
 
 
-class TurnsTransport(httpx.AsyncBaseTransport):
-    """Sends with another transport; every request waits for its turn, tokens and redirects too."""
+class RateLimitedTransport(httpx.AsyncBaseTransport):
+    """Sends with another transport; every request waits, those for tokens and redirects too."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, turns: Turns) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, limiter: RateLimiter) -> None:
         self._inner = inner
-        self._turns = turns
+        self._limiter = limiter
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Wait, then send."""
-        await self._turns.turn()
+        await self._limiter.wait()
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close the transport below."""
+        """Close the inner transport."""
         await self._inner.aclose()

@@ -1,6 +1,6 @@
 """mirrors.yaml, the environment and the credentials that they name, as frozen models."""
 
-from mirror.config.alerting import Rule
+from mirror.config.alerting import AlertRule
 from mirror.config.channels import (
     AppriseOptions,
     ChannelSettings,
@@ -12,10 +12,12 @@ from mirror.config.channels import (
     named,
 )
 from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at, require
+from mirror.config.load import load_settings
 from mirror.config.models import MirrorSettings, RateLimitSettings
-from mirror.config.settings import Settings, load_settings
+from mirror.config.settings import Settings
 
 __all__ = [
+    "AlertRule",
     "AppriseOptions",
     "ChannelSettings",
     "DingTalkOptions",
@@ -23,7 +25,6 @@ __all__ = [
     "FeishuOptions",
     "MirrorSettings",
     "RateLimitSettings",
-    "Rule",
     "SecretLoader",
     "Settings",
     "Severity",

@@ -1,24 +1,24 @@
-"""What mirrors.yaml says of the rules (`alerting:`): how urgent, how often, and when to be quiet.
+"""The section `alerting:` of mirrors.yaml: severities, reminders and quiet hours of the rules.
 
 The section is optional, and so is each of its keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from mirror.config.channels import Options, Severity
+from mirror.config.base import ConfigModel
+from mirror.config.channels import Severity
 from mirror.units import ClockTime, Duration, TimeZone
 
 
-class Rule(StrEnum):
-    """What alerts are about; the values are kept in the record (alert.rule)."""
+class AlertRule(StrEnum):
+    """What alerts are about; the history keeps the values (alert.rule)."""
 
     TAG_FAILED = "tag_failed"
     RUN_FAILED = "run_failed"
@@ -34,22 +34,22 @@ class Rule(StrEnum):
 
 
 SEVERITIES = {
-    Rule.TAG_FAILED: Severity.WARNING,
-    Rule.RUN_FAILED: Severity.CRITICAL,
-    Rule.DELAY_GOAL: Severity.WARNING,
-    Rule.NO_SUCCESS: Severity.CRITICAL,
-    Rule.DRIFT: Severity.WARNING,
-    Rule.IMMUTABLE_MOVED: Severity.CRITICAL,
-    Rule.QUOTA_LOW: Severity.WARNING,
-    Rule.CREDENTIAL_REFUSED: Severity.CRITICAL,
-    Rule.CREDENTIAL_EXPIRING: Severity.WARNING,
-    Rule.ATTESTATIONS_DROPPED: Severity.INFO,
-    Rule.PULL_FAILURES: Severity.WARNING,
+    AlertRule.TAG_FAILED: Severity.WARNING,
+    AlertRule.RUN_FAILED: Severity.CRITICAL,
+    AlertRule.DELAY_GOAL: Severity.WARNING,
+    AlertRule.NO_SUCCESS: Severity.CRITICAL,
+    AlertRule.DRIFT: Severity.WARNING,
+    AlertRule.IMMUTABLE_MOVED: Severity.CRITICAL,
+    AlertRule.QUOTA_LOW: Severity.WARNING,
+    AlertRule.CREDENTIAL_REFUSED: Severity.CRITICAL,
+    AlertRule.CREDENTIAL_EXPIRING: Severity.WARNING,
+    AlertRule.ATTESTATIONS_DROPPED: Severity.INFO,
+    AlertRule.PULL_FAILURES: Severity.WARNING,
 }
 
 
-class QuietHours(Options):
-    """Hours of each day in which only critical alerts go out; the others wait for their end."""
+class QuietHours(ConfigModel):
+    """Hours of each day in which only critical alerts go out; the others wait until they end."""
 
     start: ClockTime = Field(alias="from")
     end: ClockTime = Field(alias="to")
@@ -58,11 +58,11 @@ class QuietHours(Options):
     @model_validator(mode="after")
     def _not_always(self) -> QuietHours:
         if self.start == self.end:
-            raise ValueError("from and to are the same time: that would be no hours or all")
+            raise ValueError("from and to are the same time, which could mean no hours or all")
         return self
 
     def until(self, at: datetime) -> datetime:
-        """When a message of that moment may go: itself, or the end of the quiet hours."""
+        """When a message of that moment may go out: then, or when the quiet hours end."""
         zone = ZoneInfo(self.timezone)
         local = at.astimezone(zone)
         clock = local.time()
@@ -79,62 +79,50 @@ class QuietHours(Options):
         return datetime.combine(day, self.end, zone).astimezone(at.tzinfo)
 
 
-class RuleSettings(Options):
-    """One rule's own severity and pace."""
+class RuleSettings(ConfigModel):
+    """The severity and reminder interval of one rule."""
 
     enabled: bool = True
     severity: Severity | None = None
     repeat: Duration | None = None
 
 
-class RepeatSettings(Options):
-    """How often an alert that stays open is told again, by its severity."""
+class RepeatSettings(ConfigModel):
+    """How often an open alert is repeated, by severity."""
 
     critical: Duration = timedelta(hours=4)
     warning: Duration = timedelta(days=1)
     info: Duration = timedelta(days=7)
 
 
-class AlertingSettings(Options):
-    """When a rule holds, and how its alerts go out."""
+class AlertingSettings(ConfigModel):
+    """When rules hold, and how their alerts go out."""
 
-    missed_runs: Annotated[int, Field(ge=1)] = 3  # intervals (`every`) without a good run
-    quota_low: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of the quota left
-    pull_failures: Annotated[float, Field(ge=0, lt=1)] = 0.01  # of the pulls of a day
-    pull_samples: Annotated[int, Field(ge=1)] = 20  # fewer pulls say nothing
+    missed_runs: Annotated[int, Field(ge=1)] = 3  # intervals (`every`) without a successful run
+    quota_low: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the quota
+    pull_failures: Annotated[float, Field(ge=0, lt=1)] = 0.01  # share of a day's pulls
+    pull_samples: Annotated[int, Field(ge=1)] = 20  # fewer pulls are not significant
     expires_within: Duration = timedelta(days=14)
     repeat: RepeatSettings = RepeatSettings()
     quiet_hours: QuietHours | None = None
-    rules: dict[Rule, RuleSettings] = Field(default_factory=dict)
+    rules: dict[AlertRule, RuleSettings] = Field(default_factory=dict)
 
-    def enabled(self, rule: Rule) -> bool:
-        """Whether the rule is looked at."""
+    def enabled(self, rule: AlertRule) -> bool:
+        """Whether the rule is evaluated."""
         return self.rules.get(rule, RuleSettings()).enabled
 
-    def severity(self, rule: Rule) -> Severity:
+    def severity(self, rule: AlertRule) -> Severity:
         """How urgent the rule's alerts are."""
         return self.rules.get(rule, RuleSettings()).severity or SEVERITIES[rule]
 
-    def pace(self, rule: Rule) -> timedelta:
-        """Time between two reminders of an alert that stays open."""
+    def repeat_interval(self, rule: AlertRule) -> timedelta:
+        """Time between two messages about an open alert."""
         own = self.rules.get(rule, RuleSettings()).repeat
         by_severity: timedelta = getattr(self.repeat, self.severity(rule).value)
         return own or by_severity
 
     def due(self, severity: Severity, at: datetime) -> datetime:
-        """When a message made at that moment may go out."""
+        """When a message written at that moment may go out."""
         if severity is Severity.CRITICAL or self.quiet_hours is None:
             return at
         return self.quiet_hours.until(at)
-
-
-def alerting_model(below: Sequence[str]) -> type[BaseModel]:
-    """The model at a place below `alerting:`, for the list of allowed keys in an error."""
-    match tuple(below):
-        case ("repeat", *_):
-            return RepeatSettings
-        case ("quiet_hours", *_):
-            return QuietHours
-        case ("rules", _, *_):
-            return RuleSettings
-    return AlertingSettings

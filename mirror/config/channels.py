@@ -1,33 +1,28 @@
-"""What mirrors.yaml says of the channels (`alerts:`). Nothing secret: only names of variables."""
+"""The section `alerts:` of mirrors.yaml. It holds no secrets, only names of variables."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+from mirror.config.base import ConfigModel, EnvName
+
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 Address = Annotated[str, Field(pattern=r"^[^@\s,<>]+@[^@\s,<>]+$")]
 
 
 class Severity(StrEnum):
-    """How urgent an alert is. Only critical ones go out during quiet hours."""
+    """How urgent an alert is. Only critical alerts go out during quiet hours."""
 
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
-
-
-class Options(BaseModel):
-    """Frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _is_host(parts: SplitResult) -> bool:
@@ -36,7 +31,7 @@ def _is_host(parts: SplitResult) -> bool:
     return known and not parts.path.strip("/") and bool(_HOST.fullmatch(parts.netloc))
 
 
-class _Robot(Options):
+class _Robot(ConfigModel):
     url: str
 
     @field_validator("url")
@@ -52,7 +47,7 @@ class _Robot(Options):
 
 
 class DingTalkOptions(_Robot):
-    """A DingTalk group robot; `secret_env` where it asks for signatures."""
+    """A DingTalk group robot; `secret_env` if it requires signatures."""
 
     url: str = "https://oapi.dingtalk.com"
     token_env: EnvName
@@ -61,7 +56,7 @@ class DingTalkOptions(_Robot):
 
 
 class FeishuOptions(_Robot):
-    """A Feishu group robot; `secret_env` where it asks for signatures."""
+    """A Feishu group robot; `secret_env` if it requires signatures."""
 
     url: str = "https://open.feishu.cn"
     token_env: EnvName
@@ -69,14 +64,14 @@ class FeishuOptions(_Robot):
 
 
 class WeComOptions(_Robot):
-    """A WeCom group robot. `format: text` for groups read from WeChat, which shows no markdown."""
+    """A WeCom group robot. `format: text` for groups read in WeChat, which shows no markdown."""
 
     url: str = "https://qyapi.weixin.qq.com"
     key_env: EnvName
     format: Literal["markdown", "text"] = "markdown"
 
 
-class EmailOptions(Options):
+class EmailOptions(ConfigModel):
     """A mail server: `smtps://` is TLS from the start, `smtp://` STARTTLS.
 
     Only `insecure: true` sends without TLS, and then without a login.
@@ -99,11 +94,13 @@ class EmailOptions(Options):
                 " smtp://user@host:587"
             )
         if parts.password is not None:
-            raise ValueError("smtp: holds a password; name its variable in password_env instead")
+            raise ValueError("smtp: contains a password; name its variable in password_env instead")
         if (parts.username is None) != (self.password_env is None):
             raise ValueError("smtp: a login needs the user in smtp and password_env")
         if self.insecure and (parts.scheme == "smtps" or parts.username is not None):
-            raise ValueError("insecure: goes with smtp://host:port alone: no login without TLS")
+            raise ValueError(
+                "insecure: only for smtp://host:port without a user: no login without TLS"
+            )
         return self
 
     @property
@@ -119,7 +116,7 @@ class EmailOptions(Options):
 
     @property
     def user(self) -> str | None:
-        """Who logs in."""
+        """The user who logs in."""
         user = urlsplit(self.smtp).username
         return None if user is None else unquote(user)
 
@@ -129,13 +126,13 @@ class EmailOptions(Options):
         return urlsplit(self.smtp).scheme == "smtps"
 
 
-class AppriseOptions(Options):
-    """Any service that apprise knows, by the URL in the named variable."""
+class AppriseOptions(ConfigModel):
+    """Any service that apprise supports, by the URL in the named variable."""
 
     url_env: EnvName
 
 
-class ChannelSettings(Options):
+class ChannelSettings(ConfigModel):
     """One entry of `alerts:`: a channel, and which alerts it gets."""
 
     name: ChannelName | None = None
@@ -151,7 +148,7 @@ class ChannelSettings(Options):
     @classmethod
     def _one_channel(cls, value: Any) -> Any:
         if isinstance(value, dict) and sum(kind in value for kind in KINDS) != 1:
-            raise ValueError(f"an entry names one channel: {', '.join(KINDS)}")
+            raise ValueError(f"an entry names exactly one channel: {', '.join(KINDS)}")
         return value
 
     @property
@@ -160,7 +157,7 @@ class ChannelSettings(Options):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     def wants(self, severity: Severity, mirrors: tuple[str, ...]) -> bool:
-        """Whether an alert of that severity that concerns those mirrors goes to this channel."""
+        """Whether an alert of that severity about those mirrors goes to this channel."""
         if self.severities is not None and severity not in self.severities:
             return False
         return self.mirrors is None or not mirrors or bool(set(self.mirrors) & set(mirrors))
@@ -172,7 +169,7 @@ KINDS = ("dingtalk", "feishu", "wecom", "email", "apprise")
 def named(entries: tuple[ChannelSettings, ...]) -> dict[str, ChannelSettings]:
     """The entries by name: their own, else their kind, with -2, -3... for further ones.
 
-    Raises ValueError when two entries carry one name.
+    Raises ValueError when two entries have the same name.
     """
     result: dict[str, ChannelSettings] = {}
     for entry in entries:
@@ -193,15 +190,3 @@ def _numbered(kind: str) -> Iterator[str]:
     while True:
         yield f"{kind}-{number}"
         number += 1
-
-
-def channel_model(below: Sequence[str]) -> type[BaseModel]:
-    """The model at a place below `alerts:`, for the list of allowed keys in an error."""
-    models: dict[str, type[BaseModel]] = {
-        "dingtalk": DingTalkOptions,
-        "feishu": FeishuOptions,
-        "wecom": WeComOptions,
-        "email": EmailOptions,
-        "apprise": AppriseOptions,
-    }
-    return models.get(below[1], ChannelSettings) if len(below) > 1 else ChannelSettings

@@ -1,7 +1,7 @@
 """Credentials for registries: where they come from, and the Endpoint that carries them.
 
-For a repository the first of these that has one: mirrors.yaml's entry `host/repository`, its
-shorter prefixes, its entry `host` (each naming environment variables or a Prefect Secret block);
+A repository gets the first of these that exists: the entry `host/repository` of mirrors.yaml, those
+for shorter paths, the entry `host` (each names environment variables or a Prefect Secret block);
 REGISTRY_AUTH_FILE; docker's config.json with its helpers; podman's auth.json. None: anonymous.
 """
 
@@ -11,47 +11,47 @@ import base64
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mirror.config.docker_config import AuthFile, auth_files
+from mirror.config.docker_config import auth_files
 from mirror.config.models import RegistrySettings
 from mirror.config.settings import Settings
 from mirror.errors import ConfigError
 from mirror.registry import Credential, Endpoint, Reference
 
 SecretLoader = Callable[[str], str]
-"""Gives a Prefect Secret block's value by its name; blocks. Raises ConfigError."""
+"""Returns the value of a Prefect Secret block by its name; blocks. Raises ConfigError."""
 
 
 def endpoint(settings: Settings, host: str, secrets: SecretLoader | None = None) -> Endpoint:
     """How to reach a registry of mirrors.yaml, or one that it does not name, with credentials.
 
-    Nothing is read before the registry asks for a credential; each is then found once and kept
-    for the life of the endpoint, that is, for a run. `secrets` loads Prefect Secret blocks: only
-    flow modules know Prefect, so they hand it in.
+    Nothing is read before the registry asks for a credential; each is then looked up once and kept
+    for the life of the endpoint, that is, for a run. `secrets` loads Prefect Secret blocks; it is a
+    parameter since only flows/ imports Prefect.
     """
     return replace(anonymous(settings, host), credential=Credentials(settings, host, secrets))
 
 
 def anonymous(settings: Settings, host: str) -> Endpoint:
-    """The same registry as somebody without an account reaches it."""
+    """How to reach a registry without a credential."""
     entry = settings.registry(host)
     return Endpoint(
         host,
         insecure=entry.insecure,
-        ca_file=_beside(settings.path, entry.ca_file),
+        ca_file=_resolve(settings.path, entry.ca_file),
         realm_hosts=frozenset(entry.realm_hosts),
         hub_api=entry.hub_api,
     )
 
 
-def require(settings: Settings, repository: str, secrets: SecretLoader) -> None:
-    """See that what mirrors.yaml names for `host[:port]/path` is there, before work begins; blocks.
+def require(settings: Settings, repository: str, secrets: SecretLoader | None) -> None:
+    """Check that the credential that mirrors.yaml names for `host[:port]/path` exists; blocks.
 
-    Raises ConfigError. Docker's files and helpers are left alone: a registry that asks for no
+    Raises ConfigError. Docker's files and helpers are not read: a registry that asks for no
     credential needs none of them.
     """
     reference = Reference.parse(repository)
@@ -65,16 +65,14 @@ class Credentials:
     settings: Settings
     host: str
     secrets: SecretLoader | None = None
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    files: tuple[AuthFile, ...] | None = None  # None: those of this user
     _found: dict[str, Credential | None] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __call__(self, repository: str) -> Credential | None:
         """The credential for that repository (a name without host), or None: anonymous.
 
-        Raises ConfigError naming registry, key and variable, block, file or helper at fault,
-        never a value.
+        Raises ConfigError that names the registry, the key and the variable, block, file or helper
+        at fault, never a value.
         """
         with self._lock:
             if repository not in self._found:
@@ -94,8 +92,7 @@ class Credentials:
     def _find(self, repository: str) -> Credential | None:
         if found := self.configured(repository):
             return found
-        files = auth_files(self.environ) if self.files is None else self.files
-        for file in files:
+        for file in auth_files(os.environ):
             if found := file.find(self.host, repository):
                 return found
         return None
@@ -121,28 +118,28 @@ class Credentials:
         return Credential(username, self.secrets(block), f"Prefect Secret block {block}")
 
     def _variable(self, key: str, setting: str, name: str) -> str:
-        value = self.environ.get(name)
+        value = os.environ.get(name)
         if not value:
             raise ConfigError(
                 f"{self.settings.path}: registries.{key}.{setting}: the environment variable"
-                f" {name} is {'empty' if value == '' else 'not set'}; set it, or take the key out"
+                f" {name} is {'empty' if value == '' else 'not set'}; set it or remove the key"
             )
         return value
 
 
-def _beside(config: Path, file: Path | None) -> Path | None:
-    """A path of mirrors.yaml: relative to the folder of that file where it exists there."""
+def _resolve(config: Path, file: Path | None) -> Path | None:
+    """A path of mirrors.yaml: relative to the folder of that file if it exists there."""
     if file is None or file.is_absolute():
         return file
-    beside = config.parent / file
-    return beside if beside.exists() else file
+    relative = config.parent / file
+    return relative if relative.exists() else file
 
 
 def expires_at(credential: Credential) -> datetime | None:
-    """When a credential ends, where it is a token that says so (a JWT's `exp`, RFC 7519); UTC.
+    """When a credential expires, where it is a token that says so (a JWT's `exp`, RFC 7519); UTC.
 
-    Identity tokens of Azure and passwords that cloud helpers hand out are such tokens. None: it
-    does not tell.
+    Identity tokens of Azure and passwords from cloud helpers are such tokens. None: the credential
+    does not say.
     """
     parts = (credential.identity_token or credential.password).split(".")
     if len(parts) != 3:

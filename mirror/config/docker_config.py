@@ -1,8 +1,8 @@
-"""What `docker login` and `podman login` left on this machine: config.json, auth.json, helpers.
+"""Logins of docker and podman on this machine: config.json, auth.json, helpers.
 
 Read, never written. The formats are those of docker's CLI reference ("Credential stores",
 "Credential helpers") and of containers-auth.json(5): keys may name a host, a host with a path
-(the longest one that fits wins), or Docker Hub as `https://index.docker.io/v1/`.
+(the longest match wins), or Docker Hub as `https://index.docker.io/v1/`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from mirror.errors import ConfigError
 from mirror.registry import Credential
 
 HUB_KEY = "https://index.docker.io/v1/"
-HELPER_TIMEOUT = 30.0  # seconds; a helper that waits for a person at a terminal never answers
+HELPER_TIMEOUT = 30.0  # seconds; a helper that prompts at a terminal never answers
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-_TOKEN_USER = "<token>"  # noqa: S105 - the helpers' way to say: the secret is an identity token
+_TOKEN_USER = "<token>"  # noqa: S105 - helpers say so that the secret is an identity token
 
 
 def _none_as_empty(value: object) -> object:
@@ -61,10 +60,10 @@ class AuthFile:
     def find(self, host: str, repository: str) -> Credential | None:
         """The credential for host/repository, or None when the file has none.
 
-        Blocks: it reads the file and may run a helper program. A helper that is named for the
-        registry goes first, then the file's credential store, then what the file itself holds,
-        as docker does. Raises ConfigError for an unreadable file and for a helper that is
-        missing, fails or answers nonsense.
+        Blocks: it reads the file and may run a helper program. As with docker, the helper named
+        for the registry goes first, then the file's credential store, then the file's own
+        entries. Raises ConfigError for an unreadable file and for a helper that is missing, fails
+        or gives a malformed answer.
         """
         content = self._read()
         if content is None:
@@ -96,14 +95,14 @@ class AuthFile:
         except json.JSONDecodeError as error:
             # `from None`: a JSONDecodeError carries the whole text, secrets included.
             raise ConfigError(
-                f"{self.shown}: is not valid JSON: line {error.lineno}: {error.msg}"
+                f"{self.shown}: not valid JSON: line {error.lineno}: {error.msg}"
             ) from None
         except ValidationError as error:
             keys = ", ".join(
                 ".".join(str(part) for part in problem["loc"]) for problem in error.errors()
             )
             raise ConfigError(
-                f"{self.shown}: has another form than docker's config.json at {keys}"
+                f"{self.shown}: not in the format of docker's config.json: {keys}"
             ) from None
 
     def _ask(self, suffix: str, place: str) -> Credential | None:
@@ -135,7 +134,7 @@ class AuthFile:
             found = json.loads(answer.stdout)
             username, secret = str(found["Username"]), str(found["Secret"])
         except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"{named} answered something that is not a credential") from None
+            raise ConfigError(f"{named} gave an answer that is not a credential") from None
         origin = f"credential helper {program}"
         if username == _TOKEN_USER:
             return Credential(username, "", origin, identity_token=secret)
@@ -159,8 +158,8 @@ class AuthFile:
         return Credential(username, password, self.shown) if username or password else None
 
 
-def auth_files(environ: Mapping[str, str] = os.environ) -> tuple[AuthFile, ...]:
-    """Where logins may stand, first the one that goes first.
+def auth_files(environ: Mapping[str, str]) -> tuple[AuthFile, ...]:
+    """The files that may hold logins, in order of precedence.
 
     REGISTRY_AUTH_FILE when set; docker's config.json (under DOCKER_CONFIG when set); podman's
     auth.json in the runtime and in the configuration folder.
@@ -182,7 +181,7 @@ def _shown(path: Path, home: Path) -> str:
 
 
 def _places(host: str, repository: str) -> Iterator[str]:
-    """`host/a/b`, `host/a`, `host`: the keys that fit, the narrowest first."""
+    """`host/a/b`, `host/a`, `host`: the matching keys, the longest first."""
     parts = [_place(host), *(part for part in repository.split("/") if part)]
     for count in range(len(parts), 0, -1):
         yield "/".join(parts[:count])

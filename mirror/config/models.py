@@ -1,4 +1,4 @@
-"""What mirrors.yaml says of a registry and of a mirror, as frozen models."""
+"""Registries, mirrors and retries of mirrors.yaml, as frozen models."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from mirror.config.base import ConfigModel, EnvName
 from mirror.registry import InvalidReference, Reference
 from mirror.units import ClockTime, Duration, Rate, TimeZone
 
@@ -26,7 +20,7 @@ def _repository(value: str) -> str:
     except InvalidReference as error:
         raise ValueError(str(error)) from error
     if reference.tag or reference.digest:
-        raise ValueError(f"{value!r} names a tag or digest: a repository alone is wanted")
+        raise ValueError(f"{value!r} names a tag or digest; only a repository is allowed")
     return f"{reference.registry}/{reference.repository}"
 
 
@@ -59,17 +53,10 @@ RepositoryName = Annotated[str, AfterValidator(_repository)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Semver = Annotated[str, AfterValidator(_semver)]
 PlatformName = Annotated[str, AfterValidator(_platform)]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class Model(BaseModel):
-    """Frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RegistrySettings(Model):
-    """How to reach one registry; credentials by the name of where they are."""
+class RegistrySettings(ConfigModel):
+    """How to reach one registry; credentials by the name of their variable or block."""
 
     insecure: bool = False
     ca_file: Path | None = None
@@ -93,8 +80,8 @@ class RegistrySettings(Model):
         return self
 
 
-class RateLimitSettings(Model):
-    """A cap on the bytes a second of one mirror; written `20Mbit/s` where it holds all day."""
+class RateLimitSettings(ConfigModel):
+    """A limit on one mirror's bytes a second; `20Mbit/s` for short if it applies all day."""
 
     rate: Rate
     begin: ClockTime = Field(time.min, alias="from")
@@ -106,8 +93,8 @@ def _rate_limit(value: object) -> object:
     return {"rate": value} if isinstance(value, str) else value
 
 
-class TagPolicy(Model):
-    """Which tags are mirrored, and what may happen to those at the target."""
+class TagPolicy(ConfigModel):
+    """Which tags are mirrored, and what may happen to tags at the target."""
 
     include: tuple[Pattern, ...] = ("*",)
     exclude: tuple[Pattern, ...] = ()
@@ -128,7 +115,7 @@ class TagPolicy(Model):
         return self
 
 
-class MirrorSettings(Model):
+class MirrorSettings(ConfigModel):
     """One mirror: a source repository kept at a target repository."""
 
     name: str = ""
@@ -148,11 +135,11 @@ class MirrorSettings(Model):
         if self.source == self.target:
             raise ValueError(f"source and target are both {self.source}: a mirror onto itself")
         if self.platforms != "all" and not self.platforms:
-            raise ValueError("platforms: [] would copy nothing; say all or list some")
+            raise ValueError("platforms: [] would copy nothing; use all or list some")
         return self
 
 
-class RetrySettings(Model):
+class RetrySettings(ConfigModel):
     """When a failed tag is tried again by later runs."""
 
     times: Annotated[int, Field(ge=0)] = 3

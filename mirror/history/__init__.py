@@ -1,21 +1,21 @@
-"""The record of what the mirrors did: kept in PostgreSQL, written by flows, read by reports.
+"""The history of what the mirrors did: kept in PostgreSQL, written by flows, read by reports.
 
-    url = database_url()                    # starts the embedded PostgreSQL if there is no other
-    prepare(url)                            # migrates it, or says that a server is behind
+    url = database_url()  # starts the embedded PostgreSQL unless a server is configured
+    prepare(url)          # migrates the embedded one, or raises that a server is behind
     async with PostgresRecorder.open(url) as recorder:
         run_id = await recorder.begin_run("hagicode-aliyun", Trigger.SCHEDULE, full=True)
 
 Errors, all one line that says what happened, where, and what to do:
 
 HistoryError (a mirror.errors.DatabaseError)
-├── BadDatabaseUrl    MIRROR_DATABASE_URL is no PostgreSQL address
+├── BadDatabaseUrl    MIRROR_DATABASE_URL is not a PostgreSQL address
 ├── DatabaseAway      the database does not answer, or refuses the login
 ├── EmbeddedFailed    the embedded PostgreSQL does not start or stop
 ├── SchemaBehind      the schema is older or newer than the program
-├── UnknownMirror     a mirror that the record has never heard of
-├── TargetLocked      another run works on the same target
-├── LockLost          the lock's connection died, so another run may have begun
-└── QueryRefused   a query of `mirror sql` that the database refused
+├── UnknownMirror     a mirror that is not in the history
+├── TargetLocked      another run is working on the same target
+├── LockLost          the lock's connection broke, so another run may have started
+└── QueryRefused      a query of `mirror sql` that the database refused
 """
 
 import lazy_loader

@@ -55,7 +55,7 @@ from .rows import (
     MirrorRow as MirrorRow,
     ProbePull as ProbePull,
     PullCounted as PullCounted,
-    WatchLook as WatchLook,
+    WatchRow as WatchRow,
     mirror_row as mirror_row,
 )
 from .schema import prepare as prepare

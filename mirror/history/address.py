@@ -1,8 +1,8 @@
-"""Where the record is: the address of its database, and the errors of one that does not answer.
+"""The address of the history's database, and the errors of one that does not answer.
 
-The record is the PostgreSQL database of MIRROR_DATABASE_URL, or else one in the embedded
-PostgreSQL (mirror.history.embedded), which is then started. SQLAlchemy is not needed to know it,
-nor imported: it takes a tenth of the time of an unchanged sync.
+The history is the PostgreSQL database of MIRROR_DATABASE_URL, or else one in the embedded
+PostgreSQL (mirror.history.embedded), which is then started. SQLAlchemy is not imported: that would
+take a tenth of the time of an unchanged sync.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ DRIVER: Final = "postgresql+psycopg"
 # takes longer than running it.
 OPTIONS: Final = "-c timezone=UTC -c jit=off"
 READ_ONLY: Final = " -c default_transaction_read_only=on"
-# Passwords are written as they were generated: up to the first "@", whatever they hold.
+# Generated passwords are often pasted unescaped: everything up to the first "@" belongs to them.
 _URL: Final = re.compile(
     r"(?:postgres|postgresql|postgresql\+psycopg)://"
     r"(?:(?P<user>[^:/@]*)(?::(?P<password>[^@]*))?@)?(?P<rest>.*)",
     re.DOTALL,
 )
-_seen: set[tuple[str, int]] = set()  # embedded databases that this process knows to be there
+_seen: set[tuple[str, int]] = set()  # embedded databases that this process has seen
 
 
 def database_url() -> str:
-    """The record's address as a SQLAlchemy URL for psycopg 3.
+    """The history's address as a SQLAlchemy URL for psycopg 3.
 
     Starts the embedded PostgreSQL and creates its database when MIRROR_DATABASE_URL is unset
     (1 s the first time, 5 ms when it runs). Blocks: from async code, call it in a thread.
@@ -51,10 +51,10 @@ def database_url() -> str:
 
 
 def ensure_database(name: str) -> str:
-    """A database of the embedded PostgreSQL, created unless it is there, as a psycopg URL."""
+    """A database of the embedded PostgreSQL, created if missing, as a psycopg URL."""
     cluster = Cluster.default()
     url = embedded_url(name, cluster)
-    # A cluster that was made anew in the same place is another one.
+    # A cluster recreated in the same place is a different one.
     key = (url, (cluster.folder / "PG_VERSION").stat().st_ctime_ns)
     if key not in _seen:
         cluster.ensure_database(name)
@@ -63,7 +63,7 @@ def ensure_database(name: str) -> str:
 
 
 def embedded_url(name: str, cluster: Cluster | None = None, user: str = SUPERUSER) -> str:
-    """The URL of a database of the embedded PostgreSQL; starts the server if need be."""
+    """The URL of a database of the embedded PostgreSQL; starts the server if necessary."""
     socket_dir = str((cluster or Cluster.default()).start())
     return f"{DRIVER}://{user}@/{name}?host={quote(socket_dir, safe='')}"
 

@@ -18,6 +18,6 @@ class AlertDetails(BaseModel):
     mirrors: tuple[str, ...] = ()  # those concerned, by name
     tags: tuple[str, ...] = ()
     reason: Reason | None = None
-    error: str | None = None  # the record's own line about it
+    error: str | None = None  # the message in the history
     flow_run_id: str | None = None
     facts: dict[str, str | int | float | None] = {}

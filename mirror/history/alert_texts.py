@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror.config import Rule
+from mirror.config import AlertRule
 from mirror.outcome import Reason
 
 
@@ -26,7 +26,7 @@ class Sayings:
 
 
 SAYINGS = {
-    Rule.TAG_FAILED: Sayings(
+    AlertRule.TAG_FAILED: Sayings(
         Bilingual(
             "{count} 个标签重试 {retries} 次后仍同步失败",
             "tags that still fail after {retries} retries: {count}",
@@ -37,7 +37,7 @@ SAYINGS = {
             "they are tried every retry.then_every; once it is dealt with, run mirror sync",
         ),
     ),
-    Rule.RUN_FAILED: Sayings(
+    AlertRule.RUN_FAILED: Sayings(
         Bilingual(
             "同步连续失败 {runs} 次（含重试）",
             "the sync failed {runs} times in a row, retries included",
@@ -48,7 +48,7 @@ SAYINGS = {
             "run mirror doctor to check the registries and credentials",
         ),
     ),
-    Rule.DELAY_GOAL: Sayings(
+    AlertRule.DELAY_GOAL: Sayings(
         Bilingual(
             "{count} 个标签超出 {goal_minutes} 分钟的延迟目标（已 {delay_minutes} 分钟）",
             "tags that miss the delay goal of {goal_minutes} min: {count} (at {delay_minutes})",
@@ -59,7 +59,7 @@ SAYINGS = {
             "see with mirror status whether syncs run and whether the target has become slow",
         ),
     ),
-    Rule.NO_SUCCESS: Sayings(
+    AlertRule.NO_SUCCESS: Sayings(
         Bilingual(
             "已有 {intervals} 个周期（每 {every_minutes} 分钟）没有成功的同步",
             "no successful sync for {intervals} intervals of {every_minutes} min",
@@ -70,7 +70,7 @@ SAYINGS = {
             "check that Prefect's server, worker and schedule run (mirror up); run mirror sync",
         ),
     ),
-    Rule.DRIFT: Sayings(
+    AlertRule.DRIFT: Sayings(
         Bilingual(
             "{count} 个标签在镜像中与同步时的内容不同",
             "tags at the mirror that are not what was put there: {count}",
@@ -81,7 +81,7 @@ SAYINGS = {
             "the next sync repairs them; check who else may write to the target",
         ),
     ),
-    Rule.IMMUTABLE_MOVED: Sayings(
+    AlertRule.IMMUTABLE_MOVED: Sayings(
         Bilingual(
             "{count} 个不可变标签在来源处被改动，镜像保持原样",
             "immutable tags that moved at the source, left as they were: {count}",
@@ -94,7 +94,7 @@ SAYINGS = {
             "find out whether it was meant; if so, change tags.immutable in mirrors.yaml",
         ),
     ),
-    Rule.QUOTA_LOW: Sayings(
+    AlertRule.QUOTA_LOW: Sayings(
         Bilingual(
             "{registry} 的拉取配额只剩 {remaining} / {quota}（{window_hours} 小时，{account}）",
             "{registry}: {remaining} of {quota} pulls left in {window_hours} h ({account})",
@@ -105,7 +105,7 @@ SAYINGS = {
             "give the source registry a login, or mirror fewer tags",
         ),
     ),
-    Rule.CREDENTIAL_REFUSED: Sayings(
+    AlertRule.CREDENTIAL_REFUSED: Sayings(
         Bilingual("仓库拒绝了凭据", "a registry refused the credential"),
         Bilingual("凭据再次被接受", "the credential is accepted again"),
         Bilingual(
@@ -113,7 +113,7 @@ SAYINGS = {
             "renew the credential (password, token or its rights) and check it with mirror doctor",
         ),
     ),
-    Rule.CREDENTIAL_EXPIRING: Sayings(
+    AlertRule.CREDENTIAL_EXPIRING: Sayings(
         Bilingual(
             "{registry} 的凭据将于 {expires} 过期（{days} 天后）",
             "the credential of {registry} expires at {expires} (in {days} days)",
@@ -121,7 +121,7 @@ SAYINGS = {
         Bilingual("{registry} 的凭据已更新", "the credential of {registry} was renewed"),
         Bilingual("在此之前更新凭据", "renew it before then"),
     ),
-    Rule.ATTESTATIONS_DROPPED: Sayings(
+    AlertRule.ATTESTATIONS_DROPPED: Sayings(
         Bilingual(
             "目标仓库拒绝证明（attestation），镜像不含它们，摘要与来源不同",
             "the target refuses attestations: left out, so digests differ from the source",
@@ -135,7 +135,7 @@ SAYINGS = {
             "if that is fine, set attestations: drop; else use an edition that takes OCI artifacts",
         ),
     ),
-    Rule.PULL_FAILURES: Sayings(
+    AlertRule.PULL_FAILURES: Sayings(
         Bilingual(
             "一天内 {pulls} 次拉取有 {failed} 次失败（{percent}%，目标 ≤ {goal_percent}%）",
             "{failed} of {pulls} pulls in a day failed ({percent} %, goal ≤ {goal_percent} %)",
@@ -181,7 +181,7 @@ REASONS = {
 
 
 def filled(words: Bilingual, facts: dict[str, str | int | float | None], count: int) -> Bilingual:
-    """The sentence with its facts. One that the record does not know shows as `?`."""
+    """The sentence with its facts. Unknown facts show as `?`."""
     values = _Facts({key: _shown(value) for key, value in facts.items()} | {"count": str(count)})
     return Bilingual(words.zh.format_map(values), words.en.format_map(values))
 

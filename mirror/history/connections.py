@@ -1,4 +1,9 @@
-"""The recorder's connections: a few, kept while a run writes, each statement a transaction."""
+"""The recorder's connections: at most three, kept while a run writes, one transaction a statement.
+
+Not psycopg_pool: it opens one connection at a time (a sync starts with three statements at once),
+its check is a round trip before every statement (0.4 ms become 1), and where the server is away it
+raises a timeout after its whole patience, without the reason that the server gave.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ from mirror.history.address import OPTIONS, conninfo
 
 Row = Any  # a named tuple of the statement's columns
 _MOST: Final = 3  # statements take milliseconds, opening a connection takes ten
-_RESTED: Final = 5.0  # seconds unused after which a connection may have died unseen
+_RESTED: Final = 5.0  # seconds unused after which a connection is checked before use
 
 
 @dataclass(slots=True)
@@ -28,7 +33,7 @@ class _Kept:
 
 
 class Connections:
-    """Connections to one database, opened as they are needed. `aclose` ends them all."""
+    """Connections to one database, opened when needed. `aclose` closes them all."""
 
     def __init__(self, url: str) -> None:
         self._conninfo = conninfo(url)
@@ -39,11 +44,11 @@ class Connections:
     async def one(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
         """A connection in autocommit, for a statement. Raises psycopg.OperationalError."""
         async with self._turns:
-            connection = await self._standing()
+            connection = await self._usable()
             try:
                 yield connection
             finally:
-                # Another status: broken, or in the middle of an answer that nobody waits for.
+                # Any other status: broken, or cancelled in the middle of a result.
                 if connection.info.transaction_status == TransactionStatus.IDLE:
                     self._idle.append(_Kept(connection, time.monotonic()))
                 else:
@@ -54,10 +59,10 @@ class Connections:
         while self._idle:
             await self._idle.pop().connection.close()
 
-    async def _standing(self) -> psycopg.AsyncConnection[Row]:
-        """The connection used last, if it still stands, or a new one.
+    async def _usable(self) -> psycopg.AsyncConnection[Row]:
+        """The connection used last, if it still works, or a new one.
 
-        Asking it before every statement would double the round trips of a busy run.
+        Checking it before every statement would double the round trips of a busy run.
         """
         while self._idle:
             kept = self._idle.pop()
@@ -66,7 +71,7 @@ class Connections:
             try:
                 await kept.connection.execute("SELECT 1")
             except psycopg.OperationalError:
-                await kept.connection.close()  # the server has gone or was restarted meanwhile
+                await kept.connection.close()  # the server stopped or restarted meanwhile
             except BaseException:
                 await kept.connection.close()
                 raise

@@ -21,7 +21,7 @@ CSV_COLUMNS = (
 
 
 def as_json(value: Any) -> Any:
-    """A value of figures.py, or one that SQL gives, as what JSON knows.
+    """A value of figures.py, or one from SQL, as JSON types.
 
     A dataclass becomes an object of its fields and properties; times are ISO 8601 in UTC,
     durations seconds, unknown null.

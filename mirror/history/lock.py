@@ -1,8 +1,8 @@
-"""One run per target: a session advisory lock on a connection of its own.
+"""One run per target: a session advisory lock on a separate connection.
 
 PostgreSQL frees it when that connection ends, however the process ends, so a killed run never
-stands in the way. The connection is in autocommit: nothing idles in a transaction for the hours
-that a copy may take.
+blocks the next. The connection is in autocommit, so that it does not idle in a transaction for the
+hours that a copy may take.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mirror.history.errors import LockLost
 KEY = "hashtextextended('hagicode-mirror target ' || %s, 0)"
 _TRY = f"SELECT pg_try_advisory_lock({KEY})"
 _UNLOCK = f"SELECT pg_advisory_unlock({KEY})"
-_LOOK_EVERY = 10.0  # seconds
+_CHECK_EVERY = 10.0  # seconds
 T = TypeVar("T")
 
 
@@ -33,13 +33,13 @@ class TargetLock:
 
     @classmethod
     async def acquire(cls, conninfo: str, target: str) -> TargetLock | None:
-        """Take the lock, or return None where another connection holds it."""
+        """Take the lock; None if another connection holds it."""
         connection = await psycopg.AsyncConnection.connect(
             conninfo,
             autocommit=True,
             connect_timeout=10,
             application_name=f"mirror lock {target}"[:63],
-            # A dead network is noticed by both sides within a minute, not after two hours.
+            # Both sides notice a dead network within a minute, not after two hours.
             keepalives_idle=20,
             keepalives_interval=10,
             keepalives_count=3,
@@ -55,7 +55,7 @@ class TargetLock:
         return cls(target, connection)
 
     async def check(self) -> None:
-        """Raise LockLost if the connection has died, and the lock with it. One round trip."""
+        """Raise LockLost if the connection, and the lock with it, is lost. One round trip."""
         try:
             async with self._turn:
                 await self.connection.execute("SELECT 1")
@@ -63,9 +63,9 @@ class TargetLock:
             raise LockLost(self.target) from error
 
     async def hold(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work under the lock, looking every few seconds whether it still holds.
+        """Do the work under the lock, checking every few seconds that it is still held.
 
-        Raises LockLost when it does not; the work is cancelled then.
+        Raises LockLost if it is lost; the work is cancelled then.
         """
         working = asyncio.create_task(work)
         watching = asyncio.create_task(self._watch())
@@ -81,15 +81,15 @@ class TargetLock:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_CHECK_EVERY)
             await self.check()
 
     async def release(self) -> None:
-        """Give the lock back. Nothing happens if it is lost already."""
+        """Release the lock. Does nothing if it is lost already."""
         try:
             async with self._turn:
                 await self.connection.execute(_UNLOCK, [self.target])
         except psycopg.OperationalError:
-            return  # the server freed it when the connection died
+            return  # the server freed it when the connection broke
         finally:
             await self.connection.close()

@@ -1,4 +1,4 @@
-"""What the record needs day by day: partitions made ahead, days closed, old months dropped."""
+"""Daily maintenance: create partitions ahead, roll up days, drop old months."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mirror.history.errors import HistoryError
 
 AHEAD = timedelta(days=92)
 KEPT_MONTHS = 13  # raw rows; the daily tables and the tags' past are kept for ever
-GRACE = timedelta(hours=1)  # a record written late still lands in its own day
-REWRITTEN = timedelta(days=2)  # closed days that are rolled up again, for clocks that differ
+GRACE = timedelta(hours=1)  # a record written late still counts on its day
+REWRITTEN = timedelta(days=2)  # closed days that are rolled up again, in case clocks differ
 KILLED_AFTER = timedelta(days=1)
 
 _ALONE = sa.text(
@@ -63,7 +63,7 @@ _COUNT_KILLED = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """What was done."""
+    """What maintenance did."""
 
     partitions_made: int
     partitions_dropped: int
@@ -72,12 +72,12 @@ class Maintained:
 
 
 def maintain_history(engine: sa.Engine, now: datetime) -> Maintained:
-    """Make partitions three months ahead, close days, drop months older than 13, tidy up.
+    """Create partitions three months ahead, close days, drop months older than 13, tidy up.
 
-    To be called every hour or day; nothing breaks if it is not: the recorder makes the partition
-    that it needs, and the views read raw rows for days that are not closed. Costs next to nothing
-    when no day has ended since. Each step commits by itself and waits at most 5 s for a lock; the
-    next call goes on. Raises HistoryError when another one is at work.
+    Call it every hour or day. Nothing breaks without it: the recorder creates the partition that it
+    needs, and the views read raw rows for days that are not closed. It costs little when no day has
+    ended since. Each step commits by itself and waits at most 5 s for a lock; the next call
+    continues. Raises HistoryError while another one is running.
     """
     with engine.begin() as connection:
         _alone(connection)
@@ -92,7 +92,7 @@ def maintain_history(engine: sa.Engine, now: datetime) -> Maintained:
             _alone(connection)
             dropped = _drop_old(connection, now)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            # Nobody else tells the planner about a partitioned table as a whole.
+            # Autovacuum does not analyze partitioned tables themselves.
             connection.execute(sa.text(f"ANALYZE {_PARTITIONED}"))
     with engine.connect() as connection:
         until = connection.scalar(_CLOSED)
@@ -100,7 +100,7 @@ def maintain_history(engine: sa.Engine, now: datetime) -> Maintained:
 
 
 def close_days(connection: sa.Connection, now: datetime) -> bool:
-    """Roll up the UTC days that ended an hour ago or earlier. False when there is none to close."""
+    """Roll up the UTC days that ended an hour ago or earlier. False if there is none to close."""
     until = _midnight(now - GRACE)
     if (closed := connection.scalar(_CLOSED)) is not None:
         if closed >= until:
@@ -121,11 +121,11 @@ def _midnight(moment: datetime) -> datetime:
 def _alone(connection: sa.Connection) -> None:
     connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
     if not connection.scalar(_ALONE):
-        raise HistoryError("another maintenance of the record is at work; wait until it ends")
+        raise HistoryError("another maintenance of the history is running; wait until it ends")
 
 
 def _close_killed(connection: sa.Connection, now: datetime) -> int:
-    """Close runs of mirrors that no later run would look after."""
+    """Close killed runs of mirrors that no later run will close."""
     before = now - KILLED_AFTER
     count = connection.scalar(_COUNT_KILLED, {"before": before}) or 0
     if not count:

@@ -1,4 +1,4 @@
-"""Writing what is measured beside the syncs: quotas, looks of the watch, pulls, audits."""
+"""Writing measurements: quotas, rounds of the watch, pulls, audits, capabilities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mirror.history.rows import (
     AuditWritten,
     ProbePull,
     PullCounted,
-    WatchLook,
+    WatchRow,
     new_id,
 )
 from mirror.outcome import Quota, utcnow
@@ -72,8 +72,8 @@ _AUDIT = """
       AND (available_at IS NULL OR available_at < %(started_at)s)
     RETURNING tag_state.tag
 """
-# A registry may learn: what it refused is tried again once that is so long ago. Until then nothing
-# is written unless something new was seen.
+# Registries gain features: what one refused is tried again after this time. Until then nothing is
+# written unless something new was seen.
 _REFUSALS_HOLD = timedelta(days=30)
 _ABILITIES = (
     "SELECT abilities, learnt_at FROM registry_ability WHERE repository_id = %(repository)s"
@@ -95,7 +95,7 @@ class MeasurementRecorder(RecorderSession):
     __slots__ = ()
 
     async def add_quota(self, quota: Quota) -> None:
-        """Write what a registry told of its pull quota."""
+        """Write a registry's pull quota."""
         await self.partitions(quota.read_at)
         values = {
             "registry": quota.registry,
@@ -107,8 +107,8 @@ class MeasurementRecorder(RecorderSession):
         }
         await self.run(_QUOTA, values)
 
-    async def add_watch(self, look: WatchLook) -> None:
-        """Write one look of the watch."""
+    async def add_watch(self, look: WatchRow) -> None:
+        """Write one round of the watch."""
         await self.partitions(look.started_at)
         values = {
             "started_at": look.started_at,
@@ -147,7 +147,7 @@ class MeasurementRecorder(RecorderSession):
             await self.run(_PROBE, values)
 
     async def add_pull_count(self, counted: PullCounted) -> None:
-        """Write how often a repository has been pulled; the last count of a day stays."""
+        """Write how often a repository has been pulled; the last count of a day is kept."""
         values = {
             "repository": await self.repository_named(counted.repository),
             "day": counted.day,
@@ -157,9 +157,9 @@ class MeasurementRecorder(RecorderSession):
         await self.run(_PULLS, values)
 
     async def add_audit(self, outcome: AuditOutcome) -> AuditWritten:
-        """Write an audit and what it found, and hand over what the next sync has to repair.
+        """Write an audit and its findings, and hand over what the next sync has to repair.
 
-        A tag that was copied again since the audit began is not handed over.
+        A tag that was copied again since the audit started is not handed over.
         """
         audit: UUID = new_id()
         mirror = await self.mirror(outcome.mirror)

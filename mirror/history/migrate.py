@@ -1,7 +1,7 @@
-"""Bringing the record's schema to a revision.
+"""Migrating the history's schema to a revision.
 
 The migrations are migrations/ in a checkout and mirror/migrations in an installed package. Imported
-when needed only (mirror.history.schema): Alembic costs a command a quarter of a second.
+only when needed (mirror.history.schema): importing Alembic takes a quarter of a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from mirror.history.errors import SchemaBehind
 from mirror.history.revision import current_revision
 
 # Before 0.1.0 the first revision was six. The last of them left the schema that the first one
-# makes now, so a development database that got there is stamped and keeps its rows.
+# creates now (but for the wording of comments), so a development database at that
+# revision is stamped and keeps its rows.
 _SQUASHED = frozenset({"0001", "0002", "0003", "0004", "0005"})
 _LAST_BEFORE_SQUASH = "0006"
 _FIRST = "0001_first"
@@ -78,7 +79,7 @@ def check(url: str) -> None:
 
 
 def refuse_unknown(url: str, revision: str | None) -> None:
-    """Raise SchemaBehind for a revision from which this program's migrations cannot go on."""
+    """Raise SchemaBehind for a revision from which this program cannot migrate."""
     known = {
         script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()
     }
@@ -91,5 +92,5 @@ def refuse_unknown(url: str, revision: str | None) -> None:
         )
     raise SchemaBehind(
         f"the database {describe(url)} is at revision {revision}, which this program does not"
-        " know: a newer one has migrated it; install that one"
+        " know: a newer version has migrated it; install that version"
     )

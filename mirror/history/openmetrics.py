@@ -1,7 +1,7 @@
-"""The record as OpenMetrics text, for Prometheus and others to read.
+"""The history as OpenMetrics text, for Prometheus and others.
 
-Counters run from the beginning of the record, since its daily figures are kept for ever. Ratios and
-quantiles are over the window of the report. What is unknown is absent, never 0 or 1.
+Counters run from the beginning of the history: its daily figures are kept for ever. Ratios and
+quantiles are over the window of the report. Unknown values are absent, never 0 or 1.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Collector:
         yield from self._quotas()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: names are not checked against those of others, since there are none."""
+        """Nothing: there are no other collectors whose names could clash."""
         return ()
 
     def _info(self) -> Metric:

@@ -1,8 +1,8 @@
-"""Reading the record by SQL without being able to change it.
+"""Reading the history by SQL without being able to change it.
 
-Queries run as the role mirror_readonly in read-only transactions. The embedded database takes that
-role at its door; on a server this user changes into it, or, where an administrator has not let
-it be created, stays what it is and has the read-only transaction alone.
+Queries run as the role mirror_readonly in read-only transactions. The embedded database accepts
+that role as a login; on a server the configured user switches to it, or, where it does not exist,
+keeps its own role and is protected by the read-only transaction alone.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ class Reader:
     """A connection that can only read."""
 
     connection: psycopg.Connection
-    as_role: bool  # False: the role is missing, or this user may not take it on
+    as_role: bool  # False: the role is missing, or this user may not switch to it
 
     @contextmanager
     def query(self, text: str) -> Iterator[psycopg.Cursor]:
-        """Run one statement and give a cursor on what it returns.
+        """Run one statement and yield a cursor on its result.
 
-        Raises QueryRefused with what the database says: several statements at once, a write, or
-        anything that it does not understand.
+        Raises QueryRefused with the database's message: for several statements at once, a write,
+        or invalid SQL.
         """
         try:
             with self.connection.transaction(), self.connection.cursor() as cursor:
-                # Prepared: the protocol then takes a single statement, so nothing can follow a
-                # RESET ROLE.
+                # Prepared: the protocol then accepts a single statement, so that nothing can
+                # follow a RESET ROLE.
                 cursor.execute(text.encode(), prepare=True)
                 yield cursor
         except psycopg.OperationalError as error:
-            if error.sqlstate is None:
+            if self.connection.broken:
                 raise DatabaseAway(
                     f"the connection to the database broke: {one_line(error)}"
                 ) from error
@@ -73,7 +73,7 @@ def open_reader(url: str) -> Iterator[Reader]:
 def psql(url: str) -> tuple[list[str], dict[str, str]]:
     """The command line and environment of an interactive psql that can only read.
 
-    A server is asked first whether this user may take on the role. Raises DatabaseAway.
+    Connects first, to see whether this user may switch to the role. Raises DatabaseAway.
     """
     with open_reader(url) as reader:
         role = f" -c role={ROLE}" if reader.as_role else ""
@@ -81,7 +81,7 @@ def psql(url: str) -> tuple[list[str], dict[str, str]]:
     environment = dict(os.environ) | {"PGOPTIONS": _OPTIONS + role}
     address = _parameters(url)
     if password := address.pop("password", None):
-        environment["PGPASSWORD"] = password  # not among the arguments: all users see those
+        environment["PGPASSWORD"] = password  # not an argument: all users see those
     return [program, make_conninfo("", **address)], environment
 
 

@@ -1,4 +1,4 @@
-"""The recorder: what a flow tells the record, as it happens."""
+"""The recorder: writes what runs do to the history, as it happens."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _WHO = """
 
 
 class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
-    """The record, open for writing. One for a process and its event loop; tasks may share it.
+    """The history, open for writing. One for a process and its event loop; tasks may share it.
 
     Every method raises DatabaseAway when the database does not answer.
     """
@@ -75,7 +75,7 @@ class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Open the record at a URL (mirror.history.database_url) and close it at the end."""
+        """Open the history at a URL (mirror.history.database_url); closed on exit."""
         recorder = cls(url, Connections(url))
         try:
             yield recorder
@@ -83,10 +83,10 @@ class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
             await recorder.connections.aclose()
 
     async def ensure_mirror(self, mirror: MirrorRow) -> bool:
-        """Write a mirror as it is configured now, where the record has it otherwise.
+        """Write a mirror as it is configured now, unless it is recorded like that already.
 
-        Changing its source or target forgets its tags; its past stays. False where the record
-        knows no tag of it, or may have forgotten them just now.
+        Changing its source or target forgets its tags; its past is kept. False if no tag of it is
+        known, or if they may have been forgotten just now.
         """
         source, target = split_repository(mirror.source), split_repository(mirror.target)
         values = {
@@ -102,7 +102,7 @@ class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
             "now": utcnow(),
         }
         if found := await self.rows(_AS_CONFIGURED, values):
-            # As at nearly every run: nothing to write, nothing to wait for the disk for.
+            # As in nearly every run: nothing to write, no wait for the disk.
             return bool(found[0][0])
         await self.run(_MIRROR, values)
         self.mirrors.pop(mirror.name, None)
@@ -111,10 +111,10 @@ class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
 
     @asynccontextmanager
     async def target_lock(self, target: str) -> AsyncIterator[TargetLock]:
-        """Be the only one to work on a target (`host[:port]/path`).
+        """Hold the lock of a target (`host[:port]/path`): one run works on it at a time.
 
-        Raises TargetLocked, naming the run that does. Call `check()` of what it gives before each
-        tag: it raises LockLost when the lock is gone with its connection.
+        Raises TargetLocked, which names the run that holds it. Call `check()` of the lock before
+        each tag: it raises LockLost if the lock is lost with its connection.
         """
         with answering(self.url):
             lock = await TargetLock.acquire(conninfo(self.url), target)

@@ -1,4 +1,4 @@
-"""What the parts of the recorder share: connections, ids by name, months that have partitions."""
+"""Shared by the parts of the recorder: connections, ids by name, months that have partitions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PARTITIONS = "SELECT make_partitions(%(first)s, %(last)s)"
 
 @dataclass(frozen=True, slots=True)
 class MirrorRef:
-    """What the recorder needs of a mirror at every turn."""
+    """What every statement about a mirror needs."""
 
     id: int
     target_id: int
@@ -41,7 +41,7 @@ class MirrorRef:
 
 @dataclass(slots=True, weakref_slot=True)
 class RecorderSession:
-    """Connections to the record and what was learnt over them. Statements commit one by one."""
+    """Connections to the history and a cache of its ids. Each statement commits by itself."""
 
     url: str
     connections: Connections
@@ -79,7 +79,7 @@ class RecorderSession:
         return found
 
     async def repository(self, registry: str, name: str) -> int:
-        """The id of a repository, made known if it was not."""
+        """The id of a repository, inserted if it is new."""
         key = (registry, name)
         if (found := self.repositories.get(key)) is None:
             rows = await self.rows(_REPOSITORY, {"registry": registry, "name": name})
@@ -91,18 +91,18 @@ class RecorderSession:
         return await self.repository(*split_repository(name))
 
     async def partitions(self, at: datetime) -> None:
-        """Make sure that rows of that moment have a partition; asks once a month and process."""
+        """Create the partitions for rows of that time if missing; once per month and process."""
         month = (at.year, at.month)
         if month not in self.months:
             await self.rows(_PARTITIONS, {"first": at, "last": at + timedelta(days=7)})
             self.months.add(month)
 
     async def started_at(self, run_id: str) -> datetime:
-        """When a run began: the other half of its key. Raises HistoryError for an unknown run."""
+        """When a run started: the other half of its key. Raises HistoryError for an unknown run."""
         run = UUID(run_id)
         if (found := self.runs.get(run)) is None:
             rows = await self.rows(_STARTED_AT, {"id": run})
             if not rows:
-                raise HistoryError(f"the record has no run {run_id}; begin_run comes first")
+                raise HistoryError(f"the history has no run {run_id}; call begin_run first")
             found = self.runs[run] = rows[0].started_at
         return found

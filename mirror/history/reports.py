@@ -1,4 +1,4 @@
-"""Reading the record: how each mirror stands now, and how it did over a time.
+"""Reading the history: the status of each mirror now, and its figures over a time.
 
 Every query reads daily figures for whole days and raw rows for the rest (since.sql of the
 migrations), so that it takes as long on years of history as on a week.
@@ -24,10 +24,10 @@ from mirror.outcome import utcnow
 EXACT_UP_TO = 2_000  # delays sorted one by one; more come from the daily figures
 RECENT_RUNS = 20
 TOP_FAILURES = 20
-# A window this long begins at midnight: its first day is then read from the daily figures, which
-# takes half as long as from the rows, and outlive them.
+# A window this long starts at midnight: its first day is then read from the daily figures, which
+# takes half as long as from the rows, and which outlive them.
 LONG_WINDOW = timedelta(days=3)
-FAILURES_OF = timedelta(days=30)  # single failures of longer ago are for SQL
+FAILURES_OF = timedelta(days=30)  # earlier failures are for SQL
 
 Rows = Sequence[Row[Any]]
 
@@ -47,24 +47,24 @@ def read_report(
     mirror: str | None = None,
     now: datetime | None = None,
 ) -> f.Report:
-    """How each mirror, or the one of that name, did from a moment, or for a time until now.
+    """The figures of each mirror, or of the one of that name, since a time or for a time until now.
 
-    since None is as far as the record goes. A window of 3 days or more begins at a UTC midnight,
-    and any report lists failures of the last 30 days at most.
+    since None is since the history began. A window of 3 days or more starts at a UTC midnight, and
+    any report lists failures of the last 30 days at most.
     Raises UnknownMirror, DatabaseAway.
     """
     until = now or utcnow()
     begin = until - since if isinstance(since, timedelta) else since
     if begin is not None and until - begin >= LONG_WINDOW:
         begin = begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with reachable(_url(engine)), ThreadPoolExecutor(1) as beside:
+    with reachable(_url(engine)), ThreadPoolExecutor(1) as executor:
         with engine.connect() as connection:
             statuses = dict(_statuses(connection, mirror))
         values = {"since": begin or "-infinity", "ids": list(statuses)}
         lately = max(begin, until - FAILURES_OF) if begin else until - FAILURES_OF
         top = {**values, "since": lately, "limit": TOP_FAILURES}
-        # Two halves of about the same length, each on a connection of its own.
-        rest = beside.submit(
+        # Two halves of about the same length, each on a separate connection.
+        rest = executor.submit(
             _results,
             engine,
             (sql.FAILURES, top),
@@ -100,7 +100,7 @@ def read_report(
 
 
 def read_totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
-    """Runs, tags, delays and traffic of each mirror since the record began, and nothing else.
+    """Runs, tags, delays and traffic of each mirror since the history began, and nothing else.
 
     Raises DatabaseAway.
     """
@@ -168,7 +168,7 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
 def _percentiles(
     connection: sa.Connection, values: dict[str, Any], tags: dict[int, Rows]
 ) -> dict[int, f.DelayStats]:
-    """Delays by mirror: from each single one if all are there and few, else from daily figures."""
+    """Delays by mirror: from single ones if these are few and complete, else from daily figures."""
     totals = {key: total for key, rows in tags.items() if (total := _delay(_columns(rows))).samples}
     samples = sum(total.samples for total in totals.values())
     if samples <= EXACT_UP_TO:
@@ -211,7 +211,7 @@ def _by_mirror(rows: Iterable[Row[Any]]) -> dict[int, Rows]:
 
 
 def _columns(rows: Rows) -> Mapping[str, Sequence[Any]]:
-    """Rows by column: years of days are many rows, and a column is summed at once."""
+    """Rows by column: years of days are many rows, and a column is summed in one call."""
     if not rows:
         return defaultdict(tuple)
     return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
@@ -248,14 +248,14 @@ def _delay(days: Mapping[str, Sequence[Any]]) -> f.DelayStats:
 
 
 def _days(runs: Rows, tags: Rows) -> tuple[f.DayStats, ...]:
-    """By day, from the columns of daily_run and daily_tag as they stand: years of days are many."""
+    """By day, from the columns of daily_run and daily_tag by position: years are many days."""
     by_day: dict[Any, f.DayStats] = {}
     for row in runs:
         by_day[row[1]] = f.DayStats(row[1], f.Runs(*row[2:6]), traffic=f.Traffic(*row[6:13]))
     for row in tags:
-        told, delay = f.Tags(*row[2:6]), f.DelayStats(*row[6:14])
+        counts, delay = f.Tags(*row[2:6]), f.DelayStats(*row[6:14])
         there = by_day.get(row[1], f.DayStats(row[1]))
-        by_day[row[1]] = f.DayStats(row[1], there.runs, told, delay, there.traffic)
+        by_day[row[1]] = f.DayStats(row[1], there.runs, counts, delay, there.traffic)
     return tuple(by_day[day] for day in sorted(by_day))
 
 

@@ -1,4 +1,4 @@
-"""The revision of the record's schema: the one that this program needs, and a database's."""
+"""The revision of the history's schema: the one that this program needs, and a database's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from psycopg.errors import UndefinedTable
 
 from mirror.history.address import answering, conninfo
 
-HEAD = "0002_reasons"  # the newest migration; a test holds the two together
+HEAD = "0002_reasons"  # the newest migration; a test compares the two
 
 
 def current_revision(url: str) -> str | None:

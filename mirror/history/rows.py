@@ -1,4 +1,4 @@
-"""What the recorder takes beside the values of mirror.outcome. All frozen; times in UTC."""
+"""The recorder's input that is not in mirror.outcome. All frozen; times in UTC."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MirrorRow:
     every: timedelta
     watch_every: timedelta
     delay_goal: timedelta
-    policy: str = ""  # which tags are followed, in any stable spelling
+    policy: str = ""  # which tags are mirrored, in any stable form
 
 
 def mirror_row(mirror: MirrorSettings) -> MirrorRow:
@@ -39,8 +39,8 @@ def mirror_row(mirror: MirrorSettings) -> MirrorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchLook:
-    """One look of the watch at all sources; mirrors by name."""
+class WatchRow:
+    """One round of the watch over all sources; mirrors by name."""
 
     started_at: datetime
     ended_at: datetime
@@ -52,10 +52,10 @@ class WatchLook:
 
 @dataclass(frozen=True, slots=True)
 class ProbePull:
-    """One pull from one side of a mirror. Pulls that are to be compared share probed_at and tag."""
+    """One pull from one side of a mirror. Pulls to be compared share probed_at and tag."""
 
     mirror: str
-    probed_at: datetime  # when the round began
+    probed_at: datetime  # when the round started
     tag: str
     side: str  # source | target
     well: bool
@@ -70,7 +70,7 @@ class ProbePull:
 
 @dataclass(frozen=True, slots=True)
 class PullCounted:
-    """How often a repository (`host[:port]/path`) has been pulled since it exists."""
+    """How often a repository (`host[:port]/path`) has been pulled since its creation."""
 
     repository: str
     pulls: int
@@ -90,7 +90,7 @@ class FindingRow:
     kind: str
     message: str
     digest: str | None = None
-    repair: ChangeKind | None = None  # missing or drifted: what a sync has to put right
+    repair: ChangeKind | None = None  # missing or drifted: what a sync has to repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class AuditOutcome:
 
 @dataclass(frozen=True, slots=True)
 class AuditWritten:
-    """An audit as the record has it: its id, and the tags that the next sync will repair."""
+    """A recorded audit: its id, and the tags that the next sync will repair."""
 
     audit_id: str
     handed_over: tuple[str, ...]
@@ -124,19 +124,19 @@ def delay(
 ) -> tuple[float, str] | tuple[None, None]:
     """A tag's delay in seconds and what it counts from: pushed, detected or followed.
 
-    It counts from the push where the source tells, else from the first sight of the digest; and
-    never from before the mirror followed the tag, so that a first sync of old tags does not read as
-    years of delay. A repair (missing, drifted) has none: the push was long ago and arrived then.
+    It counts from the push if the source reports it, else from when the digest was first seen, and
+    never from before the mirror followed the tag, so that a first sync of old tags does not count
+    as years of delay. A repair (missing, drifted) has none: that push arrived long ago.
     """
     if change.kind not in ("new", "moved"):
         return None, None
-    begun, source = (
+    start, source = (
         (change.pushed_at, "pushed") if change.pushed_at else (change.detected_at, "detected")
     )
-    if begun < followed_since:
-        begun, source = followed_since, "followed"
-    # Clocks differ: a push that our clock says is yet to come had no delay.
-    return max((available_at - begun).total_seconds(), 0.0), source
+    if start < followed_since:
+        start, source = followed_since, "followed"
+    # Clocks differ: a push in our clock's future had no delay.
+    return max((available_at - start).total_seconds(), 0.0), source
 
 
 def split_repository(name: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Writing runs: begin, what was discovered, end, and those that were killed."""
+"""Writing runs: start, discovery, end, and closing those that were killed."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class RunRecorder(RecorderSession):
         flow_run_id: str | None = None,
         at: datetime | None = None,
     ) -> str:
-        """Write the row of a run that begins; committed when this returns. Gives its id."""
+        """Write the row of a run that starts; committed on return. Returns its id."""
         at = at or utcnow()
         ref = await self.mirror(mirror)
         await self.partitions(at)
@@ -165,10 +165,10 @@ class RunRecorder(RecorderSession):
     async def close_abandoned(
         self, mirror: str, except_run: str | None, at: datetime | None = None
     ) -> tuple[str, ...]:
-        """Close runs left `running` by a process that died, and their tags. Gives their ids.
+        """Close runs left `running` by a process that died, and their tags. Returns their ids.
 
-        Only when nobody holds the target's lock, or this record does. They end now: when they
-        died nobody saw, and so no closed day changes after it was rolled up.
+        Only if the target's lock is free or held by this recorder. They end now: when they died is
+        unknown, and so a closed day never changes after it was rolled up.
         """
         ref = await self.mirror(mirror)
         values = {
@@ -181,7 +181,7 @@ class RunRecorder(RecorderSession):
         return tuple(str(row.id) for row in await self.rows(_ABANDON, values))
 
     async def known_tags(self, mirror: str) -> dict[str, KnownTag]:
-        """The record's present view of a mirror's tags, by name."""
+        """The present state of a mirror's tags, by name."""
         ref = await self.mirror(mirror)
         rows = await self.rows(_KNOWN, {"mirror": ref.id})
         known = {row[0]: KnownTag(*row) for row in rows}
@@ -199,7 +199,7 @@ class RunRecorder(RecorderSession):
         plan: Plan,
         at: datetime | None = None,
     ) -> None:
-        """Bring tag_state up to what a look at both sides found.
+        """Update tag_state to what was discovered on both sides.
 
         Only tags that differ from the last known_tags are written: nothing for an unchanged
         repository of any size.
@@ -246,7 +246,7 @@ class RunRecorder(RecorderSession):
             await self.run(_GONE, {"mirror": ref.id, "tags": list(plan.gone), "now": now})
 
     async def end_run(self, outcome: RunOutcome, at: datetime | None = None) -> None:
-        """Write how a run ended. Failures of tags that have no row of their own get one."""
+        """Write how a run ended, and a row for each failed tag that has none."""
         reason, message = _of_the_run(outcome)
         tags = [error for error in outcome.errors if error.tag is not None]
         seconds, tally, blobs = outcome.seconds, outcome.tags, outcome.blobs
@@ -283,7 +283,7 @@ class RunRecorder(RecorderSession):
 
 
 def _of_the_run(outcome: RunOutcome) -> tuple[str | None, str | None]:
-    """Why a run as a whole did not end well: an error without a tag, else the first."""
+    """Why a run failed as a whole: an error without a tag, else the first."""
     if outcome.status is RunStatus.SUCCEEDED or not outcome.errors:
         return None, None
 

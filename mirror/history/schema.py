@@ -1,4 +1,4 @@
-"""Whether the record's schema is the one that this program needs."""
+"""Whether the history's schema is the one that this program needs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mirror.history.revision import HEAD, current_revision
 
 
 def prepare(url: str) -> None:
-    """Make sure that the record can be used; takes 10 ms when it can.
+    """Check that the history can be used; takes 10 ms if it can.
 
-    The embedded database is migrated by itself. A server's is not: raises SchemaBehind with the
-    command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
+    The embedded database is migrated automatically. A server's is not: raises SchemaBehind with
+    the command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
     """
     revision = current_revision(url)
     if revision == HEAD:

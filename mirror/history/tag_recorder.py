@@ -1,4 +1,4 @@
-"""Writing tag records: each begins and ends in one statement, which is one transaction."""
+"""Writing tag records: each starts and ends in one statement, which is one transaction."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TagRecorder(RecorderSession):
     async def tag_started(
         self, run_id: str, mirror: str, change: Change, at: datetime | None = None
     ) -> None:
-        """Write that a run has begun with a tag."""
+        """Write that a run has started with a tag."""
         values = await self._record(run_id, mirror, change, TagStatus.RUNNING, at or utcnow())
         await self.run(_RECORD, values)
 
@@ -131,9 +131,9 @@ class TagRecorder(RecorderSession):
     ) -> None:
         """Write how a tag ended: its record, its present state, and the blobs now at the target.
 
-        It is available, and the record `succeeded`, only if the verification saw it. A failure
-        sets when later runs may try again. repository is (registry, path) where the blobs went:
-        the mirror's target if not given.
+        It is available, and its record `succeeded`, only if the verification found it. A failure
+        sets when later runs may try again. repository is the (registry, path) of the blobs: the
+        mirror's target if omitted.
         """
         retry = retry or RetryRule()
         ref = await self.mirror(mirror)
@@ -181,7 +181,7 @@ class TagRecorder(RecorderSession):
         message: str,
         at: datetime | None = None,
     ) -> None:
-        """Write a tag that a run left alone (waiting, held) or took away (deleted)."""
+        """Write a tag that a run skipped (waiting, held) or deleted."""
         at = at or utcnow()
         values = await self._record(run_id, mirror, change, status, at)
         values |= {"ended_at": at, "message": message}
@@ -209,14 +209,14 @@ class TagRecorder(RecorderSession):
         return {row[0]: row[1] for row in await self.rows(_HOLDERS, values)}
 
     async def dropped_digests(self, mirror: str) -> frozenset[str]:
-        """Digests of all that was left out at the mirror's target, by wish or refused by it."""
+        """Digests of everything left out at the mirror's target, as configured or refused by it."""
         ref = await self.mirror(mirror)
         return frozenset(row[0] for row in await self.rows(_DROPPED_DIGESTS, {"mirror": ref.id}))
 
     async def _record(
         self, run_id: str, mirror: str, change: Change, status: TagStatus, at: datetime
     ) -> dict[str, Any]:
-        """The parameters of _RECORD for a tag of which no more is known than its change."""
+        """The parameters of _RECORD for a tag of which only the change is known."""
         return {
             "run": UUID(run_id),
             "run_started_at": await self.started_at(run_id),

@@ -43,7 +43,7 @@ from mirror.registry.references import Reference, is_repository, is_tag
 from mirror.registry.registry import Registry
 from mirror.registry.repository import PutResult, Repository
 from mirror.registry.retries import Clockwork, RetryPolicy
-from mirror.registry.transport import Wire
+from mirror.registry.transport import Wire, environment_proxy
 from mirror.registry.uploads import Upload
 
 __all__ = [
@@ -93,6 +93,7 @@ __all__ = [
     "Wire",
     "copy_blob",
     "digest_of",
+    "environment_proxy",
     "is_foreign_layer",
     "is_index",
     "is_manifest",

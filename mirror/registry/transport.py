@@ -122,7 +122,7 @@ class Wire(httpx.AsyncBaseTransport):
     def _pool(self, url: yarl.URL, fresh: bool) -> Pool:
         place = f"{url.scheme}://{url.raw_authority}"
         if place not in self._proxies:
-            self._proxies[place] = _proxy_for(url)
+            self._proxies[place] = environment_proxy(url.scheme, url.raw_authority)
         key = (url.scheme == "https", fresh, self._proxies[place])
         pool = self._pools.get(key)
         if pool is None:
@@ -168,11 +168,14 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _proxy_for(url: yarl.URL) -> str | None:
-    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY and so on)."""
+def environment_proxy(scheme: str, authority: str) -> str | None:
+    """The URL of the proxy that the environment names for `scheme://host[:port]`, or None.
+
+    By HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case.
+    """
     proxies = urllib.request.getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or urllib.request.proxy_bypass(url.raw_authority):
+    found = proxies.get(scheme) or proxies.get("all")
+    if not found or urllib.request.proxy_bypass(authority):
         return None
     return found if "://" in found else f"http://{found}"
 

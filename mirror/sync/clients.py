@@ -55,11 +55,11 @@ class MirrorClients:
 
 @asynccontextmanager
 async def open_clients(
-    settings: Settings, mirror: MirrorSettings, secrets: SecretLoader
+    settings: Settings, mirror: MirrorSettings, secrets: SecretLoader | None = None
 ) -> AsyncIterator[MirrorClients]:
     """Clients for a mirror's source and target by mirrors.yaml. Sends nothing yet.
 
-    `secrets` loads Prefect Secret blocks by name.
+    `secrets` loads Prefect Secret blocks by name; without it they cannot be used.
     """
 
     def require_credentials() -> None:

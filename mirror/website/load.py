@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from mirror.config import MirrorSettings, Rule, Severity
+from mirror.config import AlertRule, MirrorSettings, Severity
 from mirror.history import (
     SAYINGS,
     AlertDetails,
@@ -33,7 +33,7 @@ WINDOW = timedelta(days=30)  # of success rates, delays and speed
 STRIP = timedelta(days=90)
 INCIDENTS = 100
 # Users cannot notice these, and what they say (accounts, dates) is the operator's business.
-PRIVATE_RULES = (Rule.QUOTA_LOW, Rule.CREDENTIAL_EXPIRING)
+PRIVATE_RULES = (AlertRule.QUOTA_LOW, AlertRule.CREDENTIAL_EXPIRING)
 
 _NEVER_RAN = MirrorReport(
     MirrorStatus(
@@ -194,7 +194,7 @@ def _tags(rows: Iterable[Row[Any]], left_out: Iterable[Row[Any]]) -> dict[str, t
 
 def _incident(row: Row[Any]) -> Incident:
     details = AlertDetails.model_validate(row.details)
-    summary = filled(SAYINGS[Rule(row.rule)].holds, details.facts, max(len(details.tags), 1))
+    summary = filled(SAYINGS[AlertRule(row.rule)].holds, details.facts, max(len(details.tags), 1))
     return Incident(
         id=str(row.id),
         mirror=row.mirror,

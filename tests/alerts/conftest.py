@@ -83,6 +83,6 @@ def message() -> Callable[..., Message]:
 async def story(url: str) -> AsyncIterator[Story]:
     """A history of one mirror that begins now, without channels."""
     async with PostgresRecorder.open(url) as record:
-        told = Story(record, settings())
-        await told.begin()
-        yield told
+        made = Story(record, settings())
+        await made.begin()
+        yield made

@@ -63,7 +63,7 @@ async def serve_mail(
 
     def session() -> SMTP:
         with warnings.catch_warnings():
-            # aiosmtpd warns of logins without TLS: it does not see that its listener is TLS.
+            # aiosmtpd warns of logins without TLS: it does not know that its listener is TLS.
             warnings.simplefilter("ignore", UserWarning)
             return SMTP(
                 mailbox,

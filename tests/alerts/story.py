@@ -1,4 +1,4 @@
-"""A history told minute by minute, written with the recorder that the flows use."""
+"""A history minute by minute, written with the recorder that the flows use."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Story:
 
     @property
     def now(self) -> datetime:
-        """The moment that the story has come to."""
+        """The present moment of the story."""
         return self.at(self.minute)
 
     def at(self, minute: float) -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from mirror.alerts.channels.apprise_channel import Elsewhere
+from mirror.alerts.channels.apprise_channel import AppriseChannel
 from mirror.alerts.channels.errors import NotConfigured, Refused
 from mirror.alerts.channels.message import Message
 from mirror.config.channels import AppriseOptions
@@ -32,7 +32,7 @@ async def test_a_message_arrives_with_title_and_kind(
     hook: Hook, message: MakeMessage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    await Elsewhere("apprise", AppriseOptions(url_env="APPRISE_URL")).send(message(), utcnow())
+    await AppriseChannel("apprise", AppriseOptions(url_env="APPRISE_URL")).send(message(), utcnow())
     [body] = hook.bodies
     assert body["title"].startswith("[严重 CRITICAL] hagicode-aliyun")
     assert "check the target's credential" in body["message"]
@@ -40,13 +40,15 @@ async def test_a_message_arrives_with_title_and_kind(
     assert TOKEN not in caplog.text
 
 
-async def test_a_service_that_fails_is_an_error_that_does_not_tell_the_url(
+async def test_a_service_that_fails_is_an_error_that_does_not_show_the_url(
     hook: Hook, message: MakeMessage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     hook.status = 500
     with pytest.raises(Refused, match=r"apprise could not send it \(.*500.*check APPRISE_URL") as e:
-        await Elsewhere("apprise", AppriseOptions(url_env="APPRISE_URL")).send(message(), utcnow())
+        await AppriseChannel("apprise", AppriseOptions(url_env="APPRISE_URL")).send(
+            message(), utcnow()
+        )
     assert TOKEN not in str(e.value) + caplog.text
 
 
@@ -54,6 +56,10 @@ async def test_a_url_that_apprise_does_not_know_is_an_error(
     message: MakeMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APPRISE_URL", f"carrier-pigeon://{TOKEN}")
-    with pytest.raises(NotConfigured, match=r"APPRISE_URL does not hold") as error:
-        await Elsewhere("apprise", AppriseOptions(url_env="APPRISE_URL")).send(message(), utcnow())
+    with pytest.raises(
+        NotConfigured, match=r"APPRISE_URL is not a URL that apprise supports"
+    ) as error:
+        await AppriseChannel("apprise", AppriseOptions(url_env="APPRISE_URL")).send(
+            message(), utcnow()
+        )
     assert TOKEN not in str(error.value)

@@ -13,7 +13,7 @@ from mirror.alerts.channels.dingtalk import DingTalk
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
 from mirror.alerts.channels.feishu import Feishu
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.wecom import WeCom
 from mirror.config.channels import DingTalkOptions, FeishuOptions, WeComOptions
 from mirror.outcome import utcnow
@@ -23,7 +23,9 @@ NAMES = ("dingtalk", "feishu", "wecom")
 MakeMessage = Callable[..., Message]
 
 
-def channel(kind: str, url: str, *, form: str = "markdown", pace: Pace | None = None) -> Channel:
+def channel(
+    kind: str, url: str, *, form: str = "markdown", limiter: MessageLimiter | None = None
+) -> Channel:
     """One of the three robots' channels, signing where the robot knows signatures."""
     if kind == "dingtalk":
         return DingTalk(
@@ -36,16 +38,16 @@ def channel(kind: str, url: str, *, form: str = "markdown", pace: Pace | None = 
                     "format": form,
                 }
             ),
-            pace,
+            limiter,
         )
     if kind == "feishu":
         return Feishu(
             kind,
             FeishuOptions(url=url, token_env="FEISHU_TOKEN", secret_env="FEISHU_SECRET"),
-            pace,
+            limiter,
         )
     options = {"url": url, "key_env": "WECOM_KEY", "format": form}
-    return WeCom(kind, WeComOptions.model_validate(options), pace)
+    return WeCom(kind, WeComOptions.model_validate(options), limiter)
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -80,7 +82,7 @@ async def test_a_group_may_ask_for_plain_text(
 
 
 @pytest.mark.parametrize(("kind", "code"), [("dingtalk", "310000"), ("feishu", "19021")])
-async def test_a_wrong_secret_is_an_error_that_does_not_tell_it(
+async def test_a_wrong_secret_is_an_error_that_does_not_show_it(
     kind: str, code: str, robots: Robots, message: MakeMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{kind.upper()}_SECRET", "not-the-secret")
@@ -124,7 +126,9 @@ async def test_the_thirtieth_message_within_a_minute_still_arrives(
 
     robots.clock = lambda: now
     target = channel(
-        kind, robots.url, pace=Pace(limit=20, period=60.0, clock=lambda: now, sleep=sleep)
+        kind,
+        robots.url,
+        limiter=MessageLimiter(limit=20, period=60.0, clock=lambda: now, sleep=sleep),
     )
     for _ in range(30):
         await target.send(message(), utcnow())
@@ -179,7 +183,7 @@ async def test_a_gateway_that_is_down_is_an_error_in_one_line(
 
 
 @pytest.mark.parametrize("kind", NAMES)
-async def test_a_closed_port_is_an_error_that_does_not_tell_the_token(
+async def test_a_closed_port_is_an_error_that_does_not_show_the_token(
     kind: str, message: MakeMessage, robots: Robots
 ) -> None:
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
@@ -199,8 +203,9 @@ async def test_a_robot_that_does_not_answer_is_given_up_in_time(
         await channel("dingtalk", robots.url).send(message(), utcnow(), timeout=0.2)
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 async def test_a_proxy_of_the_environment_is_used(
-    message: MakeMessage, robots: Robots, monkeypatch: pytest.MonkeyPatch
+    variable: str, message: MakeMessage, robots: Robots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.get_running_loop().create_future()
 
@@ -214,9 +219,9 @@ async def test_a_proxy_of_the_environment_is_used(
 
     server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
     async with server:
         await channel("wecom", "http://robots.example").send(message(), utcnow())
     assert (await asked).startswith("POST http://robots.example/cgi-bin/webhook/send?key=")
@@ -228,6 +233,8 @@ async def test_a_proxy_of_a_kind_that_does_not_work_is_named(
     for name in ("http_proxy", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "socks5://user:a-password@127.0.0.1:1080")
-    with pytest.raises(NotConfigured, match=r"HTTP_PROXY is not http://host:port") as error:
+    with pytest.raises(
+        NotConfigured, match=r"is not http://host:port.* correct HTTP_PROXY"
+    ) as error:
         await channel("wecom", "http://robots.example").send(message(), utcnow())
     assert "a-password" not in str(error.value)

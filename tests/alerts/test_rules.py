@@ -23,7 +23,7 @@ async def opens(story: Story, rule: str) -> list[str]:
     return await story.open_alerts(rule)
 
 
-async def test_a_tag_is_told_of_after_its_third_retry(story: Story) -> None:
+async def test_a_tag_is_alerted_after_its_third_retry(story: Story) -> None:
     for minute in (0, 5, 10):
         story.minute = minute
         await story.sync({"1.0.0": Reason.SERVER_ERROR, "1.0.1": None})
@@ -53,7 +53,7 @@ async def test_a_failed_tag_that_moves_at_the_source_has_not_recovered(story: St
     assert len(await story.alerts("tag_failed")) == 1
 
 
-async def test_a_run_is_told_of_after_its_third_retry(story: Story) -> None:
+async def test_a_run_is_alerted_after_its_third_retry(story: Story) -> None:
     await story.sync({"1.0.0": None})
     for minute in (5, 10, 15):
         story.minute = minute
@@ -72,7 +72,7 @@ async def test_a_run_is_told_of_after_its_third_retry(story: Story) -> None:
     assert await opens(story, "run_failed") == []
 
 
-async def test_a_run_that_fails_only_in_its_tags_is_told_of_by_its_tags(story: Story) -> None:
+async def test_a_run_that_fails_only_in_its_tags_is_alerted_by_its_tags(story: Story) -> None:
     for minute in (0, 5, 10, 15):
         story.minute = minute
         await story.sync({"1.0.0": Reason.STORAGE})
@@ -87,7 +87,7 @@ async def test_runs_that_found_the_target_locked_are_no_failures(story: Story) -
     assert await opens(story, "run_failed") == []
 
 
-async def test_a_tag_that_is_behind_for_longer_than_the_goal_is_told_of(story: Story) -> None:
+async def test_a_tag_that_is_behind_for_longer_than_the_goal_is_alerted(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 40
     await story.sync({"1.0.1": Reason.SERVER_ERROR}, pushed=30)
@@ -104,7 +104,7 @@ async def test_a_tag_that_is_behind_for_longer_than_the_goal_is_told_of(story: S
     assert len(await story.alerts("delay_goal")) == 1
 
 
-async def test_a_tag_that_arrived_late_while_nobody_looked_is_told_of_once(story: Story) -> None:
+async def test_a_tag_that_arrived_late_while_nobody_looked_is_alerted_once(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 80
     await story.sync({"1.0.1": None}, pushed=20)
@@ -124,7 +124,7 @@ async def test_a_tag_pushed_before_the_mirror_existed_is_not_late_yet(story: Sto
     assert await opens(story, "delay_goal") == []
 
 
-async def test_silence_for_three_intervals_is_told_of(story: Story) -> None:
+async def test_silence_for_three_intervals_is_alerted(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 90
     assert await opens(story, "no_success") == []
@@ -137,7 +137,7 @@ async def test_silence_for_three_intervals_is_told_of(story: Story) -> None:
     assert await opens(story, "no_success") == []
 
 
-async def test_a_mirror_that_never_ran_is_told_of(story: Story) -> None:
+async def test_a_mirror_that_never_ran_is_alerted(story: Story) -> None:
     story.minute = 91
     assert await opens(story, "no_success") == [""]
 
@@ -153,7 +153,7 @@ async def test_failed_runs_are_silence_and_partial_ones_are_not(story: Story) ->
     assert await opens(story, "no_success") == [""]
 
 
-async def test_drift_is_told_of_though_the_same_run_repaired_it(story: Story) -> None:
+async def test_drift_is_alerted_though_the_same_run_repaired_it(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 30
     await story.sync({"1.0.0": None}, kind=ChangeKind.DRIFTED)
@@ -165,7 +165,7 @@ async def test_drift_is_told_of_though_the_same_run_repaired_it(story: Story) ->
     assert len(await story.alerts("drift")) == 1
 
 
-async def test_drift_that_cannot_be_repaired_stays_told_of(story: Story) -> None:
+async def test_drift_that_cannot_be_repaired_stays_alerted(story: Story) -> None:
     await story.sync({"1.0.0": None})
     for minute in (30, 35):
         story.minute = minute
@@ -177,7 +177,7 @@ async def test_drift_that_cannot_be_repaired_stays_told_of(story: Story) -> None
     assert len(await story.alerts("drift")) == 1
 
 
-async def test_what_an_audit_finds_is_told_of_until_it_is_repaired(story: Story) -> None:
+async def test_what_an_audit_finds_is_alerted_until_it_is_repaired(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 10
     found = FindingRow("1.0.0", "missing_blob", "1.0.0: a layer is gone")
@@ -190,7 +190,7 @@ async def test_what_an_audit_finds_is_told_of_until_it_is_repaired(story: Story)
     assert await opens(story, "drift") == []
 
 
-async def test_an_immutable_tag_that_moved_is_told_of_until_it_moves_back(story: Story) -> None:
+async def test_an_immutable_tag_that_moved_is_alerted_until_it_moves_back(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 30
     await story.sync(held=("1.0.0",), number=2)
@@ -201,7 +201,7 @@ async def test_an_immutable_tag_that_moved_is_told_of_until_it_moves_back(story:
     assert await opens(story, "immutable_moved") == []
 
 
-async def test_a_low_quota_is_told_of_until_its_window_is_over(story: Story) -> None:
+async def test_a_low_quota_is_alerted_until_its_window_is_over(story: Story) -> None:
     for minute, remaining in ((0, 60), (1, 10)):
         story.minute = minute
         await story.record.add_quota(Quota("docker.io", None, 100, remaining, 6 * 3600, story.now))
@@ -221,7 +221,7 @@ async def test_a_low_quota_is_told_of_until_its_window_is_over(story: Story) -> 
     assert await opens(story, "quota_low") == []
 
 
-async def test_a_refused_credential_is_told_of_at_once(story: Story) -> None:
+async def test_a_refused_credential_is_alerted_at_once(story: Story) -> None:
     await story.sync({"1.0.0": None})
     story.minute = 30
     await story.sync(whole=Reason.AUTH)
@@ -231,7 +231,7 @@ async def test_a_refused_credential_is_told_of_at_once(story: Story) -> None:
     assert await opens(story, "credential_refused") == []
 
 
-async def test_a_credential_refused_for_a_tag_alone_is_told_of_with_the_tag(story: Story) -> None:
+async def test_a_credential_refused_for_a_tag_alone_is_alerted_with_the_tag(story: Story) -> None:
     await story.sync({"1.0.0": Reason.AUTH, "1.0.1": None})
     assert await opens(story, "credential_refused") == [""]
     assert (await story.alerts("credential_refused"))[0].details["tags"] == ["1.0.0"]
@@ -244,7 +244,7 @@ def token(ends: datetime) -> str:
     return ".".join(part.decode().rstrip("=") for part in encoded)
 
 
-async def test_a_credential_that_ends_within_two_weeks_is_told_of(
+async def test_a_credential_that_ends_within_two_weeks_is_alerted(
     story: Story, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -267,14 +267,14 @@ async def test_a_credential_that_ends_within_two_weeks_is_told_of(
     assert alert.details["facts"]["days"] == 13
     assert alert.details["facts"]["expires"] == "2026-03-22 01:00 UTC"
     assert alert.details["error"] == "it comes from ACR_PASSWORD from the environment"
-    monkeypatch.setenv("ACR_PASSWORD", "a password that tells nothing")
+    monkeypatch.setenv("ACR_PASSWORD", "a password without an expiry")
     note()
     assert await opens(story, "credential_expiring") == []
     monkeypatch.delenv("ACR_PASSWORD")
     note()
 
 
-async def test_attestations_that_the_target_refused_are_told_of(story: Story) -> None:
+async def test_attestations_that_the_target_refused_are_alerted(story: Story) -> None:
     part = Dropped("sha256:aa", "application/json", DropReason.ATTESTATION_REFUSED)
     await story.sync({"1.0.0": None}, dropped=(part,))
     story.minute = 60
@@ -287,13 +287,13 @@ async def test_attestations_that_the_target_refused_are_told_of(story: Story) ->
     assert await opens(story, "attestations_dropped") == []
 
 
-async def test_attestations_left_out_by_wish_are_nothing_to_tell(story: Story) -> None:
+async def test_attestations_left_out_by_wish_are_no_alert(story: Story) -> None:
     part = Dropped("sha256:aa", "application/json", DropReason.ATTESTATION)
     await story.sync({"1.0.0": None}, dropped=(part,))
     assert await opens(story, "attestations_dropped") == []
 
 
-async def test_failed_pulls_beyond_the_goal_are_told_of(story: Story) -> None:
+async def test_failed_pulls_beyond_the_goal_are_alerted(story: Story) -> None:
     await probes(story, well=98, failed=1)  # 1 of 99 is more than 1 %
     assert await opens(story, "pull_failures") == [""]
     [alert] = await story.alerts("pull_failures")

@@ -1,4 +1,4 @@
-"""`mirror watchdog` tells of dead schedules with the database alone, and of a dead database."""
+"""`mirror watchdog` alerts about dead schedules with the database alone, and about its outage."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ alerts:
 
 
 async def mirror(*arguments: str, url: str) -> asyncio.subprocess.Process:
-    """The command as a process of its own, with a Prefect server that is dead."""
+    """The command as a separate process, with a Prefect server that is dead."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -63,7 +63,7 @@ async def silence(story: Story, hours: int = 2) -> None:
     )
 
 
-async def test_a_cron_line_tells_of_a_schedule_that_is_dead(
+async def test_a_cron_line_alerts_about_a_dead_schedule(
     story: Story, robots: Robots, url: str, tmp_path: Path
 ) -> None:
     await silence(story)
@@ -108,48 +108,56 @@ async def test_the_process_looks_again_and_again_and_ends_when_asked_to(
     assert len(robots.texts("dingtalk")) == 1
 
 
-async def test_the_watchdog_does_not_load_prefect() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "import sys, flows.cli.watchdog; sys.exit('prefect' in sys.modules)",
-    )
+async def test_a_round_of_the_watchdog_does_not_load_prefect(
+    story: Story, robots: Robots, url: str, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path / "mirrors.yaml", robots)
+    program = f"""
+import sys
+from flows.cli import main
+try:
+    main(["watchdog", "--once", "--config", {str(config)!r}])
+except SystemExit as end:
+    sys.exit(end.code or "prefect" in sys.modules)
+"""
+    environment = {**os.environ, "MIRROR_DATABASE_URL": url}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, env=environment)
     assert await process.wait() == 0
 
 
-async def test_a_database_that_is_away_is_told_of_by_the_channels_themselves(
+async def test_an_outage_of_the_database_goes_directly_to_the_channels(
     story: Story, robots: Robots
 ) -> None:
-    told = settings((dingtalk(robots), feishu(robots, severities=["warning"])))
+    config = settings((dingtalk(robots), feishu(robots, severities=["warning"])))
     robots.wall = lambda: story.now.timestamp()
     watchdog = Watchdog(clock=lambda: story.now)
     for minute in range(PATIENCE + 2):
         story.minute = minute
-        done = await watchdog.look(told, NOWHERE)
+        done = await watchdog.look(config, NOWHERE)
         assert "does not answer" in done.errors[0]
     [text] = [text for _, text in robots.taken]
     assert "无法访问记录数据库" in text
     assert "a-secret" not in text
     assert "**Since:** 2026-03-02 01:00 UTC" in text
     story.minute = 4 * 60 + PATIENCE
-    await watchdog.look(told, NOWHERE)
+    await watchdog.look(config, NOWHERE)
     assert "仍未恢复" in robots.texts("dingtalk")[1]
-    await watchdog.look(told, story.record.url)
+    await watchdog.look(config, story.record.url)
     assert any("记录数据库恢复可用" in text for text in robots.texts("dingtalk"))
     taken = len(robots.taken)
-    await watchdog.look(told, story.record.url)
+    await watchdog.look(config, story.record.url)
     assert len(robots.taken) == taken
 
 
 async def test_a_short_break_of_the_database_wakes_nobody(story: Story, robots: Robots) -> None:
-    told = settings((dingtalk(robots),))
+    config = settings((dingtalk(robots),))
     watchdog = Watchdog(clock=lambda: story.now)
     for url in (NOWHERE, NOWHERE, story.record.url, NOWHERE):
-        await watchdog.look(told, url)
+        await watchdog.look(config, url)
     assert robots.taken == []
 
 
-def test_a_pace_that_is_none_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_interval_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["watchdog", "--every", "soon"])
     assert end.value.code == 2

@@ -18,9 +18,9 @@ from tests.support.registry_process import DockerRegistry
 
 @dataclass(frozen=True)
 class Pair:
-    """Where images go, and what a record of faithful syncs would say.
+    """Where images go, and what the history of faithful syncs would hold.
 
-    Each has images of its own, so that what one test does to the registry's disk no other sees.
+    Each has its own images, so that tests cannot damage each other's blobs on the registry's disk.
     """
 
     registry: DockerRegistry
@@ -57,7 +57,7 @@ class Pair:
             await push(self.registry.url, self.source, tag, image)
 
     async def mirror(self, images: Mapping[str, Image]) -> dict[str, KnownTag]:
-        """Push tags to both sides, as a sync leaves them; the record's view of them."""
+        """Push tags to both sides, as a sync leaves them; what the history then holds of them."""
         await self.publish(images)
         for tag, image in images.items():
             await push(self.registry.url, self.target, tag, image)
@@ -100,7 +100,7 @@ class Pair:
 
 
 def known(tag: str, source: str, target: str | None = None) -> KnownTag:
-    """A tag that was copied: what the record holds of it."""
+    """A tag that was copied, as the history holds it."""
     return KnownTag(
         name=tag,
         source_digest=source,

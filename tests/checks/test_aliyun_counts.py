@@ -1,4 +1,4 @@
-"""Pull counts of Aliyun's personal edition, where the fake tells what its OpenAPI tells."""
+"""Pull counts of Aliyun's personal edition, from a fake of its OpenAPI."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def account(api: AliyunApi, key_id: str | None = None) -> AliyunAccount:
         ("registry.cn-hangzhou.aliyuncs.com", "cn-hangzhou"),
         ("registry-vpc.cn-beijing.aliyuncs.com", "cn-beijing"),
         ("crpi-abc123.cn-shenzhen.personal.cr.aliyuncs.com", "cn-shenzhen"),
-        ("hagicode-registry.cn-hangzhou.cr.aliyuncs.com", None),  # enterprise tells no pulls
+        ("hagicode-registry.cn-hangzhou.cr.aliyuncs.com", None),  # enterprise reports no pulls
         ("hagicode.azurecr.io", None),
         ("registry.cn-hangzhou.aliyuncs.com.example.org", None),
     ],
@@ -34,7 +34,7 @@ def test_only_hosts_of_the_personal_edition_have_a_region(host: str, region: str
     assert personal_region(host) == region
 
 
-async def test_a_repository_tells_its_downloads_in_one_signed_request() -> None:
+async def test_a_repository_reports_its_downloads_in_one_signed_request() -> None:
     async with aliyun_api({"hagicode/hagicode": 4321}) as api:
         assert await aliyun_downloads(account(api), "cn-hangzhou", "hagicode/hagicode") == 4321
     assert api.asked == [("GetRepo", "/repos/hagicode/hagicode")]
@@ -48,7 +48,7 @@ async def test_a_repository_tells_its_downloads_in_one_signed_request() -> None:
         (None, "hagicode/silent", "without a pull count"),
     ],
 )
-async def test_what_is_not_told_stays_unknown_with_its_reason(
+async def test_what_is_not_reported_stays_unknown_with_its_reason(
     key_id: str | None, repository: str, said: str
 ) -> None:
     async with aliyun_api({"hagicode/hagicode": 1, "hagicode/silent": None}) as api:
@@ -61,7 +61,7 @@ async def test_what_is_not_told_stays_unknown_with_its_reason(
 async def test_an_api_that_cannot_be_reached_is_unknown_too() -> None:
     async with aliyun_api({}) as api:
         gone = account(api)
-    with pytest.raises(CountUnknown, match=r"did not tell the pulls of hagicode/hagicode"):
+    with pytest.raises(CountUnknown, match=r"no pull count of hagicode/hagicode from Aliyun"):
         await aliyun_downloads(gone, "cn-hangzhou", "hagicode/hagicode")
 
 

@@ -1,4 +1,4 @@
-"""`mirror doctor` finds what would fail a sync before it does, against real registries first."""
+"""`mirror doctor` finds what would make a sync fail, against real registries first."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from flows.local.fake_registry.faults import Headers, Respond, Rule
 from flows.local.fake_registry.images import multi_platform
 from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
+from mirror.checks.doctor import examine
+from mirror.config import load_settings
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry, free_port
 from tests.support.users import User
 
 IMAGE = multi_platform("doctor", sizes=(3_000,))
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -42,10 +45,14 @@ class Clinic:
             self.registries.setdefault(side.partition("/")[0], {"insecure": True})
         self.mirrors[name] = {"source": source, "target": target}
 
-    async def run(self, *arguments: str) -> Result:
-        """Run the command, beside the loop that the registries in memory need."""
+    def write(self) -> None:
+        """Write mirrors.yaml."""
         document = {"registries": self.registries, "mirrors": self.mirrors}
         self.path.write_text(yaml.safe_dump(document))
+
+    async def run(self, *arguments: str) -> Result:
+        """Run the command in a thread: the registries in memory need this loop."""
+        self.write()
         line = ["--config", str(self.path), *arguments]
         return await asyncio.to_thread(CliRunner().invoke, command, line)
 
@@ -77,7 +84,7 @@ async def fill(registry: DockerRegistry | DemoRegistry, repository: str, **login
     await push(registry.url, repository, "0.1.0", IMAGE, **login)
 
 
-async def test_two_sound_registries_are_all_well_and_abilities_are_told(
+async def test_two_sound_registries_are_all_well_and_abilities_are_shown(
     clinic: Clinic, shared_docker_registry: DockerRegistry
 ) -> None:
     await fill(shared_docker_registry, "doctor/source")
@@ -108,7 +115,9 @@ async def test_nothing_is_left_behind_at_the_target(
     await fill(shared_docker_registry, "tidy/source")
     host = shared_docker_registry.host
     clinic.mirror(f"{host}/tidy/source", f"{host}/tidy/target")
-    assert (await clinic.run()).exit_code == 0
+    result = await clinic.run()
+    assert result.exit_code == 0
+    assert result.stdout.endswith("all checks passed\n")
     uploads = shared_docker_registry.storage / "repositories" / "tidy" / "target" / "_uploads"
     # distribution keeps an empty state of the hash of a session that was cancelled, no session
     assert not [path for path in uploads.rglob("*") if path.name in ("data", "startedat")]
@@ -125,7 +134,7 @@ async def test_a_target_that_is_not_there_yet_is_no_fault(
     assert levels(found["target"])["anonymous"] == "unknown"
 
 
-async def test_a_source_that_does_not_exist_would_fail_a_sync(
+async def test_a_source_that_does_not_exist_would_make_a_sync_fail(
     clinic: Clinic, shared_docker_registry: DockerRegistry
 ) -> None:
     host = shared_docker_registry.host
@@ -136,7 +145,7 @@ async def test_a_source_that_does_not_exist_would_fail_a_sync(
     assert f"{host}/no/such" in message(found["source"], "pull")
 
 
-async def test_a_registry_that_does_not_answer_would_fail_a_sync(
+async def test_a_registry_that_does_not_answer_would_make_a_sync_fail(
     clinic: Clinic, shared_docker_registry: DockerRegistry
 ) -> None:
     await fill(shared_docker_registry, "away/source")
@@ -171,7 +180,7 @@ async def test_a_private_target_works_with_a_credential_and_warns_of_anonymous_u
     assert levels(found["target"])["anonymous"] == "warning"
 
 
-async def test_a_wrong_password_is_told_with_its_origin(
+async def test_a_wrong_password_is_reported_with_its_origin(
     clinic: Clinic,
     docker_registry: StartDockerRegistry,
     shared_docker_registry: DockerRegistry,
@@ -207,14 +216,14 @@ async def test_an_unset_variable_is_a_failure_of_that_registry_alone(
 @pytest.mark.parametrize(
     ("remaining", "level", "code"), [(100, "ok", 0), (15, "warning", 0), (0, "failure", 1)]
 )
-async def test_docker_hubs_quota_is_told_and_a_spent_one_would_fail_a_sync(
+async def test_docker_hubs_quota_is_shown_and_a_spent_one_would_make_a_sync_fail(
     clinic: Clinic, remaining: int, level: str, code: int
 ) -> None:
     # registry-facts.md, Docker Hub: ratelimit-limit: 100;w=21600, on HEAD too
-    told = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": f"{remaining};w=21600"}
+    headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": f"{remaining};w=21600"}
     async with DemoRegistry() as source, DemoRegistry() as target:
         await fill(source, "newbe36524/hagicode")
-        source.faults.add(Rule("HEAD .*/manifests/", Headers(told), times=None))
+        source.faults.add(Rule("HEAD .*/manifests/", Headers(headers), times=None))
         clinic.mirror(f"{source.host}/newbe36524/hagicode", f"{target.host}/team/app")
         ended, found = await clinic.diagnose()
     assert found["source"]["quota"] == {
@@ -266,17 +275,20 @@ async def test_a_token_that_says_when_it_ends_is_read(
     level: str,
 ) -> None:
     await fill(shared_docker_registry, "expiry/source")
-    ends = datetime.now(UTC) + timedelta(days=days)
+    ends = NOW + timedelta(days=days)
     claims = base64.urlsafe_b64encode(json.dumps({"exp": int(ends.timestamp())}).encode())
     monkeypatch.setenv("TOKEN", f"e30.{claims.decode().rstrip('=')}.c2ln")
     host = shared_docker_registry.host
     clinic.registries[host] = {"insecure": True, "username": "x", "password_env": "TOKEN"}
     clinic.mirror(f"{host}/expiry/source", f"{host}/expiry/target")
-    _, found = await clinic.diagnose()
-    assert levels(found["target"])["credential"] == level
+    clinic.write()
+    diagnosis = await examine(load_settings(clinic.path), lambda name: "", lambda: NOW)
+    (target,) = [found for found in diagnosis.examined if found.place.role == "target"]
+    assert target.level("credential") == level
+    assert target.expires_at == ends
 
 
-async def test_a_record_that_does_not_answer_would_fail_a_sync(
+async def test_a_database_that_does_not_answer_would_make_a_sync_fail(
     clinic: Clinic, shared_docker_registry: DockerRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(shared_docker_registry, "norecord/source")
@@ -286,3 +298,4 @@ async def test_a_record_that_does_not_answer_would_fail_a_sync(
     result = await clinic.run()
     assert result.exit_code == 1
     assert "failure: record:" in result.output
+    assert result.output.endswith("1 problem would make a sync fail\n")

@@ -1,4 +1,4 @@
-"""Pull counts come from whoever tells them, and stay unknown where nobody does."""
+"""Pull counts come from registries that report them, and are unknown elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def count(
         return found
 
 
-async def test_docker_hubs_web_api_tells_in_one_request() -> None:
+async def test_docker_hubs_web_api_reports_in_one_request() -> None:
     async with DemoHub(behaviour=HUB) as hub:
         hub.pushed("newbe36524/hagicode", LATEST)
         endpoint = Endpoint("docker.io", insecure=True, hub_api=hub.url)
@@ -51,5 +51,5 @@ async def test_aliyuns_personal_edition_is_asked_where_there_is_a_key() -> None:
 @pytest.mark.parametrize(
     "host", ["hagicode.azurecr.io", "hagicode-registry.cn-hangzhou.cr.aliyuncs.com", "ghcr.io"]
 )
-async def test_registries_that_tell_no_pulls_are_not_asked(host: str) -> None:
+async def test_registries_that_report_no_pulls_are_not_asked(host: str) -> None:
     assert await count(Endpoint(host), "a/b", AliyunAccount("id", "secret")) is None

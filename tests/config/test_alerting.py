@@ -1,4 +1,4 @@
-"""Severity, pace and quiet hours as mirrors.yaml sets them."""
+"""Severity, reminders and quiet hours as mirrors.yaml sets them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.config.alerting import AlertingSettings, QuietHours, Rule
+from mirror.config import Settings, load_settings
+from mirror.config.alerting import AlertingSettings, AlertRule, QuietHours
 from mirror.config.channels import Severity
-from mirror.config.settings import Settings, load_settings
 from mirror.errors import ConfigError
 
 MIRRORS = """
@@ -51,15 +51,15 @@ alerts:
     assert settings.alerts[4].mirrors == ("a",)
 
 
-def test_without_a_word_in_mirrors_yaml_the_rules_have_defaults(tmp_path: Path) -> None:
+def test_rules_that_mirrors_yaml_does_not_mention_have_defaults(tmp_path: Path) -> None:
     alerting = load(tmp_path, "").alerting
     assert alerting.missed_runs == 3
-    assert alerting.severity(Rule.NO_SUCCESS) is Severity.CRITICAL
-    assert alerting.pace(Rule.NO_SUCCESS) == timedelta(hours=4)
-    assert all(alerting.enabled(rule) for rule in Rule)
+    assert alerting.severity(AlertRule.NO_SUCCESS) is Severity.CRITICAL
+    assert alerting.repeat_interval(AlertRule.NO_SUCCESS) == timedelta(hours=4)
+    assert all(alerting.enabled(rule) for rule in AlertRule)
 
 
-def test_a_rule_may_have_its_own_severity_and_pace(tmp_path: Path) -> None:
+def test_a_rule_may_have_its_own_severity_and_interval(tmp_path: Path) -> None:
     alerting = load(
         tmp_path,
         """
@@ -71,10 +71,10 @@ alerting:
     attestations_dropped: {enabled: false}
 """,
     ).alerting
-    assert alerting.severity(Rule.DRIFT) is Severity.CRITICAL
-    assert alerting.pace(Rule.DRIFT) == timedelta(minutes=90)
-    assert alerting.pace(Rule.TAG_FAILED) == timedelta(hours=12)
-    assert not alerting.enabled(Rule.ATTESTATIONS_DROPPED)
+    assert alerting.severity(AlertRule.DRIFT) is Severity.CRITICAL
+    assert alerting.repeat_interval(AlertRule.DRIFT) == timedelta(minutes=90)
+    assert alerting.repeat_interval(AlertRule.TAG_FAILED) == timedelta(hours=12)
+    assert not alerting.enabled(AlertRule.ATTESTATIONS_DROPPED)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ alerting:
             "alerts: [{dingtalk: {token: abc}}]",
             "alerts.0.dingtalk.token: unknown key; allowed: url",
         ),
-        ("alerts: [{pager: {}}]", "alerts.0: an entry names one channel: dingtalk, feishu"),
+        ("alerts: [{pager: {}}]", "alerts.0: an entry names exactly one channel: dingtalk, feishu"),
         ("alerts: [{wecom: {key_env: K}, mirrors: [b]}]", "no mirror is named 'b'; there are: a"),
         ("alerting: {rules: {noise: {}}}", "alerting.rules.noise"),
         ("alerting: {quiet: {}}", "alerting.quiet: unknown key; allowed: missed_runs"),

@@ -1,4 +1,4 @@
-"""What may stand below `alerts:`."""
+"""What `alerts:` may contain."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def email(**other: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ({}, "names one channel: dingtalk, feishu, wecom, email, apprise"),
-        ({**DINGTALK, "apprise": {"url_env": "X"}}, "names one channel"),
+        ({}, "names exactly one channel: dingtalk, feishu, wecom, email, apprise"),
+        ({**DINGTALK, "apprise": {"url_env": "X"}}, "names exactly one channel"),
         ({"dingtalk": {"token_env": "T", "sekret_env": "S"}}, "Extra inputs"),
         ({"dingtalk": {"token_env": "https://oapi/robot?access_token=1"}}, "match pattern"),
         ({"wecom": {"key_env": "K", "url": "https://host/send?key=1"}}, "comes from the environ"),
@@ -38,7 +38,7 @@ def email(**other: Any) -> dict[str, Any]:
         ({"wecom": {"key_env": "K", "url": "https://host:99999"}}, "Port out of range"),
         ({**DINGTALK, "severities": ["loud"]}, "'info', 'warning' or 'critical'"),
         ({**DINGTALK, "severities": []}, "at least 1"),
-        (email(smtp="smtps://me:pw@mail.example"), "holds a password"),
+        (email(smtp="smtps://me:pw@mail.example"), "contains a password"),
         (email(smtp="mail.example:25"), "is not smtps://user@host:465"),
         (email(smtp="smtps://me@mail.example:port"), "Port could not be cast"),
         (email(smtp="smtps://me@mail.example/inbox"), "is not smtps://user@host:465"),

@@ -56,7 +56,7 @@ def test_variables_named_in_mirrors_yaml_give_the_credential() -> None:
 
 
 @pytest.mark.usefixtures("user", "variables")
-def test_a_user_name_may_stand_in_mirrors_yaml_itself() -> None:
+def test_a_user_name_may_be_in_mirrors_yaml_itself() -> None:
     found = credential({HOST: {"username": "me", "password_env": "ACR_PASSWORD"}})
     assert found is not None
     assert (found.username, found.password) == ("me", SECRET)
@@ -115,7 +115,7 @@ def test_mirrors_yaml_goes_before_dockers_config(user: User) -> None:
     assert found.username == "robot"
 
 
-def test_an_entry_without_a_credential_leaves_the_word_to_dockers_config(user: User) -> None:
+def test_an_entry_without_a_credential_leaves_it_to_dockers_config(user: User) -> None:
     user.docker_config({"auths": {HOST: basic("docker", SECRET)}})
     found = credential({HOST: {"insecure": True}})
     assert found == Credential("docker", SECRET, "~/.docker/config.json")
@@ -139,7 +139,7 @@ def test_every_form_of_key_that_docker_has_written_is_understood(user: User, key
     assert found.password == SECRET
 
 
-def test_docker_hubs_login_stands_under_its_old_address(user: User) -> None:
+def test_docker_hubs_login_is_kept_under_its_old_address(user: User) -> None:
     user.docker_config({"auths": {"https://index.docker.io/v1/": basic("hub", SECRET)}})
     found = credential(host="docker.io", repository="library/alpine")
     assert found is not None
@@ -153,7 +153,7 @@ def test_a_password_may_hold_colons_and_other_languages(user: User) -> None:
     assert found.password == "a:b:密码"
 
 
-def test_an_identity_token_is_told_from_a_password(user: User) -> None:
+def test_an_identity_token_is_distinguished_from_a_password(user: User) -> None:
     login = {**basic("00000000-0000-0000-0000-000000000000", ""), "identitytoken": SECRET}
     user.docker_config({"auths": {HOST: login}})
     found = credential()
@@ -225,7 +225,7 @@ def test_a_helper_may_hold_an_identity_token(user: User) -> None:
     assert found.identity_token == SECRET
 
 
-def test_a_store_without_the_registry_leaves_the_file_its_word(user: User) -> None:
+def test_a_store_without_the_registry_leaves_it_to_the_file(user: User) -> None:
     user.docker_config({"credsStore": "store", "auths": {HOST: basic("inline", SECRET)}})
     user.helper("store", "echo credentials not found in native keychain; exit 1")
     found = credential()
@@ -251,8 +251,8 @@ def test_a_helper_runs_once_for_all_the_requests_of_a_run(user: User) -> None:
             f"echo the keychain is locked; echo {SECRET} >&2; exit 3",
             "code 3: the keychain is locked",
         ),
-        (f"echo {SECRET}", "answered something that is not a credential"),
-        (f"""echo '{{"Password":"{SECRET}"}}'""", "answered something that is not a credential"),
+        (f"echo {SECRET}", "gave an answer that is not a credential"),
+        (f"""echo '{{"Password":"{SECRET}"}}'""", "gave an answer that is not a credential"),
     ],
 )
 def test_a_helper_that_fails_is_named_with_its_registry_and_file(
@@ -283,17 +283,15 @@ def test_a_helper_that_waits_for_a_person_is_given_up(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"auths": {"x": {"auth": "' + SECRET + '"}', "is not valid JSON: line 1"),
+        ('{"auths": {"x": {"auth": "' + SECRET + '"}', "not valid JSON: line 1"),
         (
             '{"auths": [{"auth": "' + SECRET + '"}]}',
-            "another form than docker's config.json at auths",
+            "not in the format of docker's config.json: auths",
         ),
         (json.dumps({"auths": {HOST: {"auth": SECRET}}}), "is not base64 of user:password"),
     ],
 )
-def test_a_broken_file_is_named_without_what_stands_in_it(
-    user: User, content: str, said: str
-) -> None:
+def test_a_broken_file_is_named_without_its_content(user: User, content: str, said: str) -> None:
     user.docker_config(content)
     with pytest.raises(ConfigError) as caught:
         credential()

@@ -15,7 +15,7 @@ from prefect import Flow
 import flows
 from flows.local.prefect_programs import WORK_POOL
 from flows.orchestration.deployments import Scheduled, planned
-from mirror.config.settings import load_settings
+from mirror.config import load_settings
 
 ROOT = Path(flows.__file__).parents[1]
 FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text())

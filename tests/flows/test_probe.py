@@ -1,4 +1,4 @@
-"""A probe's pulls stand in the record so that only what may be compared is compared."""
+"""Pulls of a probe are recorded so that only comparable ones are compared."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ async def test_a_quota_that_runs_low_is_left_to_the_syncs(mirrors: Mirrors, rows
         await push(source.url, "team/app", "latest", IMAGE)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
         await mirrors.sync()
-        told = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "19;w=21600"}
-        source.faults.add(Rule("HEAD .*/manifests/", Headers(told), times=None))
+        headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "19;w=21600"}
+        source.faults.add(Rule("HEAD .*/manifests/", Headers(headers), times=None))
         (report,) = await probed()
     assert report.source is None
     assert report.target is not None
@@ -86,7 +86,7 @@ async def test_a_pull_that_fails_is_measured_with_its_reason(mirrors: Mirrors, r
     assert rows.one("SELECT failed FROM report_pull_failures") == 1
 
 
-async def test_pulls_are_counted_where_the_source_tells(mirrors: Mirrors, rows: Rows) -> None:
+async def test_pulls_are_counted_where_the_source_has_them(mirrors: Mirrors, rows: Rows) -> None:
     hub = HubBehaviour(pull_counts={"team/app": 4_000})
     async with (
         DemoRegistry() as source,

@@ -57,7 +57,7 @@ async def run_report() -> Any:
 async def test_a_report_writes_artifacts_and_sends_alerts(low_quota: None, robots: Robots) -> None:
     state = await run_report()
     assert state.is_completed(), state.message
-    assert state.message == "1 mirrors, 1 open alerts (1 new, 0 over), 1 messages sent"
+    assert state.message == "1 mirrors, 1 open alerts (1 new, 0 closed), 1 messages sent"
     [text] = robots.texts("dingtalk")
     assert "3 of 100 pulls left" in text
     page = await read("report")

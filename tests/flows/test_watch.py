@@ -9,17 +9,18 @@ from flows.local.fake_registry.push import push
 from flows.local.fake_registry.registry import DemoRegistry
 from flows.local.fake_registry.releases import past_releases
 from flows.orchestration.states import outcome_of
-from flows.watch import Watched, watch
+from flows.watch import watch
+from mirror.checks import WatchReport
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.snapshot import snapshot
 
 
-async def look() -> Watched:
+async def look() -> WatchReport:
     """Run the watch once."""
     state: Any = await watch(return_state=True)
     watched = await outcome_of(state)
-    assert isinstance(watched, Watched), watched
+    assert isinstance(watched, WatchReport), watched
     return watched
 
 
@@ -59,7 +60,7 @@ async def test_two_mirrors_of_one_source_cost_one_look_of_one_request(mirrors: M
         assert again.requests == 1
 
 
-async def test_a_source_that_is_away_is_told_and_does_not_hide_the_others(
+async def test_a_source_that_is_away_is_reported_and_does_not_hide_the_others(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
     (item,) = past_releases(1)

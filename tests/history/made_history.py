@@ -1,4 +1,4 @@
-"""A history of three days, small enough to work out every figure by hand.
+"""A history of three days, small enough to compute every figure by hand.
 
 The mirror follows its source since 20 November, 00:00. Its delay goal is 30 minutes.
 
@@ -11,7 +11,7 @@ The mirror follows its source since 20 November, 00:00. Its delay goal is 30 min
   run 4,  8:00, failed because another run held the target: does not count
   run 5,  9:00, killed while it copied 0.4
   run 6, 10:00 to 10:10, succeeded; closes run 5 at 10:00
-                                    0.4 no push told, detected 9:00, there 10:10: delay 4,200 s
+                                    0.4 no push reported, detected 9:00, there 10:10: delay 4,200 s
                                     latest waits for its exact release, 0.0.9 is held
   run 7, 12:00, a dry run: does not count
 22 November
@@ -28,7 +28,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from mirror.history import PostgresRecorder, ProbePull, PullCounted, WatchLook
+from mirror.history import PostgresRecorder, ProbePull, PullCounted, WatchRow
 from mirror.outcome import (
     BlobTally,
     ChangeKind,
@@ -203,7 +203,7 @@ async def make_pulls(recorder: PostgresRecorder) -> None:
 
 
 async def make_counts(recorder: PostgresRecorder) -> None:
-    """Pull counts of three days, quota readings, and looks of the watch.
+    """Pull counts of three days, quota readings, and rounds of the watch.
 
     The source goes 1,000, 1,100, 1,150; the mirror 200, 500, 650:
     21 November 300 of 400 = 75 %, 22 November 150 of 200 = 75 %; together 450 of 600.
@@ -215,7 +215,7 @@ async def make_counts(recorder: PostgresRecorder) -> None:
     for hour, remaining in ((10, 80), (11, 30), (12, 90)):
         await recorder.add_quota(Quota("docker.io", None, 100, remaining, 21_600, at(20, hour)))
     await recorder.add_watch(
-        WatchLook(at(20, 10), at(20, 10) + timedelta(seconds=3), (NAME,), (NAME,))
+        WatchRow(at(20, 10), at(20, 10) + timedelta(seconds=3), (NAME,), (NAME,))
     )
     broken = TagFailure(NAME, Reason.NETWORK, "no route")
-    await recorder.add_watch(WatchLook(at(20, 10, 2), at(20, 10, 2), (NAME,), (), (broken,), 1))
+    await recorder.add_watch(WatchRow(at(20, 10, 2), at(20, 10, 2), (NAME,), (), (broken,), 1))

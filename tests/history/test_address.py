@@ -1,4 +1,4 @@
-"""The record's address, as operators write it."""
+"""The history's address, as operators write it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_password_is_taken_as_it_is_meant_escaped_or_not(
 @pytest.mark.parametrize(
     "url", ["mysql://h/d", "elsewhere", "postgresql:/h", "postgresql://h/d?nonsense=1"]
 )
-def test_what_is_no_address_is_told_without_repeating_it(
+def test_an_invalid_address_is_reported_without_repeating_it(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts from nothing, is shared, and survives what happens to machines."""
+"""The embedded PostgreSQL starts from nothing, is shared, and survives crashes and restarts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_many_processes_that_start_it_at_once_share_one(own: Cluster) -> None:
     assert answer(own, "shared").startswith("18.")
 
 
-def test_it_comes_back_after_it_was_killed(own: Cluster) -> None:
+def test_it_recovers_after_a_kill(own: Cluster) -> None:
     own.ensure_database("kept")
     killed = postmaster(own)
     children = killed.children()
@@ -135,7 +135,7 @@ def test_data_of_another_release_is_left_alone_and_named(own: Cluster) -> None:
     own.start()
     own.stop()
     (own.folder / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedFailed, match="made by PostgreSQL 17"):
+    with pytest.raises(EmbeddedFailed, match="created by PostgreSQL 17"):
         own.start()
     (own.folder / "PG_VERSION").write_text("18\n")
 

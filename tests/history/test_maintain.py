@@ -1,4 +1,4 @@
-"""Partitions are made ahead and dropped, days are closed, and what was told of them stays true."""
+"""Partitions are created ahead and dropped, days are closed, and their figures stay the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def months(engine: sa.Engine, table: str = "tag_sync") -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _months_of_today(engine: sa.Engine) -> None:
-    """Whatever months the tests before have left: none before this year's autumn."""
+    """Months left by earlier tests are dropped: none before November 2026."""
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT drop_partitions('2026-11-01')"))
 

@@ -1,4 +1,4 @@
-"""A server whose administrator lets the program own a database and no more."""
+"""A server on which the program owns a database and may do nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mirror.history.reader import open_reader, psql
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Cluster]:
-    """A server of its own, since roles belong to the whole server."""
+    """A separate server, since roles belong to the whole server."""
     server = Cluster(tmp_path / "postgres")
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
         connection.execute("CREATE ROLE tenant LOGIN")
@@ -36,7 +36,7 @@ def test_the_record_works_without_the_right_to_create_roles(server: Cluster) -> 
         with pytest.raises(QueryRefused, match="read-only"), reader.query("DELETE FROM mirror"):
             pass
     assert "role=" not in psql(url)[1]["PGOPTIONS"]
-    # The administrator creates the role; the file grants it what it needs, as often as one likes.
+    # The administrator creates the role; the file grants it what it needs, any number of times.
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
         connection.execute("CREATE ROLE mirror_readonly LOGIN")
         connection.execute("GRANT mirror_readonly TO tenant")

@@ -1,4 +1,4 @@
-"""The migrations make what the models describe, up, down and on a database with rows."""
+"""Migrations create what the models describe, up and down, and keep rows; their SQL is frozen."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_sql_of_every_revision_is_frozen() -> None:
         for file in folder.rglob("*.sql")
     }
     assert found == listed, (
-        "the SQL of a released revision never changes: add a revision with files of its own;"
+        "the SQL of a released revision never changes: add a revision with its own files;"
         " for one that is not released: cd migrations/sql && sha256sum */*.sql > SHA256SUMS"
     )
     revisions = {script.revision for script in SCRIPTS.walk_revisions()}

@@ -1,4 +1,4 @@
-"""The metrics are OpenMetrics by prometheus-client's own parser, and say what the record says."""
+"""The metrics are OpenMetrics by prometheus-client's own parser, and agree with the history."""
 
 from __future__ import annotations
 

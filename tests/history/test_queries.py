@@ -77,4 +77,5 @@ def test_every_view_and_every_column_says_what_it_means(engine: sa.Engine) -> No
         assert of_view, view
         section = re.split(r"^## ", TEXT, flags=re.M)
         (mine,) = [part for part in section if part.startswith(f"`{view}`")]
-        assert f"`{column}`" in mine, f"docs/reports.md: {view}.{column}"
+        assert f"| `{column}` | {meaning} |" in mine, f"docs/reports.md: {view}.{column}"
+        assert of_view in mine, f"docs/reports.md: {view}"

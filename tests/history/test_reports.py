@@ -1,4 +1,4 @@
-"""The figures of a history that was made by hand (made_history.py) are those worked out by hand.
+"""The figures of a handmade history (made_history.py) are those computed by hand.
 
 Each holds twice: with every day read from the raw rows, and with the days rolled up.
 """
@@ -24,7 +24,7 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 async def rows(
     recorder: PostgresRecorder, engine: sa.Engine, request: pytest.FixtureRequest
 ) -> Rows:
-    """The made history, and a way to query it."""
+    """The handmade history, and a function to query it."""
     runs = await make_history(recorder, engine)
     await make_pulls(recorder)
     await make_counts(recorder)
@@ -134,7 +134,7 @@ def test_traffic_by_day(rows: Rows) -> None:
     )
     assert found == [
         ("2026-11-20", 3_000, 30, 15, 9, 6, 3, 6.0),
-        # Runs 4, 6 and 7 told their figures; the killed run 5 had copied nothing.
+        # Runs 4, 6 and 7 reported their figures; the killed run 5 had copied nothing.
         ("2026-11-21", 3_000, 30, 15, 9, 6, 3, 6.0),
         ("2026-11-22", 2_000, 20, 10, 6, 4, 2, 4.0),
     ]
@@ -264,7 +264,7 @@ async def test_status_now(recorder: PostgresRecorder, engine: sa.Engine) -> None
     assert found.last_success_at == at(22, 10, 2)
 
 
-def test_an_unknown_mirror_is_said(engine: sa.Engine) -> None:
+def test_an_unknown_mirror_is_named(engine: sa.Engine) -> None:
     with pytest.raises(UnknownMirror, match="nobody"):
         reports.read_report(engine, None, "nobody")
     assert reports.read_status(engine) == ()

@@ -1,9 +1,12 @@
-"""Short ways to make the values that a flow hands to the record."""
+"""Short ways to make what a flow gives to the recorder, and to look at the result."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
+from mirror.history import PostgresRecorder
 from mirror.outcome import (
     BlobTally,
     Change,
@@ -15,11 +18,24 @@ from mirror.outcome import (
     Reason,
     SourceTag,
     TagFailure,
+    Trigger,
     Verification,
 )
+from tests.support.records import MIRROR
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+
+def row(engine: sa.Engine, query: str) -> sa.Row[tuple[object, ...]]:
+    """The only row of a query."""
+    with engine.connect() as connection:
+        return connection.execute(sa.text(query)).one()
+
+
+async def begin(recorder: PostgresRecorder) -> str:
+    """Begin a full scheduled run of the only mirror, and give its id."""
+    return await recorder.begin_run(MIRROR.name, Trigger.SCHEDULE, full=True)
 
 
 def digest(number: int) -> str:
@@ -35,14 +51,14 @@ def change(
     detected_at: datetime = NOON,
     attempt: int = 1,
 ) -> Change:
-    """A tag to bring into line."""
+    """A tag to copy."""
     return Change(tag, tag, kind, digest(number), pushed_at, detected_at, attempt=attempt)
 
 
 def copied(
     change: Change, at: datetime = NOON, blobs: tuple[int, ...] = (), attempts: int = 1
 ) -> CopyOutcome:
-    """A copy that went well and placed these blobs of 100 bytes each."""
+    """A copy that succeeded and placed these blobs of 100 bytes each."""
     return CopyOutcome(
         change,
         at - MINUTE,
@@ -62,12 +78,12 @@ def failed(change: Change, reason: Reason = Reason.NETWORK, at: datetime = NOON)
 
 
 def seen(change: Change, at: datetime = NOON) -> Verification:
-    """The tag was there."""
+    """The tag was found at the target."""
     return Verification(change, at)
 
 
 def discovery(*tags: SourceTag) -> Discovery:
-    """A whole look at the source."""
+    """A complete discovery of the source."""
     return Discovery(tags, complete=True, via="hub_api", listed=frozenset(tag.name for tag in tags))
 
 

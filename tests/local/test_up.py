@@ -26,7 +26,7 @@ from flows.local.fake_registry.registry import DemoRegistry
 from flows.local.fake_registry.releases import release
 from flows.local.prefect_programs import WORK_POOL
 from flows.orchestration.deployments import planned, register
-from mirror.config.settings import load_settings
+from mirror.config import load_settings
 from mirror.history.embedded import Cluster
 
 MIRROR = Path(sys.executable).with_name("mirror")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from flows.orchestration.report_artifacts import ROWS, alert_rows, goal_rows, markdown
 from mirror.alerts import OpenAlert
-from mirror.config.alerting import Rule
+from mirror.config.alerting import AlertRule
 from mirror.config.channels import Severity
 from mirror.history.alert_texts import Bilingual
 from mirror.history.figures import FailureStats, MirrorReport, MirrorStatus, Report, Tags
@@ -31,7 +31,7 @@ STATUS = MirrorStatus(
     last_success_at=None,
 )
 ALERT = OpenAlert(
-    rule=Rule.TAG_FAILED,
+    rule=AlertRule.TAG_FAILED,
     severity=Severity.WARNING,
     mirror="m",
     subject="1.0.0",

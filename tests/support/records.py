@@ -1,4 +1,4 @@
-"""A real PostgreSQL, built by the migrations, and a record with one mirror in it.
+"""A real PostgreSQL, built by the migrations, and a recorder with one mirror in it.
 
 One embedded server for the session, stopped at its end; its database is emptied before each test.
 """

@@ -14,8 +14,8 @@ import yaml
 from click.testing import CliRunner
 
 from flows.cli.publish import command
+from mirror.config import load_settings
 from mirror.config.models import MirrorSettings
-from mirror.config.settings import load_settings
 from mirror.history import DelayStats, MirrorRow, PostgresRecorder, Runs, Tags
 from mirror.history.engine import create_engine
 from mirror.outcome import (

@@ -6,14 +6,14 @@ from enum import StrEnum
 
 import pytest
 
-from mirror.config import Rule
+from mirror.config import AlertRule
 from mirror.outcome import DropReason, RunStatus, Trigger
 from mirror.website.health import DayState, Health
 from mirror.website.load import PRIVATE_RULES
 from mirror.website.sources import LANGUAGES
 from mirror.website.words import Words
 
-OPERATORS = (*PRIVATE_RULES, Rule.ATTESTATIONS_DROPPED)  # the last one's severity is `info`
+OPERATORS = (*PRIVATE_RULES, AlertRule.ATTESTATIONS_DROPPED)  # the last one's severity is `info`
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ OPERATORS = (*PRIVATE_RULES, Rule.ATTESTATIONS_DROPPED)  # the last one's severi
         ("trigger", Trigger),
         ("drop", DropReason),
         ("why", (Health.LAGGING, Health.FAILING)),
-        ("kind", [rule for rule in Rule if rule not in OPERATORS]),
+        ("kind", [rule for rule in AlertRule if rule not in OPERATORS]),
     ],
 )
 def test_each_value_has_a_word(prefix: str, values: list[StrEnum]) -> None:

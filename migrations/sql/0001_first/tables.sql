@@ -34,10 +34,10 @@ CREATE INDEX ix_mirror_target_id ON mirror (target_id);
 COMMENT ON COLUMN mirror.name IS 'As in mirrors.yaml.';
 COMMENT ON COLUMN mirror.policy IS 'Which tags and platforms are mirrored, as configured.';
 COMMENT ON COLUMN mirror.every IS 'Between scheduled syncs.';
-COMMENT ON COLUMN mirror.watch_every IS 'Between looks of the watch.';
+COMMENT ON COLUMN mirror.watch_every IS 'Between rounds of the watch.';
 COMMENT ON COLUMN mirror.delay_goal IS
     'From push at the source to verified at the target, at most.';
-COMMENT ON COLUMN mirror.created_at IS 'When the record first heard of it.';
+COMMENT ON COLUMN mirror.created_at IS 'When it was first recorded.';
 COMMENT ON COLUMN mirror.followed_since IS
     'Creation, or the last change of source, target or policy. Delays count from here for tags that were pushed before.';
 
@@ -72,22 +72,22 @@ CREATE INDEX ix_tag_state_dropped ON tag_state (mirror_id) WHERE dropped IS NOT 
 COMMENT ON COLUMN tag_state.source_digest IS 'What the source last pointed at.';
 COMMENT ON COLUMN tag_state.copied_digest IS 'Source digest of what was last copied and verified.';
 COMMENT ON COLUMN tag_state.target_digest IS
-    'What the target was left at; differs from copied_digest where parts were left out.';
+    'Digest at the target; differs from copied_digest where parts were left out.';
 COMMENT ON COLUMN tag_state.pushed_at IS 'When the source says it was pushed.';
 COMMENT ON COLUMN tag_state.detected_at IS 'When source_digest was first seen.';
 COMMENT ON COLUMN tag_state.available_at IS
     'When copied_digest was verified at the target; NULL if it was found there.';
 COMMENT ON COLUMN tag_state.attempts IS 'Failed attempts at source_digest.';
-COMMENT ON COLUMN tag_state.next_attempt_at IS 'A failed tag is left alone until then.';
+COMMENT ON COLUMN tag_state.next_attempt_at IS 'A failed tag is not tried again before.';
 COMMENT ON COLUMN tag_state.failed_since IS
-    'First of the failures that have lasted until now; NULL when the last try was well.';
-COMMENT ON COLUMN tag_state.reason IS 'Of the last failure, if it still stands.';
-COMMENT ON COLUMN tag_state.held IS 'Immutable and moved at the source: left as it was.';
-COMMENT ON COLUMN tag_state.gone_at IS 'When the source ceased to list it.';
+    'First of the failures that have lasted until now; NULL when the last try succeeded.';
+COMMENT ON COLUMN tag_state.reason IS 'Of the last failure, until a try succeeds.';
+COMMENT ON COLUMN tag_state.held IS 'Immutable and moved at the source: not copied.';
+COMMENT ON COLUMN tag_state.gone_at IS 'When the source stopped listing it.';
 COMMENT ON COLUMN tag_state.suspect IS
     'What an audit found at the target, until a sync has repaired it.';
-COMMENT ON COLUMN tag_state.size IS 'Bytes of the largest platform, where the source tells.';
-COMMENT ON COLUMN tag_state.platforms IS 'Such as linux/amd64, where the source tells.';
+COMMENT ON COLUMN tag_state.size IS 'Bytes of the largest platform, where the source reports it.';
+COMMENT ON COLUMN tag_state.platforms IS 'Such as linux/amd64, where the source reports it.';
 COMMENT ON COLUMN tag_state.dropped IS 'Parts left out at the target, as in tag_sync.';
 
 CREATE TABLE blob_presence (
@@ -122,7 +122,7 @@ CREATE TABLE credential_end (
 );
 COMMENT ON COLUMN credential_end.origin IS
     'Where the credential comes from, such as a variable''s name; never its value.';
-COMMENT ON COLUMN credential_end.seen_at IS 'When the credential last said so.';
+COMMENT ON COLUMN credential_end.seen_at IS 'When this was last read from the credential.';
 
 
 -- Runs, and the tags that they copied.
@@ -221,13 +221,13 @@ CREATE INDEX ix_tag_sync_ended_at ON tag_sync (ended_at);
 CREATE INDEX ix_tag_sync_mirror_id_tag_ended_at ON tag_sync (mirror_id, tag, ended_at);
 CREATE INDEX ix_tag_sync_dropped ON tag_sync (mirror_id) WHERE dropped IS NOT NULL;
 COMMENT ON COLUMN tag_sync.target_tag IS 'Differs from tag only by rename.';
-COMMENT ON COLUMN tag_sync.kind IS 'NULL: the source would not tell its digest.';
+COMMENT ON COLUMN tag_sync.kind IS 'NULL: the source did not return its digest.';
 COMMENT ON COLUMN tag_sync.previous_digest IS 'Of the target, before.';
 COMMENT ON COLUMN tag_sync.available_at IS 'Verified at the target.';
 COMMENT ON COLUMN tag_sync.delay_seconds IS
     'available_at minus the latest of push (else detection) and the mirror''s followed_since; only for new and moved tags that arrived.';
 COMMENT ON COLUMN tag_sync.delay_from IS
-    'What the delay counts from: pushed (the source told), detected (it did not), followed (pushed before the mirror followed this tag).';
+    'What the delay counts from: pushed (reported by the source), detected (not reported), followed (pushed before the mirror followed this tag).';
 COMMENT ON COLUMN tag_sync.attempts IS 'Tries at this digest so far, earlier runs included.';
 COMMENT ON COLUMN tag_sync.dropped IS
     'Parts left out at the target: digest, media_type, reason, platform.';
@@ -274,11 +274,11 @@ CREATE TABLE probe (
     CONSTRAINT fk_probe_mirror_id_mirror FOREIGN KEY (mirror_id) REFERENCES mirror (id)
 ) PARTITION BY RANGE (probed_at);
 CREATE INDEX ix_probe_probed_at ON probe (probed_at);
-COMMENT ON COLUMN probe.probed_at IS 'Begin of the round.';
+COMMENT ON COLUMN probe.probed_at IS 'Start of the round.';
 COMMENT ON COLUMN probe.place IS 'Where the pull ran, such as cn-hangzhou.';
 COMMENT ON COLUMN probe.digest IS 'Of the manifest or index pulled.';
 COMMENT ON COLUMN probe.seconds IS 'Whole pull, from the first request.';
-COMMENT ON COLUMN probe.well IS 'The pull ended well.';
+COMMENT ON COLUMN probe.well IS 'The pull succeeded.';
 
 CREATE TABLE pull_count (
     repository_id integer NOT NULL,
@@ -290,7 +290,7 @@ CREATE TABLE pull_count (
         FOREIGN KEY (repository_id) REFERENCES repository (id)
 );
 COMMENT ON COLUMN pull_count.pulls IS 'Since the repository exists.';
-COMMENT ON COLUMN pull_count.counted_at IS 'The day''s last look.';
+COMMENT ON COLUMN pull_count.counted_at IS 'The day''s last count.';
 
 CREATE TABLE quota_reading (
     registry text NOT NULL,

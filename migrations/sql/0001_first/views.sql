@@ -28,8 +28,8 @@ COMMENT ON VIEW report_success_rate IS
 COMMENT ON COLUMN report_success_rate.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_success_rate.day IS 'UTC day on which they ended.';
 COMMENT ON COLUMN report_success_rate.runs IS 'Runs that count: ended, not dry, and not ended because another run held the target.';
-COMMENT ON COLUMN report_success_rate.runs_succeeded IS 'Runs in which every tag ended well.';
-COMMENT ON COLUMN report_success_rate.runs_partial IS 'Runs in which some tags failed: no success.';
+COMMENT ON COLUMN report_success_rate.runs_succeeded IS 'Runs in which every tag succeeded.';
+COMMENT ON COLUMN report_success_rate.runs_partial IS 'Runs in which some tags failed: not a success.';
 COMMENT ON COLUMN report_success_rate.runs_failed IS 'Runs that failed as a whole.';
 COMMENT ON COLUMN report_success_rate.runs_abandoned IS 'Runs that were killed: a failure, on the day on which the next run found them.';
 COMMENT ON COLUMN report_success_rate.run_success_rate IS 'runs_succeeded / runs; NULL without runs.';
@@ -70,8 +70,8 @@ COMMENT ON COLUMN report_delay.p99_seconds IS '99th percentile of the delay.';
 COMMENT ON COLUMN report_delay.max_seconds IS 'Longest delay.';
 COMMENT ON COLUMN report_delay.goal_seconds IS 'The delay goal of the mirror today.';
 COMMENT ON COLUMN report_delay.in_goal_share IS 'Share of tags within the goal that held on that day.';
-COMMENT ON COLUMN report_delay.from_pushed IS 'Tags whose delay counts from the push, as the source told it.';
-COMMENT ON COLUMN report_delay.from_detected IS 'Tags whose delay counts from detection, since the source tells no push.';
+COMMENT ON COLUMN report_delay.from_pushed IS 'Tags whose delay counts from the push, where the source reports it.';
+COMMENT ON COLUMN report_delay.from_detected IS 'Tags whose delay counts from detection, since the source reports no push.';
 COMMENT ON COLUMN report_delay.from_followed IS 'Tags pushed before the mirror followed them: their delay counts from then.';
 
 
@@ -155,7 +155,7 @@ LEFT JOIN LATERAL (
 ) run ON true;
 
 COMMENT ON VIEW report_freshness IS
-    'Each mirror now: how many tags are in sync or behind, and how long the one has waited that waits longest.';
+    'Each mirror now: how many tags are in sync or behind, and the longest that one has been waiting.';
 COMMENT ON COLUMN report_freshness.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_freshness.tags IS 'Tags that the source lists and the mirror follows.';
 COMMENT ON COLUMN report_freshness.tags_in_sync IS 'Tags whose present digest was copied and verified, or found at the target.';
@@ -163,11 +163,11 @@ COMMENT ON COLUMN report_freshness.tags_behind IS 'Tags whose present digest has
 COMMENT ON COLUMN report_freshness.tags_failing IS 'Tags whose last try failed.';
 COMMENT ON COLUMN report_freshness.tags_held IS 'Immutable tags that moved at the source and were left as they were.';
 COMMENT ON COLUMN report_freshness.tags_gone IS 'Tags that the source no longer lists and the target still has.';
-COMMENT ON COLUMN report_freshness.oldest_lag_seconds IS 'How long the tag has waited that waits longest, counted as delays are; NULL when none waits.';
+COMMENT ON COLUMN report_freshness.oldest_lag_seconds IS 'The longest that a tag has been waiting, counted as delays are; NULL when none is waiting.';
 COMMENT ON COLUMN report_freshness.goal_seconds IS 'The delay goal of the mirror.';
 COMMENT ON COLUMN report_freshness.last_arrival_at IS 'When a tag was last verified at the target.';
 COMMENT ON COLUMN report_freshness.last_success_at IS 'When a run last succeeded; NULL when none ever has.';
-COMMENT ON COLUMN report_freshness.last_run_at IS 'When the last run began.';
+COMMENT ON COLUMN report_freshness.last_run_at IS 'When the last run started.';
 COMMENT ON COLUMN report_freshness.last_run_status IS 'How it ended, or running.';
 COMMENT ON COLUMN report_freshness.every_seconds IS 'Time between scheduled syncs.';
 
@@ -201,22 +201,22 @@ CROSS JOIN LATERAL (
 COMMENT ON VIEW report_recent_runs IS 'The last 50 runs of each mirror.';
 COMMENT ON COLUMN report_recent_runs.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_recent_runs.run IS 'Id of the run; sync_run.id and tag_sync.run_id.';
-COMMENT ON COLUMN report_recent_runs.started_at IS 'When it began.';
+COMMENT ON COLUMN report_recent_runs.started_at IS 'When it started.';
 COMMENT ON COLUMN report_recent_runs.ended_at IS 'When it ended; for abandoned runs, when the next run found them.';
 COMMENT ON COLUMN report_recent_runs.status IS 'running, succeeded, partial, failed or abandoned.';
 COMMENT ON COLUMN report_recent_runs.trigger IS 'What started it: schedule, watch or manual.';
 COMMENT ON COLUMN report_recent_runs.complete IS 'Both sides were compared whole.';
 COMMENT ON COLUMN report_recent_runs.dry_run IS 'Nothing was to be written.';
-COMMENT ON COLUMN report_recent_runs.tags_discovered IS 'Tags looked at.';
+COMMENT ON COLUMN report_recent_runs.tags_discovered IS 'Tags discovered at the source.';
 COMMENT ON COLUMN report_recent_runs.tags_changed IS 'Tags that needed work.';
 COMMENT ON COLUMN report_recent_runs.tags_copied IS 'Tags that arrived.';
 COMMENT ON COLUMN report_recent_runs.tags_failed IS 'Tags that failed.';
 COMMENT ON COLUMN report_recent_runs.bytes_copied IS 'Bytes sent to the target.';
 COMMENT ON COLUMN report_recent_runs.requests_source IS 'HTTP requests to the source, its web API included.';
 COMMENT ON COLUMN report_recent_runs.requests_target IS 'HTTP requests to the target.';
-COMMENT ON COLUMN report_recent_runs.seconds_total IS 'The run''s own work.';
+COMMENT ON COLUMN report_recent_runs.seconds_total IS 'The flow''s own work.';
 COMMENT ON COLUMN report_recent_runs.reason IS 'Why the run as a whole failed; lock: another run held the target.';
-COMMENT ON COLUMN report_recent_runs.message IS 'The same in words.';
+COMMENT ON COLUMN report_recent_runs.message IS 'The reason in words.';
 COMMENT ON COLUMN report_recent_runs.flow_run_id IS 'Id of the flow run in Prefect.';
 
 
@@ -250,18 +250,18 @@ CROSS JOIN LATERAL (
 ) arrival;
 
 COMMENT ON VIEW report_tag_history IS
-    'Every digest that a tag had at the target, from when to when, and how long it lagged. Ask for a mirror and a tag; whole, it is as long as the record.';
+    'Every digest that a tag had at the target, from when to when, and how long it lagged. Ask for a mirror and a tag; whole, it is as long as the history.';
 COMMENT ON COLUMN report_tag_history.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_tag_history.tag IS 'The tag.';
 COMMENT ON COLUMN report_tag_history.source_digest IS 'What the source pointed at.';
 COMMENT ON COLUMN report_tag_history.target_digest IS 'What the target then pointed at; differs where parts were left out.';
-COMMENT ON COLUMN report_tag_history.pushed_at IS 'When it was pushed, where the source tells.';
+COMMENT ON COLUMN report_tag_history.pushed_at IS 'When it was pushed, where the source reports it.';
 COMMENT ON COLUMN report_tag_history.detected_at IS 'When it was first seen at the source.';
 COMMENT ON COLUMN report_tag_history.available_at IS 'When it was verified at the target.';
 COMMENT ON COLUMN report_tag_history.replaced_at IS 'When the tag''s next digest arrived; NULL for the last.';
 COMMENT ON COLUMN report_tag_history.delay_seconds IS 'How long it lagged.';
 COMMENT ON COLUMN report_tag_history.delay_from IS 'What the delay counts from: pushed, detected or followed.';
-COMMENT ON COLUMN report_tag_history.run IS 'Id of the run that brought it.';
+COMMENT ON COLUMN report_tag_history.run IS 'Id of the run that copied it.';
 
 
 CREATE VIEW report_quota AS
@@ -306,9 +306,9 @@ COMMENT ON COLUMN report_traffic.bytes_copied IS 'Bytes sent to the target.';
 COMMENT ON COLUMN report_traffic.requests_source IS 'HTTP requests to the source, its web API included.';
 COMMENT ON COLUMN report_traffic.requests_target IS 'HTTP requests to the target.';
 COMMENT ON COLUMN report_traffic.blobs_copied IS 'Blobs that were sent.';
-COMMENT ON COLUMN report_traffic.blobs_mounted IS 'Blobs that the target took over from another repository.';
+COMMENT ON COLUMN report_traffic.blobs_mounted IS 'Blobs that the target mounted from another repository.';
 COMMENT ON COLUMN report_traffic.blobs_reused IS 'Blobs that the target held already.';
-COMMENT ON COLUMN report_traffic.seconds IS 'Seconds of the runs'' own work.';
+COMMENT ON COLUMN report_traffic.seconds IS 'Seconds of the flows'' own work.';
 
 
 CREATE VIEW report_pull_speed AS
@@ -327,10 +327,10 @@ JOIN mirror ON mirror.id = mirror_id
 WHERE pairs > 0;
 
 COMMENT ON VIEW report_pull_speed IS
-    'Pull speed of each mirror against its source, by day and place. Goal: gain of 0.5 (+50 %) or more. Compared are only pulls of one round and one digest that both ended well.';
+    'Pull speed of each mirror against its source, by day and place. Goal: gain of 0.5 (+50 %) or more. Only successful pulls of one round and one digest are compared.';
 COMMENT ON COLUMN report_pull_speed.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_pull_speed.day IS 'UTC day of the pulls.';
-COMMENT ON COLUMN report_pull_speed.place IS 'Where they ran; empty when not told.';
+COMMENT ON COLUMN report_pull_speed.place IS 'Where they ran; empty when not configured.';
 COMMENT ON COLUMN report_pull_speed.pairs IS 'Pairs compared: the samples behind the figures.';
 COMMENT ON COLUMN report_pull_speed.source_bytes_per_second IS 'All bytes by all seconds of the pairs, from the source.';
 COMMENT ON COLUMN report_pull_speed.target_bytes_per_second IS 'All bytes by all seconds of the pairs, from the mirror.';
@@ -356,7 +356,7 @@ COMMENT ON VIEW report_pull_failures IS
     'Pulls that failed, from each mirror and, to compare, from its source, by day and place. Goal: failure_rate of 0.01 or less.';
 COMMENT ON COLUMN report_pull_failures.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_pull_failures.day IS 'UTC day of the pulls.';
-COMMENT ON COLUMN report_pull_failures.place IS 'Where they ran; empty when not told.';
+COMMENT ON COLUMN report_pull_failures.place IS 'Where they ran; empty when not configured.';
 COMMENT ON COLUMN report_pull_failures.pulls IS 'Pulls from the mirror.';
 COMMENT ON COLUMN report_pull_failures.failed IS 'Of these, pulls that failed.';
 COMMENT ON COLUMN report_pull_failures.failure_rate IS 'failed / pulls; NULL without pulls.';
@@ -391,7 +391,7 @@ CROSS JOIN LATERAL (
 ) both_sides;
 
 COMMENT ON VIEW report_adoption IS
-    'Pulls of source and mirror by day, where their registries count them, and the mirror''s share. Goal: 0.7 or more of the pulls of those whom it is for.';
+    'Pulls of source and mirror by day, where their registries count them, and the mirror''s share. Goal: 0.7 or more of its users'' pulls.';
 COMMENT ON COLUMN report_adoption.mirror IS 'Name of the mirror, as in mirrors.yaml.';
 COMMENT ON COLUMN report_adoption.day IS 'UTC day of the last count.';
 COMMENT ON COLUMN report_adoption.source_total IS 'Pulls from the source since it exists.';

@@ -1,9 +1,9 @@
-"""Channels that alerts go out by: e-mail, DingTalk, Feishu, WeCom, and the rest by apprise.
+"""Channels that carry alerts: e-mail, DingTalk, Feishu, WeCom, and others through apprise.
 
     channels = open_channels(named(settings.alerts))
     await channels["dingtalk"].send(message, at=now)
 
-Errors are those of mirror.alerts.channels.errors, rooted at NotifyError.
+Errors are drawn in mirror/alerts/channels/errors.py; their root is NotifyError.
 """
 
 from mirror.alerts.channels.channel import Channel, open_channels

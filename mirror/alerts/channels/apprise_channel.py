@@ -1,4 +1,4 @@
-"""Every other service, by an apprise URL."""
+"""Every other service, through an apprise URL."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from datetime import datetime
 from mirror.alerts.channels.credentials import secret, without
 from mirror.alerts.channels.errors import NotConfigured, Refused, Unreachable
 from mirror.alerts.channels.message import Event, Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
-from mirror.config import AppriseOptions
-from mirror.config.channels import Severity
+from mirror.config import AppriseOptions, Severity
 
 LIMIT_BYTES = 16_000  # apprise splits or cuts further where a service takes less
-_LOGGERS = ("apprise", "urllib3.connectionpool")  # at DEBUG both write whole URLs
+_LOGGERS = ("apprise", "urllib3.connectionpool")  # at DEBUG both log whole URLs
 _ONE_AT_A_TIME = threading.Lock()
 
 
-class Elsewhere:
-    """Sends messages by apprise, which knows more than a hundred services."""
+class AppriseChannel:
+    """Sends messages through apprise, which supports more than a hundred services."""
 
-    def __init__(self, name: str, options: AppriseOptions, pace: Pace | None = None) -> None:
+    def __init__(
+        self, name: str, options: AppriseOptions, limiter: MessageLimiter | None = None
+    ) -> None:
         self.name = name
-        self.pace = pace or Pace(20, 60.0)
+        self.limiter = limiter or MessageLimiter(20, 60.0)
         self._options = options
 
     async def send(self, message: Message, at: datetime, timeout: float = TIMEOUT) -> None:
@@ -36,7 +37,7 @@ class Elsewhere:
         Raises NotifyError.
         """
         url = secret(self.name, self._options.url_env)
-        await self.pace.wait()
+        await self.limiter.wait()
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.to_thread(self._deliver, url, message)
@@ -46,7 +47,7 @@ class Elsewhere:
             ) from None
 
     def _deliver(self, url: str, message: Message) -> None:
-        # apprise takes a fifth of a second to import, which only its users should wait for.
+        # Importing apprise takes a fifth of a second.
         from apprise import Apprise, AppriseAsset, NotifyType
 
         kinds = {
@@ -55,26 +56,26 @@ class Elsewhere:
             Severity.CRITICAL: NotifyType.FAILURE,
         }
         kind = NotifyType.SUCCESS if message.event is Event.RECOVERED else kinds[message.severity]
-        with _ONE_AT_A_TIME, _Overheard() as overheard:
+        with _ONE_AT_A_TIME, _CapturedLogs() as captured:
             service = Apprise(asset=AppriseAsset(app_id="hagicode-mirror"))
             if not service.add(url):
                 raise NotConfigured(
-                    self.name, f"{self._options.url_env} does not hold a URL that apprise knows"
+                    self.name, f"{self._options.url_env} is not a URL that apprise supports"
                 )
             sent = service.notify(
                 title=title(message), body=text(message, LIMIT_BYTES), notify_type=kind
             )
         if not sent:
-            said = without(" ".join(" ".join(overheard.lines).split()), _pieces(url))
+            said = without(" ".join(" ".join(captured.lines).split()), _pieces(url))
             raise Refused(
                 self.name,
-                f"apprise could not send it ({said[:300] or 'it does not say why'});"
+                f"apprise could not send it ({said[:300] or 'no reason given'});"
                 f" check {self._options.url_env}",
             )
 
 
-class _Overheard(logging.Filter):
-    """While active, keeps what apprise logs from every log, and its warnings for the error."""
+class _CapturedLogs(logging.Filter):
+    """While active, suppresses apprise's logs and keeps its warnings for the error message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class _Overheard(logging.Filter):
             self.lines.append(record.getMessage())
         return False
 
-    def __enter__(self) -> _Overheard:
+    def __enter__(self) -> _CapturedLogs:
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self)
         return self
@@ -96,6 +97,6 @@ class _Overheard(logging.Filter):
 
 
 def _pieces(url: str) -> list[str]:
-    """Whatever part of an apprise URL may be a token: all but its schema."""
+    """The parts of an apprise URL that may be tokens: all but its schema."""
     _, _, rest = url.partition("://")
     return [piece for piece in re.split(r"[/:@?&=,\s]+", rest) if len(piece) > 3]

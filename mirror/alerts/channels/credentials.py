@@ -24,7 +24,7 @@ def secret(channel: str, variable: str) -> str:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret in it hidden; longer ones first, so that none leaves a rest."""
+    """The text with every secret hidden; longer ones first, so that no part of one remains."""
     for value in sorted(secrets, key=len, reverse=True):
         if value:
             text = text.replace(value, HIDDEN)

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 from mirror.alerts.channels import robot
 from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import markdown, text, title
 from mirror.config import DingTalkOptions
 
-LIMIT_BYTES = 16_000  # our own: the robot takes about 20,000 in a body
+LIMIT_BYTES = 16_000  # our own: the robot accepts about 20,000 in a body
 _TOO_FAST = (130101,)
 _HINTS = {310000: "check the secret, this machine's clock, and the robot's keywords and addresses"}
 
@@ -34,9 +34,11 @@ def sign(secret_key: str, at: datetime) -> tuple[str, str]:
 class DingTalk:
     """Sends messages to a DingTalk group."""
 
-    def __init__(self, name: str, options: DingTalkOptions, pace: Pace | None = None) -> None:
+    def __init__(
+        self, name: str, options: DingTalkOptions, limiter: MessageLimiter | None = None
+    ) -> None:
         self.name = name
-        self.pace = pace or robot.robot_pace()
+        self.limiter = limiter or robot.robot_limiter()
         self._options = options
 
     async def send(self, message: Message, at: datetime, timeout: float = robot.TIMEOUT) -> None:
@@ -47,7 +49,7 @@ class DingTalk:
             key = secret(self.name, self._options.secret_env)
             query["timestamp"], query["sign"] = sign(key, at)
             secrets += [key, query["sign"]]
-        await self.pace.wait()
+        await self.limiter.wait()
         answer = await robot.post(
             self.name,
             f"{self._options.url}/robot/send?{urlencode(query)}",

@@ -1,11 +1,11 @@
 """Why a message did not go out.
 
 NotifyError             a message did not reach its channel; `.channel` names it
-├── NotConfigured       an environment variable is unset, or an address makes no sense
-├── Unreachable         the host cannot be reached: name, connection, TLS, time
-└── Refused             the host answered and did not take the message
-    ├── PartlyRefused   some recipients got it: sending it again would repeat it to them
-    └── TooFast         more messages than the channel takes; `.retry_after` in seconds
+├── NotConfigured       an environment variable is unset, or an address is invalid
+├── Unreachable         the host cannot be reached: name, connection, TLS, timeout
+└── Refused             the host answered and rejected the message
+    ├── PartlyRefused   some recipients got it: a retry would send it to them again
+    └── TooFast         more messages than the channel accepts; `.retry_after` in seconds
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class NotifyError(MirrorError):
 
 
 class NotConfigured(NotifyError):
-    """An environment variable is unset, or an address makes no sense."""
+    """An environment variable is unset, or an address is invalid."""
 
 
 class Unreachable(NotifyError):
-    """The host cannot be reached: name, connection, TLS or time."""
+    """The host cannot be reached: name, connection, TLS or timeout."""
 
 
 class Refused(NotifyError):
-    """The host answered and did not take the message."""
+    """The host answered and rejected the message."""
 
 
 class PartlyRefused(Refused):
@@ -41,7 +41,7 @@ class PartlyRefused(Refused):
 
 
 class TooFast(Refused):
-    """The channel takes no more messages for now; try again after `.retry_after` seconds."""
+    """The channel accepts no more messages for now; try again after `.retry_after` seconds."""
 
     def __init__(self, channel: str, problem: str, retry_after: float) -> None:
         super().__init__(channel, problem)

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from mirror.alerts.channels import robot
 from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import text
 from mirror.config import FeishuOptions
 
-LIMIT_BYTES = 16_000  # our own: the robot takes about 20,000 in a body
+LIMIT_BYTES = 16_000  # our own: the robot accepts about 20,000 in a body
 _TOO_FAST = (11232,)
 _HINTS = {19021: "check the secret and this machine's clock", 19024: "check the robot's keywords"}
 
@@ -34,9 +34,11 @@ def sign(secret_key: str, at: datetime) -> tuple[str, str]:
 class Feishu:
     """Sends messages to a Feishu group."""
 
-    def __init__(self, name: str, options: FeishuOptions, pace: Pace | None = None) -> None:
+    def __init__(
+        self, name: str, options: FeishuOptions, limiter: MessageLimiter | None = None
+    ) -> None:
         self.name = name
-        self.pace = pace or robot.robot_pace()
+        self.limiter = limiter or robot.robot_limiter()
         self._options = options
 
     async def send(self, message: Message, at: datetime, timeout: float = robot.TIMEOUT) -> None:
@@ -51,7 +53,7 @@ class Feishu:
             key = secret(self.name, self._options.secret_env)
             body["timestamp"], body["sign"] = sign(key, at)
             secrets += [key, body["sign"]]
-        await self.pace.wait()
+        await self.limiter.wait()
         address = f"{self._options.url}/open-apis/bot/v2/hook/{quote(token, safe='')}"
         answer = await robot.post(self.name, address, body, secrets, timeout)
         robot.check(

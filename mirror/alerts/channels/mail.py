@@ -1,7 +1,7 @@
 """E-mail over SMTP with TLS and login.
 
-By the standard library's smtplib rather than apprise, which answers a failure with False alone:
-the server's own words (535, 550...) are what the operator needs.
+Uses the standard library's smtplib rather than apprise, which reports a failure only as False: the
+operator needs the server's own words (535, 550...).
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from email.utils import format_datetime, make_msgid
 from mirror.alerts.channels.credentials import secret, without
 from mirror.alerts.channels.errors import NotConfigured, PartlyRefused, Refused, Unreachable
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
-from mirror.config import EmailOptions
-from mirror.config.channels import Severity
+from mirror.config import EmailOptions, Severity
 
 LIMIT_BYTES = 64_000
 
@@ -28,9 +27,13 @@ LIMIT_BYTES = 64_000
 class Email:
     """Sends messages to the addresses of one entry, in one mail."""
 
-    def __init__(self, name: str, options: EmailOptions, pace: Pace | None = None) -> None:
+    def __init__(
+        self, name: str, options: EmailOptions, limiter: MessageLimiter | None = None
+    ) -> None:
         self.name = name
-        self.pace = pace or Pace(60, 60.0)  # our own bound: a mail server names none
+        self.limiter = limiter or MessageLimiter(
+            60, 60.0
+        )  # our own limit: mail servers publish none
         self._options = options
 
     async def send(self, message: Message, at: datetime, timeout: float = TIMEOUT) -> None:
@@ -42,10 +45,11 @@ class Email:
         password = None if variable is None else secret(self.name, variable)
         if password is not None and not password.isascii():
             raise NotConfigured(
-                self.name, f"{variable} holds more than ASCII, which a login over SMTP cannot say"
+                self.name,
+                f"{variable} contains non-ASCII characters, which SMTP logins do not support",
             )
         mail = compose(message, self._options, at)
-        await self.pace.wait()
+        await self.limiter.wait()
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.to_thread(self._deliver, mail, password, timeout)
@@ -65,7 +69,7 @@ class Email:
                     server.login(self._options.user or "", password)
                 refused = server.send_message(mail)
         except smtplib.SMTPNotSupportedError as error:
-            raise Refused(self.name, f"{where} does not offer it: {error}") from None
+            raise Refused(self.name, f"{where} does not support it: {error}") from None
         except smtplib.SMTPAuthenticationError as error:
             raise Refused(
                 self.name,
@@ -111,7 +115,7 @@ class Email:
 
 
 def compose(message: Message, options: EmailOptions, at: datetime) -> EmailMessage:
-    """The mail for a message: UTF-8 text, marked as written by a machine (RFC 3834)."""
+    """The mail for a message: UTF-8 text, marked as automatic (RFC 3834)."""
     mail = EmailMessage()
     mail["Subject"] = title(message)
     mail["From"] = options.sender

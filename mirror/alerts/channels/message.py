@@ -1,4 +1,4 @@
-"""What is said to people: a message's parts, before any channel's form is given to them."""
+"""A message's parts, before a channel formats them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Event(StrEnum):
 
     OPENED = "opened"
     REPEATED = "repeated"
-    RECOVERED = "closed"  # the record calls it so
+    RECOVERED = "closed"  # the value in the history
     TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, whatever its channel. Times are aware."""
+    """One message, for any channel. Times are aware."""
 
     event: Event
     severity: Severity
     what: Bilingual
     advice: Bilingual
     since: datetime
-    at: datetime  # when the message is written; of a recovery, when it was found recovered
+    at: datetime  # when the message is written; of a recovery, when it was detected
     mirror: str | None = None
     tags: tuple[str, ...] = ()
     reason: Bilingual | None = None
-    errors: tuple[str, ...] = ()  # lines of the record, as the registry's answers made them
+    errors: tuple[str, ...] = ()  # as recorded, with the registry's own words
     link: str | None = None  # the run in the Prefect UI

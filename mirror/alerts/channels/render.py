@@ -1,6 +1,6 @@
 """A message as text: Chinese first, then English, within a channel's limit of bytes.
 
-The link and the Chinese part stand first, so that what a limit cuts off is the end of the English.
+The link and the Chinese part come first, so that a limit cuts off the end of the English.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _EVENT = {
     Event.TEST: Bilingual("测试：", "Test: "),
 }
 # Registries' answers and tags end up in chat markup, and neither WeCom's markdown nor Feishu's
-# text (`<at user_id="all">`) knows an escape character: look-alikes take the place of markup.
+# text (`<at user_id="all">`) has an escape character: look-alikes replace markup.
 _MARKUP = str.maketrans({"<": "＜", ">": "＞", "[": "［", "]": "］", "`": "ˋ", "*": "＊"})
 
 
 def plain(value: str) -> str:
-    """A recorded value as one line that no channel takes for markup."""
+    """A recorded value as one line without markup."""
     printable = "".join(char if char.isprintable() else " " for char in value)
     return " ".join(printable.split()).translate(_MARKUP)
 
@@ -57,7 +57,7 @@ def text(message: Message, limit: int) -> str:
 
 
 def markdown(message: Message, limit: int) -> str:
-    """Markdown that DingTalk and WeCom both show, of at most `limit` bytes of UTF-8."""
+    """Markdown that both DingTalk and WeCom render, of at most `limit` bytes of UTF-8."""
     return _fit(message, limit, lambda tags: _lines(message, tags, "**{name}**", "[{url}]({url})"))
 
 

@@ -1,4 +1,4 @@
-"""What the chat robots have in common: one POST, an answer that must be read, 20 a minute."""
+"""What the chat robots share: one POST, an error code in the answer, 20 messages a minute."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import json
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from mirror.alerts.channels.credentials import without
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
+from mirror.registry import environment_proxy
 
 LIMIT, PERIOD = 20, 60.0  # messages, seconds: DingTalk and WeCom; kept for Feishu too
 TIMEOUT = 10.0  # seconds for one message, connection and answer
-COOLING = 60.0  # seconds to stay silent after a robot said that it was too fast
+COOLDOWN = 60.0  # seconds without messages after a robot reported too many
 
 
-def robot_pace() -> Pace:
-    """The pace of one robot: 20 messages in any 60 seconds."""
-    return Pace(LIMIT, PERIOD)
+def robot_limiter() -> MessageLimiter:
+    """The limit of one robot: 20 messages in any 60 seconds."""
+    return MessageLimiter(LIMIT, PERIOD)
 
 
-class _Addressed(httpx.AsyncBaseTransport):
+class _TokenTransport(httpx.AsyncBaseTransport):
     """Sends every request to the address that carries the token.
 
     httpx logs the URL of each request; added here, below the client, the token is in no log.
@@ -59,7 +59,7 @@ async def post(
 ) -> dict[str, Any]:
     """POST a JSON body to the address and return the JSON object that came back.
 
-    The address holds the token; neither it nor any of `secrets` shows in an error or a log.
+    The address holds the token; neither it nor any of `secrets` appears in an error or a log.
     Raises Unreachable, TooFast (429) and Refused (any other status than 200, or no JSON object).
     """
     url = httpx.URL(address)
@@ -68,7 +68,7 @@ async def post(
     try:
         async with (
             asyncio.timeout(timeout),
-            httpx.AsyncClient(transport=_Addressed(url, proxy), timeout=timeout) as client,
+            httpx.AsyncClient(transport=_TokenTransport(url, proxy), timeout=timeout) as client,
         ):
             response = await client.post(shown, json=body)
     except (TimeoutError, httpx.TimeoutException):
@@ -81,7 +81,7 @@ async def post(
             channel, f"{shown} cannot be reached ({problem}); check the url and the network"
         ) from None
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        raise TooFast(channel, f"{shown} takes no more messages for now (HTTP 429)", COOLING)
+        raise TooFast(channel, f"{shown} accepts no more messages for now (HTTP 429)", COOLDOWN)
     if response.status_code != httpx.codes.OK:
         raise Refused(
             channel, f"{shown} answered HTTP {response.status_code}; check the url and the token"
@@ -91,18 +91,18 @@ async def post(
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise Refused(channel, f"{shown} answered something that is no JSON object; check the url")
+        raise Refused(channel, f"{shown} did not answer with a JSON object; check the url")
     return answer
 
 
 def _proxy(channel: str, url: httpx.URL) -> str | None:
-    """The environment's proxy (HTTPS_PROXY, NO_PROXY...) for an address."""
-    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    """The environment's proxy for an address. Raises NotConfigured for one of another kind."""
+    proxy = environment_proxy(url.scheme, url.netloc.decode())
     if proxy is not None and not proxy.startswith(("http://", "https://")):
         raise NotConfigured(
             channel,
-            f"{url.scheme.upper()}_PROXY is not http://host:port, the only kind that works here;"
-            f" correct it, or name {url.host} in NO_PROXY",
+            f"the proxy for {url.host} is not http://host:port, the only kind that works here;"
+            f" correct {url.scheme.upper()}_PROXY or ALL_PROXY, or name {url.host} in NO_PROXY",
         )
     return proxy
 
@@ -117,7 +117,7 @@ def check(
     hints: Mapping[int, str],
     secrets: Iterable[str],
 ) -> None:
-    """Read the robot's own code, which is 0 for success whatever the HTTP status.
+    """Check the robot's own code, which is 0 for success whatever the HTTP status.
 
     Raises TooFast for one of `too_fast`, Refused for any other than 0.
     """
@@ -126,6 +126,6 @@ def check(
         return
     said = " ".join(without(str(answer.get(text, "")), secrets).split())[:200]
     if value in too_fast:
-        raise TooFast(channel, f"too many messages ({code} {value}: {said})", COOLING)
+        raise TooFast(channel, f"too many messages ({code} {value}: {said})", COOLDOWN)
     hint = hints.get(value, "check its settings") if isinstance(value, int) else "check the url"
     raise Refused(channel, f"the robot refused the message ({code} {value}: {said}); {hint}")

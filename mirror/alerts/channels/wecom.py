@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from mirror.alerts.channels import robot
 from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.message import Message
-from mirror.alerts.channels.pace import Pace
+from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import markdown, text
 from mirror.config import WeComOptions
 
@@ -22,16 +22,20 @@ _HINTS = {93000: "check the key: the robot does not know it"}
 class WeCom:
     """Sends messages to a WeCom group."""
 
-    def __init__(self, name: str, options: WeComOptions, pace: Pace | None = None) -> None:
+    def __init__(
+        self, name: str, options: WeComOptions, limiter: MessageLimiter | None = None
+    ) -> None:
         self.name = name
-        self.pace = pace or robot.robot_pace()
+        self.limiter = limiter or robot.robot_limiter()
         self._options = options
 
     async def send(self, message: Message, at: datetime, timeout: float = robot.TIMEOUT) -> None:
-        """Send one message. WeCom signs nothing, so `at` is not used. Raises
-        NotifyError after `timeout` seconds at the latest."""
+        """Send one message within `timeout` seconds. WeCom has no signatures, so `at` is not used.
+
+        Raises NotifyError.
+        """
         key = secret(self.name, self._options.key_env)
-        await self.pace.wait()
+        await self.limiter.wait()
         answer = await robot.post(
             self.name,
             f"{self._options.url}/cgi-bin/webhook/send?{urlencode({'key': key})}",

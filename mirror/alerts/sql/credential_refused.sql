@@ -1,4 +1,4 @@
--- Mirrors whose last run, or some of whose tags, a registry refused for want of a good credential.
+-- Mirrors whose last run, or some of whose tags, failed because a registry refused the credential.
 SELECT mirror.id AS mirror_id,
        ARRAY[mirror.name] AS mirrors,
        '' AS subject,

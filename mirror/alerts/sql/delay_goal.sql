@@ -1,5 +1,5 @@
 -- Tags that are behind for longer than the goal allows; and those that arrived too late within the
--- last day and of which no alert has told, as when nothing looked in the meantime.
+-- last day without an alert, because no round of alerting ran in the meantime.
 WITH late AS (
     SELECT DISTINCT ON (tag_sync.mirror_id, tag_sync.tag) tag_sync.*
     FROM tag_sync

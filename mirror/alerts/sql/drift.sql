@@ -1,5 +1,5 @@
--- Tags at the target that are not what was put there: repaired by a sync within the last day and not
--- told of yet, not repaired so far, or found by the mirror's last audit and not repaired since.
+-- Tags at the target that differ from what was copied: repaired by a sync within the last day and
+-- not alerted yet, not repaired so far, or found by the mirror's last audit and not repaired since.
 WITH changed AS (
     SELECT DISTINCT ON (tag.mirror_id, tag.tag) tag.mirror_id, mirror.name, tag.tag, tag.status,
            tag.started_at, tag.ended_at, tag.run_id, tag.run_started_at, tag.reason, tag.message

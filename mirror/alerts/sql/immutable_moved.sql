@@ -1,4 +1,4 @@
--- Tags that are immutable by policy and that the source moved all the same: left as they were.
+-- Tags that are immutable by policy and moved at the source: left as they were.
 SELECT mirror.id AS mirror_id,
        ARRAY[mirror.name] AS mirrors,
        state.tag AS subject,

@@ -1,5 +1,5 @@
--- The dead man's switch: mirrors without a good run for so many of their intervals. A partial run is
--- proof of life (tag_failed tells of its tags), and so is one that still lands tags.
+-- The dead man's switch: mirrors without a good run for this many of their intervals. A partial run
+-- is proof of life (tag_failed reports its tags), and so is a run that still copies tags.
 SELECT mirror.id AS mirror_id,
        ARRAY[mirror.name] AS mirrors,
        '' AS subject,

@@ -1,4 +1,4 @@
--- Mirrors of whose pulls within the last day, as a user makes them, too many failed.
+-- Mirrors with too many failed pulls, made as a user makes them, within the last day.
 SELECT mirror.id AS mirror_id,
        ARRAY[mirror.name] AS mirrors,
        '' AS subject,

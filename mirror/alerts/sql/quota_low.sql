@@ -1,4 +1,4 @@
--- Registries that told of little quota left in a window that is not over.
+-- Registries that reported little quota left in a window that has not ended.
 WITH last AS (
     SELECT DISTINCT ON (registry, account) *
     FROM quota_reading

@@ -1,5 +1,5 @@
--- Mirrors whose last runs, first try and every retry, failed as a whole. A run that failed only in
--- its tags (the message is one of theirs) is not counted: tag_failed tells of those.
+-- Mirrors whose last runs, the first try and every retry, failed as a whole. A run of which only
+-- tags failed (its message is one of theirs) does not count: tag_failed covers those.
 WITH ended AS (
     SELECT run.*, tags.run_id IS NULL AS whole
     FROM mirror

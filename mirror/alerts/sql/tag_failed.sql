@@ -1,5 +1,5 @@
--- Tags that failed and failed in every retry. An open alert lasts until a try ends well: a source
--- that moves meanwhile starts the count of attempts anew, which is no recovery.
+-- Tags that failed in the first try and in every retry. An open alert lasts until a try succeeds: a
+-- source that moves meanwhile resets the count of attempts, which is not a recovery.
 WITH candidate AS (
     SELECT state.mirror_id, state.tag
     FROM mirror

@@ -1,4 +1,4 @@
-"""The record's tables, by what they hold. Their history is migrations/, their meaning docs/."""
+"""The tables of the history, by what they hold; migrations/ creates them, docs/ explains them."""
 
 from mirror.history.models.alerts import AlertDeliveryRecord, AlertRecord
 from mirror.history.models.base import Base

@@ -1,4 +1,4 @@
-"""Alerts and what became of their messages."""
+"""Alerts and the delivery of their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mirror.history.models.base import Base, one_of
 
 
 class AlertRecord(Base):
-    """Something that a person should know, from when it began until it was over."""
+    """A condition that someone should know about, from its start to its end."""
 
     __tablename__ = "alert"
     __table_args__ = (

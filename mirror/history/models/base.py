@@ -1,4 +1,4 @@
-"""What all tables share: the metadata, names of constraints, and types by their meaning.
+"""Shared by all tables: metadata, names of constraints, and types by their meaning.
 
 Times are timestamptz, written and read in UTC. Enumerations are text with a CHECK, stored by
 value, so that SQL needs no lookup and a new value is one cheap migration.

@@ -1,4 +1,4 @@
-"""What credentials say of themselves. Nothing secret is in the record."""
+"""When credentials expire. The history holds no secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mirror.history.models.base import Base
 
 
 class CredentialEndRecord(Base):
-    """When the credential for a repository ends, where it is one that tells."""
+    """When the credential for a repository expires, if it states that."""
 
     __tablename__ = "credential_end"
 
@@ -22,4 +22,6 @@ class CredentialEndRecord(Base):
         comment="Where the credential comes from, such as a variable's name; never its value."
     )
     expires_at: Mapped[datetime]
-    seen_at: Mapped[datetime] = mapped_column(comment="When the credential last said so.")
+    seen_at: Mapped[datetime] = mapped_column(
+        comment="When this was last read from the credential."
+    )

@@ -1,4 +1,4 @@
-"""Measurements next to the syncs: pulls, pull counts, quotas, audits."""
+"""Measurements: pulls, pull counts, quotas, audits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mirror.outcome import Reason
 
 
 class ProbeRecord(Base):
-    """One pull of a tag as an anonymous user does it, from one side of a mirror.
+    """One anonymous pull of a tag from one side of a mirror.
 
     Pulls of one round share probed_at: only they, with the same digest, are compared.
     """
@@ -27,7 +27,7 @@ class ProbeRecord(Base):
     )
 
     mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
-    probed_at: Mapped[datetime] = mapped_column(primary_key=True, comment="Begin of the round.")
+    probed_at: Mapped[datetime] = mapped_column(primary_key=True, comment="Start of the round.")
     tag: Mapped[str] = mapped_column(primary_key=True)
     side: Mapped[str] = mapped_column(primary_key=True)
     place: Mapped[str] = mapped_column(
@@ -37,24 +37,24 @@ class ProbeRecord(Base):
     first_byte_seconds: Mapped[float | None]
     seconds: Mapped[float | None] = mapped_column(comment="Whole pull, from the first request.")
     bytes: Mapped[Bytes]
-    well: Mapped[bool] = mapped_column(comment="The pull ended well.")
+    well: Mapped[bool] = mapped_column(comment="The pull succeeded.")
     reason: Mapped[str | None]
     message: Mapped[str | None]
 
 
 class PullCountRecord(Base):
-    """How often a repository had been pulled by the end of a day, where its registry tells."""
+    """How often a repository had been pulled by the end of a day, where its registry reports it."""
 
     __tablename__ = "pull_count"
 
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     pulls: Mapped[int] = mapped_column(BigInteger, comment="Since the repository exists.")
-    counted_at: Mapped[datetime] = mapped_column(comment="The day's last look.")
+    counted_at: Mapped[datetime] = mapped_column(comment="The day's last count.")
 
 
 class QuotaReadingRecord(Base):
-    """A pull quota as a registry's headers told it."""
+    """A pull quota from a registry's headers."""
 
     __tablename__ = "quota_reading"
     __table_args__ = ({"postgresql_partition_by": "RANGE (read_at)"},)
@@ -68,7 +68,7 @@ class QuotaReadingRecord(Base):
 
 
 class AuditRunRecord(Base):
-    """One look at what a target really holds."""
+    """One audit of what a target really holds."""
 
     __tablename__ = "audit_run"
     __table_args__ = (Index(None, "mirror_id", "started_at"), one_of("reason", Reason))
@@ -88,7 +88,7 @@ class AuditRunRecord(Base):
 
 
 class AuditFindingRecord(Base):
-    """Something that an audit found to differ."""
+    """A difference that an audit found."""
 
     __tablename__ = "audit_finding"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Mirrors and what they consist of at present: tags, blobs, abilities of registries."""
+"""Mirrors and their present state: tags, blobs, capabilities of registries."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class MirrorRecord(Base):
         server_default="", comment="Which tags and platforms are mirrored, as configured."
     )
     every: Mapped[timedelta] = mapped_column(Interval, comment="Between scheduled syncs.")
-    watch_every: Mapped[timedelta] = mapped_column(Interval, comment="Between looks of the watch.")
+    watch_every: Mapped[timedelta] = mapped_column(Interval, comment="Between rounds of the watch.")
     delay_goal: Mapped[timedelta] = mapped_column(
         Interval, comment="From push at the source to verified at the target, at most."
     )
-    created_at: Mapped[datetime] = mapped_column(comment="When the record first heard of it.")
+    created_at: Mapped[datetime] = mapped_column(comment="When it was first recorded.")
     followed_since: Mapped[datetime] = mapped_column(
         comment="Creation, or the last change of source, target or policy. Delays count from here"
         " for tags that were pushed before."
@@ -58,7 +58,7 @@ class MirrorRecord(Base):
 
 
 class TagStateRecord(Base):
-    """The present view of a tag of one mirror. Its past is tag_sync and tag_past."""
+    """The present state of a tag of one mirror. Its past is tag_sync and tag_past."""
 
     __tablename__ = "tag_state"
     __table_args__ = (
@@ -82,7 +82,7 @@ class TagStateRecord(Base):
         comment="Source digest of what was last copied and verified."
     )
     target_digest: Mapped[str | None] = mapped_column(
-        comment="What the target was left at; differs from copied_digest where parts were left out."
+        comment="Digest at the target; differs from copied_digest where parts were left out."
     )
     pushed_at: Mapped[datetime | None] = mapped_column(
         comment="When the source says it was pushed."
@@ -98,30 +98,31 @@ class TagStateRecord(Base):
         server_default="0", comment="Failed attempts at source_digest."
     )
     next_attempt_at: Mapped[datetime | None] = mapped_column(
-        comment="A failed tag is left alone until then."
+        comment="A failed tag is not tried again before."
     )
     failed_since: Mapped[datetime | None] = mapped_column(
-        comment="First of the failures that have lasted until now; NULL when the last try was well."
+        comment="First of the failures that have lasted until now;"
+        " NULL when the last try succeeded."
     )
-    reason: Mapped[str | None] = mapped_column(comment="Of the last failure, if it still stands.")
+    reason: Mapped[str | None] = mapped_column(comment="Of the last failure, until a try succeeds.")
     message: Mapped[str | None]
     held: Mapped[bool] = mapped_column(
-        server_default="false", comment="Immutable and moved at the source: left as it was."
+        server_default="false", comment="Immutable and moved at the source: not copied."
     )
-    gone_at: Mapped[datetime | None] = mapped_column(comment="When the source ceased to list it.")
+    gone_at: Mapped[datetime | None] = mapped_column(comment="When the source stopped listing it.")
     suspect: Mapped[str | None] = mapped_column(
         comment="What an audit found at the target, until a sync has repaired it."
     )
     size: Mapped[int | None] = mapped_column(
-        BigInteger, comment="Bytes of the largest platform, where the source tells."
+        BigInteger, comment="Bytes of the largest platform, where the source reports it."
     )
     platforms: Mapped[list[str] | None] = mapped_column(
-        ARRAY(Text), comment="Such as linux/amd64, where the source tells."
+        ARRAY(Text), comment="Such as linux/amd64, where the source reports it."
     )
 
 
 class BlobPresenceRecord(Base):
-    """A blob that a target repository holds, as far as the record knows."""
+    """A blob that a target repository is known to hold."""
 
     __tablename__ = "blob_presence"
     __table_args__ = (Index(None, "digest"),)
@@ -133,7 +134,7 @@ class BlobPresenceRecord(Base):
 
 
 class RegistryAbilityRecord(Base):
-    """What a registry was seen to do or to refuse for a repository, remembered between runs."""
+    """What a registry was seen to support or refuse for a repository, kept between runs."""
 
     __tablename__ = "registry_ability"
 

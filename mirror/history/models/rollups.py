@@ -16,7 +16,7 @@ from mirror.history.models.base import Base, MirrorId
 
 
 class ClosedRecord(Base):
-    """One row: up to when the daily tables hold everything."""
+    """A single row: until when the daily tables are complete."""
 
     __tablename__ = "closed"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -69,7 +69,7 @@ class DailyTagRecord(Base):
 
 
 class DailyDelayRecord(Base):
-    """Delays of a day by size, so that percentiles of many days can be had from them."""
+    """Delays of a day by size, from which percentiles of many days are computed."""
 
     __tablename__ = "daily_delay"
     __table_args__ = (Index(None, "day"),)
@@ -81,7 +81,7 @@ class DailyDelayRecord(Base):
 
 
 class MonthlyDelayRecord(Base):
-    """The same of whole months, so that years take no longer than weeks."""
+    """The same for whole months, so that years take no longer than weeks."""
 
     __tablename__ = "monthly_delay"
     __table_args__ = (Index(None, "month"),)
@@ -110,7 +110,7 @@ class DailyFailureRecord(Base):
 
 
 class DailyProbeRecord(Base):
-    """Pulls of a day; the sums are over pairs that compare."""
+    """Pulls of a day; the sums are over comparable pairs."""
 
     __tablename__ = "daily_probe"
     __table_args__ = (Index(None, "day"),)
@@ -145,7 +145,7 @@ class DailyQuotaRecord(Base):
 
 
 class DailyWatchRecord(Base):
-    """Looks of the watch on a day."""
+    """Rounds of the watch on a day."""
 
     __tablename__ = "daily_watch"
 

@@ -1,4 +1,4 @@
-"""What happened: looks of the watch, sync runs, and a row for each tag that a run worked on.
+"""What happened: rounds of the watch, sync runs, and a row for each tag that a run worked on.
 
 All three are partitioned by month. tag_sync has the run's start in its key, so that its partitions
 line up with those of sync_run and a month can be dropped from both.
@@ -19,7 +19,7 @@ from mirror.outcome import ChangeKind, Reason, RunStatus, TagStatus, Trigger
 
 
 class WatchRunRecord(Base):
-    """One look of the watch at all sources."""
+    """One round of the watch over all sources."""
 
     __tablename__ = "watch_run"
     __table_args__ = ({"postgresql_partition_by": "RANGE (started_at)"},)
@@ -108,7 +108,7 @@ class TagSyncRecord(Base):
     tag: Mapped[str] = mapped_column(primary_key=True)
     mirror_id: Mapped[MirrorId]
     target_tag: Mapped[str] = mapped_column(comment="Differs from tag only by rename.")
-    kind: Mapped[str | None] = mapped_column(comment="NULL: the source would not tell its digest.")
+    kind: Mapped[str | None] = mapped_column(comment="NULL: the source did not return its digest.")
     status: Mapped[str]
     source_digest: Mapped[str | None]
     target_digest: Mapped[str | None]
@@ -123,8 +123,8 @@ class TagSyncRecord(Base):
         " followed_since; only for new and moved tags that arrived."
     )
     delay_from: Mapped[str | None] = mapped_column(
-        comment="What the delay counts from: pushed (the source told), detected (it did not),"
-        " followed (pushed before the mirror followed this tag)."
+        comment="What the delay counts from: pushed (reported by the source),"
+        " detected (not reported), followed (pushed before the mirror followed this tag)."
     )
     attempts: Mapped[int] = mapped_column(
         server_default="1", comment="Tries at this digest so far, earlier runs included."

@@ -1,4 +1,4 @@
-"""No more messages in a span of time than a robot takes."""
+"""Limits messages to what a robot accepts in a span of time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 
-class Pace:
+class MessageLimiter:
     """At most `limit` messages in any `period` seconds, waiting where needed.
 
-    A sliding window keeps the promise however the robot counts its minutes. Times are those of
-    `clock`, in seconds.
+    A sliding window is safe however the robot counts its minutes. `clock` gives seconds.
     """
 
     def __init__(
@@ -36,13 +35,13 @@ class Pace:
         self._sent = deque(known, maxlen=self._limit)
 
     def delay(self) -> float:
-        """Seconds until the next message may go; 0 for at once."""
+        """Seconds until the next message may go; 0 if it may go now."""
         if len(self._sent) < self._limit:
             return 0.0
         return max(0.0, self._sent[0] + self._period - self._clock())
 
     async def wait(self) -> None:
-        """Wait for the next message's turn, and take it."""
+        """Wait until a message may go, and count it."""
         while (seconds := self.delay()) > 0:
             await self._sleep(seconds)
         self._sent.append(self._clock())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from flows.local.fake_registry.content import Image
-from mirror.checks.audit import Audited, AuditLook, audit
+from mirror.checks.audit import AuditRequest, AuditResult, audit
 from mirror.checks.audit_finding import FindingKind
 from mirror.outcome import ChangeKind, KnownTag
 from mirror.registry import NotFound
@@ -28,14 +28,14 @@ async def look(
     record: Mapping[str, KnownTag],
     rules: TagRules | None = None,
     sample: int | None = None,
-) -> Audited:
+) -> AuditResult:
     async with pair.open() as (source, target):
         return await audit(
-            AuditLook(source, target, rules or TagRules(), record, sample, random.Random(1))
+            AuditRequest(source, target, rules or TagRules(), record, sample, random.Random(1))
         )
 
 
-def found(audited: Audited) -> list[tuple[str, str, str | None]]:
+def found(audited: AuditResult) -> list[tuple[str, str, str | None]]:
     return sorted((f.tag, f.kind.value, f.digest) for f in audited.findings)
 
 
@@ -68,7 +68,7 @@ async def test_a_sample_hashes_no_more_than_it_says(pair: Pair) -> None:
 async def test_the_source_gives_its_digests_by_head_so_that_no_quota_is_spent(pair: Pair) -> None:
     record = await pair.mirror({"0.1.0": pair.one, "0.2.0": pair.two})
     async with pair.open() as (source, target):
-        await audit(AuditLook(source, target, TagRules(), record))
+        await audit(AuditRequest(source, target, TagRules(), record))
         assert source.registry.requests == 3  # the version check is not among them: list, 2 HEADs
 
 
@@ -133,7 +133,7 @@ async def test_a_filtered_tag_is_what_the_record_says_it_was_left_at(pair: Pair)
     assert found(await look(pair, record)) == []
 
 
-async def test_a_source_that_moved_on_is_told_apart_from_drift(pair: Pair) -> None:
+async def test_a_source_that_moved_on_is_distinguished_from_drift(pair: Pair) -> None:
     record = await pair.mirror({"latest": pair.one})
     await pair.publish({"latest": pair.two})
     audited = await look(pair, record)
@@ -153,7 +153,9 @@ async def test_an_immutable_tag_that_was_held_does_not_differ(pair: Pair) -> Non
     assert found(await look(pair, record, TagRules(immutable=("0.*",)))) == []
 
 
-async def test_tags_that_nothing_explains_are_told_and_backups_are_explained(pair: Pair) -> None:
+async def test_unexplained_tags_are_reported_and_backups_are_explained(
+    pair: Pair,
+) -> None:
     record = await pair.mirror({"0.1.0": pair.one})
     for tag in ("strange", "0.1.0-before-20261124"):
         await pair.overwrite(tag, pair.other)
@@ -182,7 +184,7 @@ async def test_what_a_policy_leaves_out_is_not_audited(pair: Pair) -> None:
     assert (audited.findings, audited.tags) == ((), 1)
 
 
-async def test_a_target_that_will_not_tell_is_unreadable_not_missing(pair: Pair) -> None:
+async def test_a_target_that_cannot_be_read_is_unreadable_not_missing(pair: Pair) -> None:
     record = await pair.mirror({"0.1.0": pair.one})
     pair.link(layer_of(pair.one)).write_text("no digest")
     audited = await look(pair, record)

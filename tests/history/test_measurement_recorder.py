@@ -1,15 +1,16 @@
-"""What an audit found is written, handed to the next sync, and closed when that has repaired it."""
+"""Quotas, capabilities and audits; findings go to the next sync, which closes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from mirror.history import AuditOutcome, AuditWritten, FindingRow, PostgresRecorder
-from mirror.outcome import ChangeKind, Reason, TagFailure, Trigger
-from tests.history.values import MINUTE, NOON, change, copied, digest, seen
+from mirror.outcome import ChangeKind, Quota, Reason, TagFailure, Trigger
+from tests.history.values import MINUTE, NOON, change, copied, digest, row, seen
 from tests.support.records import MIRROR
 
 NAME = MIRROR.name
@@ -125,3 +126,42 @@ async def test_rotten_bytes_stay_open_until_an_audit_has_hashed_them_right(
         AuditOutcome(NAME, begun, begun + MINUTE, deep=True, tags=2, sound=(digest(9),))
     )
     assert rows(engine, "SELECT repaired_at FROM audit_finding") == [(begun + MINUTE,)]
+
+
+async def test_abilities_and_quota_are_remembered(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    where, seen = ("r.example.com", "a/b"), {"mount": True, "chunk": 4_000_000}
+    assert await recorder.abilities(*where, NOON) == {}
+    await recorder.save_abilities(*where, seen, NOON)
+    assert await recorder.abilities(*where, NOON) == seen
+    await recorder.add_quota(Quota("docker.io", None, 100, 76, 21_600, NOON))
+    assert tuple(row(engine, "SELECT registry, account, quota, remaining FROM quota_reading")) == (
+        "docker.io",
+        "",
+        100,
+        76,
+    )
+
+
+async def test_a_refusal_is_forgotten_after_a_month_and_learnt_again(
+    recorder: PostgresRecorder,
+) -> None:
+    where = ("r.example.com", "a/b")
+    day = timedelta(days=1)
+    await recorder.save_abilities(*where, {"mount": True, "artifacts": False}, NOON)
+    # Seen again without news: the month goes on from when it was learnt.
+    await recorder.save_abilities(*where, {"artifacts": False}, NOON + 20 * day)
+    assert await recorder.abilities(*where, NOON + 30 * day) == {"mount": True, "artifacts": False}
+    assert await recorder.abilities(*where, NOON + 31 * day) == {"mount": True}
+    await recorder.save_abilities(*where, {"mount": True}, NOON + 31 * day)
+    assert await recorder.abilities(*where, NOON + 32 * day) == {"mount": True}
+
+
+async def test_what_two_mirrors_learn_of_a_repository_is_put_together(
+    recorder: PostgresRecorder,
+) -> None:
+    where = ("r.example.com", "a/b")
+    await recorder.save_abilities(*where, {"mount": True}, NOON)
+    await recorder.save_abilities(*where, {"referrers": False}, NOON)
+    assert await recorder.abilities(*where, NOON) == {"mount": True, "referrers": False}

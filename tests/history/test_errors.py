@@ -1,0 +1,42 @@
+"""Errors say what happened, where, and what to do, in one line, and one tree holds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mirror import history
+from mirror.errors import DatabaseError
+from mirror.history import errors
+
+TARGET = "r.example.com/a/b"
+EXAMPLES: list[tuple[errors.HistoryError, str, int]] = [
+    (errors.UnknownMirror("m"), "has no mirror named 'm'; sync it once", 2),
+    (
+        errors.TargetLocked(TARGET, "run-1", datetime(2026, 11, 24, 8, 5, 1, tzinfo=UTC)),
+        f"{TARGET}: run run-1 has been syncing this target since 2026-11-24 08:05:01 UTC; wait",
+        1,
+    ),
+    (errors.TargetLocked(TARGET, None, None), "a run has been syncing this target; wait", 1),
+    (errors.LockLost(TARGET), f"{TARGET}: .*lock broke; .*next run continues", 1),
+    (errors.QueryRefused("syntax error"), "refuses this query: syntax error", 2),
+]
+
+
+@pytest.mark.parametrize(("error", "said", "code"), EXAMPLES)
+def test_an_error_is_one_line_with_its_exit_code(
+    error: errors.HistoryError, said: str, code: int
+) -> None:
+    with pytest.raises(DatabaseError, match=said):
+        raise error
+    assert "\n" not in str(error)
+    assert error.exit_code == code
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    there = {cls.__name__ for cls in errors.HistoryError.__subclasses__()}
+    drawn = {
+        line.split()[1] for line in (history.__doc__ or "").splitlines() if line[:2] in ("├─", "└─")
+    }
+    assert drawn == there
