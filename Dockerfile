@@ -1,5 +1,5 @@
 # One image for every part of the system: Prefect's server, the worker, the steps and the site.
-# Pin by digest where you build: docker buildx imagetools inspect python:3.11.14-slim-bookworm
+# To pin it by digest: docker buildx imagetools inspect python:3.11.14-slim-bookworm
 FROM python:3.11.14-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -11,7 +11,7 @@ ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
-# Dependencies alone first: this layer is made anew only when the lock changes.
+# Dependencies first: this layer is rebuilt only when the lock file changes.
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --locked --no-dev --all-extras --no-install-project
 COPY . .
@@ -22,7 +22,7 @@ RUN useradd --uid 10001 --create-home --home-dir /home/mirror mirror \
     && install -d -o mirror -g mirror /data /site
 COPY --from=build /app /app
 USER mirror
-# Records, logs and Prefect's files go to /data, the published site to /site: both are volumes.
+# Databases, logs and Prefect's files go to /data, the published site to /site; both are volumes.
 ENV MIRROR_CONFIG=/app/mirrors.yaml \
     MIRROR_DATA_DIR=/data \
     MIRROR_SITE_DIR=/site/public \
@@ -31,8 +31,8 @@ ENV MIRROR_CONFIG=/app/mirrors.yaml \
     PREFECT_SERVER_ANALYTICS_ENABLED=false
 VOLUME ["/data", "/site"]
 EXPOSE 4200 8080
-# Alone, the image is the whole system with a PostgreSQL of its own; docker-compose.yml takes it
-# apart. One check for both: the site answers in the one, each service brings its own in the other.
+# By itself the image is the whole system with an embedded PostgreSQL; docker-compose.yml runs its parts
+# as services, each with its own health check.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-m", "flows.local.healthy", "http://127.0.0.1:8080/healthz"]
 STOPSIGNAL SIGTERM

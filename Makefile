@@ -1,4 +1,4 @@
-# What a newcomer runs. Each target is one script of scripts/, so that it can be read and run alone.
+# Commands for developers. What a target does is a script of scripts/ that can be run alone.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check bench shots licenses clean
 SHELL := /bin/bash
@@ -12,7 +12,7 @@ help: ## list the targets
 setup: ## .venv with the locked dependencies (needs Python 3.11+ and the package index)
 	@scripts/setup
 
-demo: setup ## a guided run on sample registries; nothing is left behind (ARGS=--keep leaves it up)
+demo: setup ## a guided run on sample registries that leaves nothing behind (ARGS=--keep keeps it up)
 	@$(MIRROR) demo $(ARGS)
 
 up: setup ## embedded Postgres, Prefect server and UI, schedules and site, from mirrors.yaml

@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration import FellShort, key, load_secret
+from flows.orchestration import OutcomeError, key, load_secret
 from mirror.checks import (
     REQUESTS_A_SECOND,
     SAMPLE,
@@ -78,7 +78,7 @@ async def look_task(look: Callable[[], Awaitable[AuditResult]]) -> AuditResult:
 def _state(report: AuditReport) -> State[AuditReport]:
     if report.failure is not None:
         message = report.failure.message
-        return Failed(message=message, data=FellShort(message, report))
+        return Failed(message=message, data=OutcomeError(message, report))
     if report.findings:
         message = f"{len(report.findings)} differences, {len(report.handed_over)} tags handed over"
         return Completed(name="Differs", message=message, data=report)

@@ -16,7 +16,7 @@ from prefect.runtime import flow_run as current_flow_run
 from prefect.states import Cancelled, Completed
 
 from flows.orchestration import (
-    FellShort,
+    OutcomeError,
     alert,
     as_task,
     load_secret,
@@ -67,7 +67,7 @@ def sync_flow(
         many. The state's data is the RunOutcome. A run in which some tags failed is
         Completed with the name Partial: later runs try those tags again, when the history says.
 
-        Raises FellShort, which carries the outcome, for a run that failed as a whole: Prefect
+        Raises OutcomeError, which carries the outcome, for a run that failed as a whole: Prefect
         retries a flow that raises, and leaves one that returns a Failed state waiting for a retry
         that never comes.
         """
@@ -149,5 +149,5 @@ def _state(outcome: RunOutcome) -> State[RunOutcome]:
         return Completed(name="Partial", message=done, data=outcome)
     first = outcome.errors[0]
     if first.reason is Reason.LOCK:  # another run is at work: nothing to retry
-        return Cancelled(message=first.message, data=FellShort(first.message, outcome))
-    raise FellShort(first.message, outcome)
+        return Cancelled(message=first.message, data=OutcomeError(first.message, outcome))
+    raise OutcomeError(first.message, outcome)

@@ -14,7 +14,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import FellShort, load_secret, outcome_of
+from flows.orchestration import OutcomeError, load_secret, outcome_of
 from flows.sync import sync
 from mirror.checks import WatchReport, WatchResult, watch_source, watch_sources
 from mirror.config import load_settings
@@ -68,7 +68,7 @@ async def look_task(look: Callable[[], Awaitable[WatchResult]]) -> WatchResult:
 def _state(report: WatchReport) -> State[WatchReport]:
     if report.failed:
         message = report.errors[0].message
-        return Failed(message=message, data=FellShort(message, report))
+        return Failed(message=message, data=OutcomeError(message, report))
     moved = f"moved: {', '.join(report.moved)}" if report.moved else "nothing moved"
     return Completed(name=None if report.well else "Partial", message=moved, data=report)
 

@@ -1,4 +1,4 @@
-"""The command `mirror`: one module a command, imported when it is asked for."""
+"""The command `mirror`: one module per command, imported when it is used."""
 
 from flows.cli.app import main
 

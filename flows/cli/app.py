@@ -1,7 +1,7 @@
-"""The command `mirror`.
+"""The click group of the command `mirror`.
 
-Each command is a module of flows/cli and is imported when it is asked for: Prefect alone
-takes two seconds to import, which `mirror status` need not wait for.
+Each command is a module of flows/cli and is imported when it is used: Prefect alone takes two
+seconds to import, and `mirror status` does not need it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import click
 from mirror.errors import MirrorError
 
 COMMANDS = {
-    "sync": "Bring mirrors into line with their sources.",
-    "watch": "Look at all sources and sync the mirrors whose source moved.",
-    "status": "Each mirror now: last run, tags in sync, lag, failures.",
-    "report": "Success rate, delay, failures and runs over a time.",
-    "sql": "Query the record, read-only.",
-    "audit": "Check what a target really holds.",
-    "probe": "Pull from source and mirror as a user does, and time it.",
-    "doctor": "Reach every registry, check credentials, tell abilities and quota.",
-    "publish": "Build the public site from the record.",
+    "sync": "Sync mirrors with their sources now.",
+    "watch": "Check all sources and sync the mirrors whose source changed.",
+    "status": "Show each mirror: last run, tags in sync, lag, failures.",
+    "report": "Show success rate, delay, failures and runs of a period.",
+    "sql": "Query the history, read-only.",
+    "audit": "Compare targets with their sources and the history.",
+    "probe": "Pull from source and mirror as a user would, and time it.",
+    "doctor": "Check registries, credentials, capabilities and quotas.",
+    "publish": "Build the public site from the history.",
     "notify": "Send test messages to the alert channels.",
-    "watchdog": "Alert when no sync succeeds, even when Prefect is dead.",
-    "migrate": "Bring the record's schema to the newest version.",
-    "maintain": "Make partitions ahead, drop old ones, roll up closed days.",
+    "watchdog": "Alert when no sync succeeds, even when Prefect is down.",
+    "migrate": "Migrate the history database to the newest schema.",
+    "maintain": "Create new partitions, drop old ones, roll up closed days.",
     "serve": "Serve the published site and /metrics.",
     "up": "Run everything on this machine from mirrors.yaml.",
-    "demo": "A guided run on sample registries.",
+    "demo": "Show a guided run on sample registries.",
 }
 
 
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now, or None if there is none."""
+        """The command of that name, imported now; None if it is unknown."""
         if cmd_name not in COMMANDS:
             return None
         command = import_module(f"flows.cli.{cmd_name}").command
@@ -64,9 +64,9 @@ def mirror() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `mirror` and exit: 0 all well, 1 a mirror fell short, 2 bad usage or configuration."""
-    # The garbage collector's defaults are for small heaps. What is imported here never is garbage:
-    # looking through it again and again, and once more at the end, takes a quarter of a short run.
+    """Run `mirror` and exit: 0 success, 1 a mirror failed, 2 bad usage or configuration."""
+    # The garbage collector's defaults suit small heaps. What is imported here never becomes
+    # garbage: scanning it again and again, and at exit, takes a quarter of a short run.
     gc.set_threshold(50_000, 20, 50)
     atexit.register(gc.freeze)
     try:
@@ -84,6 +84,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def fail(message: str, code: int) -> None:
-    """Say one line on stderr and exit with the code."""
+    """Print one line on stderr and exit with the code."""
     click.echo("mirror: " + message.removeprefix("mirror: "), err=True)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""`mirror audit NAME...`: what the targets really hold."""
+"""`mirror audit NAME...`: compare targets with their sources and the history."""
 
 from __future__ import annotations
 
@@ -12,34 +12,39 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
-from flows.cli.options import config_option
+from flows.cli.options import (
+    chosen_mirrors,
+    config_option,
+    json_option,
+    names_argument,
+    report_error,
+)
+from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import AuditReport
-from mirror.config import load_settings
 
 _FINDINGS_SHOWN = 50
 
 
 @click.command("audit")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--deep", is_flag=True, help="Fetch and hash every blob, not a sample.")
+@names_argument
+@click.option("--deep", is_flag=True, help="Fetch and hash every blob instead of a sample.")
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="How many blobs, chosen at random, to fetch and hash.",
+    help="Number of random blobs to fetch and hash.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1, max=1000),
     default=10.0,
     show_default=True,
-    help="Requests a second, at most.",
+    help="Maximum requests per second.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@json_option()
 @config_option
 @click.pass_context
 def command(
@@ -51,14 +56,11 @@ def command(
     rate: float,
     as_json: bool,
 ) -> None:
-    """Check what the targets hold against source and record; exits 1 when something differs.
+    """Compare targets with their sources and the history; exits 1 when something differs.
 
-    What differs is repaired by the mirror's next sync.
+    The mirror's next sync repairs what differs.
     """
-    settings = load_settings(config)
-    names = tuple(dict.fromkeys(names))
-    for name in names:
-        settings.mirror(name)
+    names = chosen_mirrors(config, names)
     prepare_prefect()
     reports = run(_audit_all(names, deep, sample, rate))
     if as_json:
@@ -68,7 +70,7 @@ def command(
     for report in reports:
         if report.failure is not None:
             reason = report.failure.reason.value
-            click.echo(f"mirror: {report.mirror}: {report.failure.message} ({reason})", err=True)
+            report_error(f"{report.mirror}: {report.failure.message} ({reason})")
     ctx.exit(0 if all(report.well for report in reports) else 1)
 
 
@@ -86,28 +88,23 @@ async def _audit_all(
     names: Sequence[str], deep: bool, sample: int, rate: float
 ) -> list[AuditReport]:
     from flows.audit import audit
-    from flows.orchestration import outcome_of
+    from flows.orchestration import outcome_as
 
     async def one(name: str) -> AuditReport:
         state: Any = await audit(
             mirror=name, deep=deep, rate=rate / len(names), sample=sample, return_state=True
         )
-        report = await outcome_of(state)
-        if isinstance(report, AuditReport):
-            return report
-        await state.aresult()
-        raise RuntimeError(f"the audit of {name} ended as {state.name} without a report")
+        return await outcome_as(state, AuditReport, f"the audit of {name}")
 
     return list(await asyncio.gather(*(one(name) for name in names)))
 
 
 def _show(reports: Sequence[AuditReport]) -> None:
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("mirror", "status"):
-        table.add_column(title)
-    for title in ("tags", "blobs seen", "hashed", "bytes hashed", "requests", "differences"):
-        table.add_column(title, justify="right")
+    table = make_table(
+        *("mirror", "status", ">tags", ">blobs seen", ">hashed", ">bytes hashed", ">requests"),
+        ">differences",
+    )
     for report in reports:
         colour = {"in_sync": "green", "differs": "yellow", "failed": "red"}[report.status]
         table.add_row(

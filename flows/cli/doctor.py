@@ -1,4 +1,4 @@
-"""`mirror doctor`: reach every registry, check credentials, show abilities and quota."""
+"""`mirror doctor`: check registries, credentials, capabilities and quotas."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
-from flows.cli.options import config_option
+from flows.cli.options import config_option, json_option
+from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import CheckLevel, Diagnosis, Examination, examine
 from mirror.config import load_settings
@@ -28,13 +28,13 @@ _COLOURS = {CheckLevel.WARNING: "yellow", CheckLevel.FAILURE: "red"}
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one object with all results.")
+@json_option("one object with all findings")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
-    """Reach every registry and check what syncs need; exits 1 when a sync would fail.
+    """Check what syncs need at every registry; exits 1 when a sync would fail.
 
-    Nothing is changed: at targets an upload is opened and cancelled.
+    Changes nothing: at targets it opens an upload and cancels it.
     """
     settings = load_settings(config)
     diagnosis = run(examine(settings, _load_secret))
@@ -46,7 +46,7 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 
 
 def _load_secret(name: str) -> str:
-    """Prefect takes two seconds to import, so it is imported only for a Secret block."""
+    """Prefect takes two seconds to import, so only a Secret block imports it."""
     prepare_prefect()
     from flows.orchestration import load_secret
 
@@ -86,11 +86,10 @@ def _place_document(one: Examination) -> dict[str, Any]:
 
 def _show(diagnosis: Diagnosis) -> None:
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("registry", overflow="fold")
-    for title in ("role", "reached", "credential", "pull", "push", "anonymous", "quota"):
-        table.add_column(title)
-    table.add_column("abilities", overflow="fold")
+    table = make_table(
+        *("/registry", "role", "reached", "credential", "pull", "push", "anonymous", "quota"),
+        "/capabilities",
+    )
     for one in diagnosis.examined:
         name = "/".join(part for part in (one.place.registry, one.place.repository) if part)
         quota = f"{one.quota.remaining}/{one.quota.limit}" if one.quota else ""

@@ -1,4 +1,4 @@
-"""`mirror maintain`: what the record needs once a day."""
+"""`mirror maintain`: the daily maintenance of the history database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mirror.outcome import utcnow
 @click.command("maintain")
 @config_option
 def command(config: Path | None) -> None:
-    """Make partitions ahead, drop months older than 13, roll up closed days."""
+    """Create new partitions, drop months older than 13, roll up closed days."""
     url = database_url()
     prepare(url)
     engine = create_engine(url)
@@ -22,6 +22,6 @@ def command(config: Path | None) -> None:
     engine.dispose()
     closed = f"{done.closed_until:%Y-%m-%d}" if done.closed_until else "nothing yet"
     click.echo(
-        f"partitions made {done.partitions_made}, dropped {done.partitions_dropped};"
+        f"partitions created {done.partitions_made}, dropped {done.partitions_dropped};"
         f" days closed before {closed}; killed runs closed {done.runs_closed}"
     )

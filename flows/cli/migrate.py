@@ -1,4 +1,4 @@
-"""`mirror migrate`: bring the record's schema to the newest version."""
+"""`mirror migrate`: migrate the history database to the newest schema."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from mirror.history import current_revision, database_url, describe, upgrade
 @click.command("migrate")
 @config_option
 def command(config: Path | None) -> None:
-    """Bring the record's schema to the newest version.
+    """Migrate the history database to the newest schema.
 
-    Safe to run at any time and by many at once. The embedded database is migrated by itself.
+    Safe to run at any time and several times at once. The embedded database needs no `mirror
+    migrate`: it is migrated automatically.
     """
     url = database_url()
     before = current_revision(url)

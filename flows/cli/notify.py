@@ -15,7 +15,7 @@ from mirror.history import Bilingual
 from mirror.outcome import utcnow
 
 TEST = Bilingual(
-    "这是一条测试消息，告警将从此渠道发出", "a test: alerts will arrive by this channel"
+    "这是一条测试消息，告警将从此渠道发出", "a test: alerts will be sent to this channel"
 )
 NOTHING = Bilingual("无需处理", "nothing")
 
@@ -29,7 +29,7 @@ def command() -> None:
 @click.argument("channel")
 @config_option
 def test(channel: str, config: Path | None) -> None:
-    """Exit 1 with one line when the channel does not take the message."""
+    """Exit 1 with one line when the channel refuses the message."""
     asyncio.run(_send(_channel(load_settings(config), channel)))
     click.echo(f"{channel}: sent")
 
@@ -42,6 +42,6 @@ async def _send(channel: Channel) -> None:
 def _channel(settings: Settings, name: str) -> Channel:
     channels = open_channels(named(settings.alerts))
     if name not in channels:
-        known = ", ".join(channels) or "none; add one below alerts"
-        raise ConfigError(f"{settings.path}: no channel is named {name!r}; there are: {known}")
+        known = ", ".join(channels) or "none, add one below alerts"
+        raise ConfigError(f"{settings.path}: unknown channel {name!r}; known channels: {known}")
     return channels[name]

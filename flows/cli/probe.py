@@ -1,4 +1,4 @@
-"""`mirror probe NAME...`: pull from source and mirrors as a user does, and time it."""
+"""`mirror probe NAME...`: pull from source and mirror as a user would, and time it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
-from flows.cli.options import config_option
+from flows.cli.options import (
+    chosen_mirrors,
+    config_option,
+    json_option,
+    names_argument,
+    report_error,
+)
+from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import ProbeReport, Pull
-from mirror.config import load_settings
 from mirror.history import SPEED_GOAL
 
 
 @click.command("probe")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--tag", help="Which tag to pull (default: latest, else the newest in sync).")
+@names_argument
+@click.option("--tag", help="Tag to pull (default: latest, else the newest in sync).")
 @click.option(
     "--megabytes",
     type=click.IntRange(min=0),
     default=32,
     show_default=True,
-    help="How much of the layers to pull; 0 for all.",
+    help="How much of the layers to pull; 0: all.",
 )
-@click.option(
-    "--platform", default="linux/amd64", show_default=True, help="Which platform's image to pull."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@click.option("--platform", default="linux/amd64", show_default=True, help="Platform to pull.")
+@json_option()
 @config_option
 @click.pass_context
 def command(
@@ -45,11 +48,8 @@ def command(
     platform: str,
     as_json: bool,
 ) -> None:
-    """Pull from source and mirrors as an anonymous user does; exits 1 when a pull failed."""
-    settings = load_settings(config)
-    names = tuple(dict.fromkeys(names))
-    for name in names:
-        settings.mirror(name)
+    """Pull from source and mirror as an anonymous user would; exits 1 when a pull fails."""
+    names = chosen_mirrors(config, names)
     prepare_prefect()
     reports = run(_probe(names, tag, megabytes, platform))
     if as_json:
@@ -58,11 +58,10 @@ def command(
         _show(reports)
     for report in reports:
         for warning in report.warnings:
-            click.echo(f"mirror: {report.mirror}: {warning}", err=True)
+            report_error(f"{report.mirror}: {warning}")
         for pulled in (report.source, report.target):
             if pulled is not None and pulled.reason is not None:
-                message = f"{report.mirror}: {pulled.message} ({pulled.reason.value})"
-                click.echo(f"mirror: {message}", err=True)
+                report_error(f"{report.mirror}: {pulled.message} ({pulled.reason.value})")
     ctx.exit(0 if all(report.well for report in reports) else 1)
 
 
@@ -96,11 +95,10 @@ async def _probe(
 
 
 def _show(reports: Sequence[ProbeReport]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("mirror", "tag", "from"):
-        table.add_column(title)
-    for title in ("first byte", "seconds", "bytes", "per second", "against source"):
-        table.add_column(title, justify="right")
+    table = make_table(
+        *("mirror", "tag", "from", ">first byte", ">seconds", ">bytes", ">per second"),
+        ">against source",
+    )
     for report in reports:
         for side, pulled in (("source", report.source), ("mirror", report.target)):
             gain = report.gain if side == "mirror" else None

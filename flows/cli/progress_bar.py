@@ -19,7 +19,7 @@ from rich.progress import (
 
 from mirror.sync import SyncProgress
 
-_PACE = 0.2  # seconds between two updates
+_REFRESH_SECONDS = 0.2
 
 
 @asynccontextmanager
@@ -55,4 +55,4 @@ async def _follow(progress: SyncProgress, bar: Progress, shown_task: TaskID) -> 
                 total=progress.expected or None,
                 completed=progress.done,
             )
-        await asyncio.sleep(_PACE)
+        await asyncio.sleep(_REFRESH_SECONDS)

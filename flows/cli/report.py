@@ -1,4 +1,4 @@
-"""`mirror report`: success, delay, failures and runs over a time."""
+"""`mirror report`: success rate, delay, failures and runs of a period."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import config_option
+from flows.cli.options import as_duration, config_option
 from mirror.history import (
     CSV_COLUMNS,
     as_json,
@@ -20,23 +20,22 @@ from mirror.history import (
     prepare,
     read_report,
 )
-from mirror.units import parse_duration
 
 
 def _since(ctx: click.Context, param: click.Parameter, value: str) -> timedelta | None:
     if value == "all":
         return None
     try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}, or all") from error
+        return as_duration(ctx, param, value)
+    except click.BadParameter as error:
+        raise click.BadParameter(f"{error.message}, or all", ctx, param) from error
 
 
 @click.command("report")
 @click.option("--since", default="7d", callback=_since, help="7d, 12h, all.", show_default=True)
-@click.option("--mirror", "name", metavar="NAME", help="One mirror alone.")
+@click.option("--mirror", "name", metavar="NAME", help="Report only this mirror.")
 @click.option("--json", "form", flag_value="json", help="Print the whole report as JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Print a row for each mirror and day.")
+@click.option("--csv", "form", flag_value="csv", help="Print a CSV row for each mirror and day.")
 @click.option("--check", is_flag=True, help="Exit 1 when a goal is missed.")
 @config_option
 @click.pass_context
@@ -48,7 +47,7 @@ def command(
     form: str | None,
     check: bool,
 ) -> None:
-    """Success rate, delay, failures, pulls and runs, against the goals."""
+    """Show success rate, delay, failures, pulls and runs, compared with the goals."""
     url = database_url()
     prepare(url)
     engine = create_engine(url, read_only=True)

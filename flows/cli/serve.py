@@ -1,4 +1,4 @@
-"""`mirror serve DIRECTORY`: the published site and /metrics over HTTP, until it is stopped."""
+"""`mirror serve DIRECTORY`: the published site and /metrics over HTTP, until stopped."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 
 import click
 
+from flows.cli.options import PORT
 from flows.local import address, choose_port, run_until_stopped
 
 
 @click.command("serve", help="Serve the published site in DIRECTORY, and /metrics, until stopped.")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     default=8080,
     show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port to listen at; 0: any free one.",
+    type=PORT,
+    help="Port to listen on; 0: any free one.",
 )
 def command(directory: Path, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
@@ -26,9 +27,9 @@ def command(directory: Path, host: str, port: int) -> None:
 
 
 async def _serve(directory: Path, host: str, port: int) -> None:
-    from flows.local import serving
+    from flows.local import serve_site
 
-    async with serving(directory, host, port):
+    async with serve_site(directory, host, port):
         click.echo(
             f"{directory} at {address(host, port)}, metrics at {address(host, port)}/metrics"
         )

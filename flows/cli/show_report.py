@@ -1,4 +1,4 @@
-"""A report in the terminal: goals met and missed, a line for each day, failures, last runs."""
+"""A report in the terminal: goals, a sparkline of the days, failures, last runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.tables import STATUS_COLOURS, make_table
 from mirror.history import (
     SUCCESS_GOAL,
     DayStats,
@@ -28,13 +29,6 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN_DAYS = 60
 _SHOWN_RUNS = 6
 _SHOWN_FAILURES = 8
-_COLOURS = {
-    "succeeded": "green",
-    "partial": "yellow",
-    "failed": "red",
-    "abandoned": "red",
-    "running": "cyan",
-}
 _GOALS = {
     "runs": ("runs that succeed", "runs"),
     "tags": ("tags that arrive", "tags"),
@@ -51,7 +45,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
     since = f"since {format_moment(report.since)}" if report.since else "since the beginning"
     console.print(f"{since}, until {format_moment(report.until)}", style="dim")
     if not report.mirrors:
-        console.print("the record has no mirror yet: sync one with `mirror sync NAME`")
+        console.print("the history has no mirror yet: sync one with `mirror sync NAME`")
     for mirror in report.mirrors:
         _show_mirror(console, mirror, report.until)
     for quota in report.quotas:
@@ -98,7 +92,7 @@ def _now(mirror: MirrorReport) -> Text:
 
 
 def _goals(mirror: MirrorReport) -> Table:
-    table = _table("goal", ">value", ">wanted", ">samples", "~")
+    table = make_table("goal", ">value", ">wanted", ">samples", "~", wrap=False)
     for goal in mirror.goals:
         title, what = _GOALS[goal.name]
         mark, colour = {True: ("✔", "green"), False: ("✘", "red"), None: ("?", "dim")}[goal.met]
@@ -114,7 +108,7 @@ def _goals(mirror: MirrorReport) -> Table:
 
 
 def _detail(mirror: MirrorReport, goal: Goal) -> str:
-    """What else is worth knowing beside a goal's value."""
+    """Details of a goal's value."""
     if goal.met is None:
         return ""
     runs, tags, delay, pulls = mirror.runs, mirror.tags, mirror.delay, mirror.pulls
@@ -137,9 +131,9 @@ def _detail(mirror: MirrorReport, goal: Goal) -> str:
 
 def _delay(delay: DelayStats) -> str:
     about = "" if delay.exact else "about "
-    parts = [f"half {about}{_duration(delay.p50)}", f"longest {_duration(delay.max)}"]
+    parts = [f"median {about}{_duration(delay.p50)}", f"longest {_duration(delay.max)}"]
     if delay.in_goal_share is not None:
-        parts.append(f"{delay.in_goal_share:.1%} in the goal")
+        parts.append(f"{delay.in_goal_share:.1%} within the goal")
     if delay.from_detected:
         parts.append(f"{delay.from_detected:,} from detection")
     if delay.from_followed:
@@ -152,12 +146,12 @@ def _listed(**counts: int) -> str:
 
 
 def _lines(mirror: MirrorReport) -> Table:
-    """A block for each day: how high, and in which colour; a dot where there is nothing."""
+    """A block per day, its height and colour by value; a dot for a day without data."""
     days = _every_day(mirror.days)[-_SHOWN_DAYS:]
     goal = mirror.status.delay_goal.total_seconds()
     most_bytes = max((day.traffic.bytes_copied for day in days), default=0)
     longest = max((day.delay.p95 or 0 for day in days), default=0)
-    table = _table(f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "", "")
+    table = make_table(f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "", "", wrap=False)
 
     def rate(value: float | None) -> tuple[float | None, str]:
         return value, "green" if value is not None and value >= SUCCESS_GOAL else "red"
@@ -171,15 +165,15 @@ def _lines(mirror: MirrorReport) -> Table:
     def copied(day: DayStats) -> tuple[float | None, str]:
         return (day.traffic.bytes_copied / most_bytes if most_bytes else None), "blue"
 
-    table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "share well")
-    table.add_row("tags", _spark(days, lambda day: rate(day.tags.success_rate)), "share well")
+    table.add_row("runs", _spark(days, lambda day: rate(day.runs.success_rate)), "success rate")
+    table.add_row("tags", _spark(days, lambda day: rate(day.tags.success_rate)), "success rate")
     table.add_row("delay", _spark(days, lag), f"p95, up to {format_decimal(longest)}")
     table.add_row("bytes", _spark(days, copied), f"up to {decimal(most_bytes)} a day")
     return table
 
 
 def _every_day(days: Sequence[DayStats]) -> list[DayStats]:
-    """With the days on which nothing ended, so that a line has no gaps that cannot be seen."""
+    """The days, and those without data between them."""
     there = {day.day: day for day in days}
     first, last = days[0].day, days[-1].day
     all_days = (first + timedelta(days=step) for step in range((last - first).days + 1))
@@ -200,7 +194,7 @@ def _spark(
 
 
 def _failures(failures: Sequence[FailureStats], now: datetime) -> Table:
-    table = _table(">failures", "", "reason", "tag", ">last", "~said")
+    table = make_table(">failures", "", "reason", "tag", ">last", "~message", wrap=False)
     most = failures[0].count
     for failure in failures[:_SHOWN_FAILURES]:
         table.add_row(
@@ -215,13 +209,15 @@ def _failures(failures: Sequence[FailureStats], now: datetime) -> Table:
 
 
 def _runs(runs: Sequence[RunSummary], now: datetime) -> Table:
-    table = _table(
-        "last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by", "~said"
+    table = make_table(
+        *("last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by"),
+        "~message",
+        wrap=False,
     )
     for run in runs[:_SHOWN_RUNS]:
         table.add_row(
             _ago(run.started_at, now),
-            Text(run.status + (" (dry)" if run.dry_run else ""), _COLOURS[run.status]),
+            Text(run.status + (" (dry)" if run.dry_run else ""), STATUS_COLOURS[run.status]),
             f"{run.tags_changed:,}",
             f"{run.tags_copied:,}",
             f"{run.tags_failed:,}",
@@ -238,25 +234,10 @@ def _show_quota(console: Console, quota: QuotaStats) -> None:
     console.print()
     console.print(
         f"{quota.registry} ({quota.account or 'anonymous'}): at least {quota.least_remaining:,} of"
-        f" {quota.quota:,} pulls were left, {quota.readings:,} readings",
+        f" {quota.quota:,} pulls were left in {quota.readings:,} readings",
         style="red" if share < 0.1 else "",
         highlight=False,
     )
-
-
-def _table(*titles: str) -> Table:
-    """Columns by title: > is flushed right, ~ gives way where the terminal is narrow."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in titles:
-        gives_way = title.startswith("~")
-        table.add_column(
-            title.lstrip(">~"),
-            justify="right" if title.startswith(">") else "left",
-            no_wrap=not gives_way,
-            ratio=1 if gives_way else None,
-            overflow="ellipsis",
-        )
-    return table
 
 
 def _amount(goal: Goal, value: float | None) -> str:

@@ -6,30 +6,21 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
-from mirror.outcome import RunOutcome, RunStatus
-
-COLOURS = {
-    RunStatus.SUCCEEDED: "green",
-    RunStatus.PARTIAL: "yellow",
-    RunStatus.FAILED: "red",
-    RunStatus.ABANDONED: "red",
-    RunStatus.RUNNING: "cyan",
-}
+from flows.cli.tables import STATUS_COLOURS, make_table
+from mirror.outcome import RunOutcome
 
 
 def show_runs(outcomes: Sequence[RunOutcome]) -> None:
-    """Print one line a mirror, then what else is worth knowing."""
+    """Print one line per mirror, then planned changes and warnings."""
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("mirror", "status"):
-        table.add_column(title)
-    for title in ("seen", "changed", "copied", "failed", "blobs", "bytes", "requests", "seconds"):
-        table.add_column(title, justify="right")
+    table = make_table(
+        *("mirror", "status", ">seen", ">changed", ">copied", ">failed", ">blobs", ">bytes"),
+        *(">requests", ">seconds"),
+    )
     for outcome in outcomes:
         tags, blobs = outcome.tags, outcome.blobs
-        colour = COLOURS[outcome.status]
+        colour = STATUS_COLOURS[outcome.status]
         table.add_row(
             outcome.mirror,
             f"[{colour}]{outcome.status.value}[/]" + (" (dry run)" if outcome.dry_run else ""),
@@ -45,6 +36,6 @@ def show_runs(outcomes: Sequence[RunOutcome]) -> None:
     console.print(table)
     for outcome in outcomes:
         for tag, kind in outcome.planned.items():
-            console.print(f"  {outcome.mirror}: {tag} would be brought over ({kind})")
+            console.print(f"  {outcome.mirror}: {tag} would be copied ({kind})")
         for warning in outcome.warnings:
             console.print(f"  {outcome.mirror}: {warning}", style="yellow", highlight=False)

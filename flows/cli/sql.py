@@ -1,4 +1,4 @@
-"""`mirror sql`: query the record, read-only."""
+"""`mirror sql`: query the history, read-only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import psycopg
 
-from flows.cli.options import config_option
+from flows.cli.options import config_option, report_error
 from mirror.history import ROLE, as_json, database_url, open_reader, prepare, psql
 
 SHOWN_ROWS = 1_000
@@ -20,13 +20,13 @@ SHOWN_ROWS = 1_000
 
 @click.command("sql")
 @click.argument("query", required=False)
-@click.option("--json", "form", flag_value="json", help="Print a list, one object a row.")
+@click.option("--json", "form", flag_value="json", help="Print a list, one object per row.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV with a header.")
 @config_option
 def command(config: Path | None, query: str | None, form: str | None) -> None:
-    """Run one QUERY on the record, read-only; without one, open psql, read-only too.
+    """Run one QUERY on the history database, or open psql; both read-only.
 
-    The views to ask are report_success_rate, report_delay, report_failures, report_freshness,
+    The views to query are report_success_rate, report_delay, report_failures, report_freshness,
     report_recent_runs, report_tag_history, report_quota, report_traffic, report_pull_speed,
     report_pull_failures and report_adoption: see docs/reports.md.
     """
@@ -49,10 +49,9 @@ def _open_psql(url: str) -> None:
 def _run(url: str, query: str, form: str | None) -> None:
     with open_reader(url) as reader:
         if not reader.as_role:
-            click.echo(
-                f"mirror: the role {ROLE} is not there for this user; reading in a read-only"
-                " transaction as the user of MIRROR_DATABASE_URL",
-                err=True,
+            report_error(
+                f"this user may not use the role {ROLE}; reading in a read-only transaction as the"
+                " user of MIRROR_DATABASE_URL"
             )
         with reader.query(query) as cursor:
             if cursor.description is None:
@@ -86,11 +85,12 @@ def _print_csv(cursor: psycopg.Cursor) -> None:
 
 def _print_table(cursor: psycopg.Cursor) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from flows.cli.tables import make_table
+
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = make_table()
     rows = list(islice(cursor, SHOWN_ROWS + 1))
     for place, name in enumerate(_names(cursor)):
         numeric = all(isinstance(row[place], int | float | None) for row in rows)
@@ -100,7 +100,7 @@ def _print_table(cursor: psycopg.Cursor) -> None:
     console.print(table)
     more = len(rows) > SHOWN_ROWS
     console.print(
-        f"the first {SHOWN_ROWS:,} rows of {cursor.rowcount:,}; --csv gives all"
+        f"the first {SHOWN_ROWS:,} rows of {cursor.rowcount:,}; --csv prints all"
         if more
         else f"{len(rows)} row{'s' if len(rows) != 1 else ''}",
         style="dim",

@@ -1,4 +1,4 @@
-"""`mirror status`: each mirror now."""
+"""`mirror status`: the current state of each mirror."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from flows.cli.options import config_option
-from flows.cli.show_runs import COLOURS
+from flows.cli.options import config_option, json_option
+from flows.cli.tables import STATUS_COLOURS, make_table
 from mirror.config import MirrorSettings, load_settings
 from mirror.history import (
     MirrorStatus,
@@ -24,20 +23,20 @@ from mirror.history import (
     prepare,
     read_status,
 )
-from mirror.outcome import DropReason, RunStatus, utcnow
+from mirror.outcome import DropReason, utcnow
 from mirror.units import format_floor
 
 _LEFT_OUT = {
     DropReason.PLATFORM: "leaves out platforms, as configured",
     DropReason.ATTESTATION: "leaves out attestations, as configured",
     DropReason.ATTESTATION_REFUSED: "left out attestations, which the target refuses",
-    DropReason.NON_DISTRIBUTABLE: "names layers that must not be distributed: not uploaded",
+    DropReason.NON_DISTRIBUTABLE: "refers to non-distributable layers, which are not uploaded",
     DropReason.REFERRER_REFUSED: "left out signatures or SBOMs, which the target refuses",
 }
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@json_option()
 @config_option
 def command(config: Path | None, as_json: bool) -> None:
     """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures."""
@@ -59,13 +58,13 @@ def command(config: Path | None, as_json: bool) -> None:
 def show(
     mirrors: Mapping[str, MirrorSettings], recorded: Mapping[str, MirrorStatus], now: datetime
 ) -> None:
-    """Print a line a mirror, and below it the tags that fail."""
+    """Print a line per mirror, and below them the failing tags."""
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("mirror", "last run"):
-        table.add_column(title, no_wrap=True)
-    for title in ("in sync", "behind", "failing", "held", "lag", "last success"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = make_table(
+        *("mirror", "last run", ">in sync", ">behind", ">failing", ">held", ">lag"),
+        ">last success",
+        wrap=False,
+    )
     for name, mirror in mirrors.items():
         found = recorded.get(name)
         if found is None:
@@ -103,7 +102,7 @@ def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterab
 def _run(run: RunSummary | None, now: datetime) -> Text:
     if run is None:
         return Text("none", style="yellow")
-    colour = COLOURS[RunStatus(run.status)]
+    colour = STATUS_COLOURS[run.status]
     return Text.assemble((run.status, colour), f" {format_floor(now - run.started_at)} ago")
 
 

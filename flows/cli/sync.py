@@ -1,4 +1,4 @@
-"""`mirror sync NAME...`: bring mirrors into line with their sources, now."""
+"""`mirror sync NAME...`: sync mirrors with their sources now."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from typing import Any
 
 import click
 
-from flows.cli.options import config_option
+from flows.cli.options import (
+    chosen_mirrors,
+    config_option,
+    json_option,
+    names_argument,
+    report_error,
+)
 from flows.orchestration import prepare_prefect, run
-from mirror.config import load_settings
 from mirror.outcome import RunOutcome, RunStatus, Trigger
 from mirror.sync import SharedUploads, SyncProgress
 
@@ -21,15 +26,15 @@ _MIRRORS_AT_ONCE = 20
 
 
 @click.command("sync")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--full", is_flag=True, help="Compare both sides instead of trusting the record.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be done and do nothing.")
+@names_argument
+@click.option("--full", is_flag=True, help="Compare both sides instead of trusting the history.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option(
     "--accept-loss",
     is_flag=True,
-    help="Believe the source that it lost more tags than delete_share allows. Implies --full.",
+    help="Accept that the source lost more tags than delete_share allows. Implies --full.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list, one object a mirror.")
+@json_option()
 @config_option
 @click.pass_context
 def command(
@@ -41,11 +46,8 @@ def command(
     accept_loss: bool,
     as_json: bool,
 ) -> None:
-    """Bring mirrors into line with their sources; exits 1 when one fell short."""
-    settings = load_settings(config)
-    names = tuple(dict.fromkeys(names))
-    for name in names:
-        settings.mirror(name)
+    """Sync mirrors with their sources; exits 1 when one fails."""
+    names = chosen_mirrors(config, names)
     prepare_prefect()
     progress = SyncProgress()
     outcomes = run(
@@ -67,7 +69,7 @@ def command(
     for outcome in outcomes:
         for failure in outcome.errors:
             where = f"{outcome.mirror}:{failure.tag}" if failure.tag else outcome.mirror
-            click.echo(f"mirror: {where}: {failure.message} ({failure.reason.value})", err=True)
+            report_error(f"{where}: {failure.message} ({failure.reason.value})")
     ctx.exit(0 if all(o.status is RunStatus.SUCCEEDED for o in outcomes) else 1)
 
 
@@ -88,7 +90,7 @@ async def _sync_all(
     *,
     bar: bool,
 ) -> list[RunOutcome]:
-    from flows.orchestration import outcome_of
+    from flows.orchestration import outcome_as
     from flows.sync import sync_flow
 
     sync = sync_flow(progress, SharedUploads() if len(names) > 1 else None)
@@ -106,12 +108,7 @@ async def _sync_all(
                 trigger=Trigger.MANUAL.value,
                 return_state=True,
             )
-        outcome = await outcome_of(state)
-        if isinstance(outcome, RunOutcome):
-            return outcome
-        # Prefect holds what the flow raised; it is told as any command's error.
-        await state.aresult()
-        raise RuntimeError(f"the sync of {name} ended as {state.name} without an outcome")
+        return await outcome_as(state, RunOutcome, f"the sync of {name}")
 
     from flows.cli.progress_bar import progress_bar
 

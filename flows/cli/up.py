@@ -1,4 +1,4 @@
-"""`mirror up`: everything on this machine, from nothing, for the mirrors of mirrors.yaml."""
+"""`mirror up`: everything on this machine, for the mirrors of mirrors.yaml."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import config_option
-from flows.local import choose_port, held, run_until_stopped
+from flows.cli.options import PORT, config_option
+from flows.local import choose_port, locked_data_folder, run_until_stopped
 from mirror.config import load_settings
 from mirror.history import data_dir
-
-PORT = click.IntRange(0, 65535)
 
 
 @click.command("up", help="Run everything on this machine from mirrors.yaml, until stopped.")
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--ui-port",
     default=4200,
@@ -39,12 +37,12 @@ PORT = click.IntRange(0, 65535)
 def command(
     config: Path | None, host: str, ui_port: int, site_port: int, site: Path | None
 ) -> None:
-    """Check settings and ports before anything is started, then run until SIGINT or SIGTERM."""
+    """Check settings and ports before starting anything, then run until SIGINT or SIGTERM."""
     settings = load_settings(config)
-    with held(data_dir()) as left:
+    with locked_data_folder(data_dir()) as left:
         ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
         site_port = choose_port(host, site_port, "the site", "--site-port")
-        # Prefect takes seconds to import: a wrong port is told before.
+        # Prefect takes seconds to import: a wrong port is reported first.
         from flows.local import run_machine
         from mirror.website import site_folder_of_environment
 

@@ -1,4 +1,4 @@
-"""`mirror watch`: look at all sources, and sync the mirrors whose source moved."""
+"""`mirror watch`: check all sources, and sync the mirrors whose source changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import config_option
+from flows.cli.options import config_option, json_option
 from flows.orchestration import prepare_prefect, run
 from mirror.config import load_settings
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 @click.command("watch")
-@click.option("--once", is_flag=True, help="One look, then end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object a look.")
+@click.option("--once", is_flag=True, help="Check once, then exit.")
+@json_option("one object per check")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) -> None:
-    """Look at all sources every couple of minutes; --once exits 1 when a source or sync failed."""
+    """Check all sources every few minutes; --once exits 1 when something fails."""
     settings = load_settings(config)
     prepare_prefect()
     every = min(mirror.watch_every for mirror in settings.mirrors.values())

@@ -1,4 +1,4 @@
-"""`mirror watchdog`: alerts even when Prefect or its schedule is dead."""
+"""`mirror watchdog`: alerts even when Prefect or its schedule is down."""
 
 from __future__ import annotations
 
@@ -9,29 +9,21 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import config_option
+from flows.cli.options import as_duration, config_option, report_error
 from mirror.alerts import Watchdog, WatchdogRound
 from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
-from mirror.units import parse_duration
-
-
-def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.command("watchdog")
-@click.option("--once", is_flag=True, help="One round, then end: for cron.")
-@click.option("--every", callback=_duration, default="1m", help="Between rounds (default 1m).")
+@click.option("--once", is_flag=True, help="One round, then exit: for cron.")
+@click.option("--every", callback=as_duration, default="1m", help="Between rounds (default 1m).")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, once: bool, every: timedelta) -> None:
-    """Alert when no sync succeeds. Needs the record's database and the channels, nothing else.
+    """Alert when no sync succeeds. Needs only the history database and the channels.
 
-    --once exits 1 when the record or a channel did not answer.
+    --once exits 1 when the database or a channel does not respond.
     """
     settings = load_settings(config)
     if once:
@@ -42,7 +34,7 @@ def command(ctx: click.Context, config: Path | None, once: bool, every: timedelt
 
 
 async def _forever(settings: Settings, config: Path | None, every: timedelta) -> None:
-    """Rounds until SIGTERM or SIGINT. mirrors.yaml is read anew each time."""
+    """Rounds until SIGTERM or SIGINT. mirrors.yaml is read again each time."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,8 +43,8 @@ async def _forever(settings: Settings, config: Path | None, every: timedelta) ->
     while not over.is_set():
         try:
             settings = load_settings(config)
-        except ConfigError as error:  # go on with the settings known so far
-            click.echo(f"mirror: {error}", err=True)
+        except ConfigError as error:  # goes on with the previous settings
+            report_error(str(error))
         _show(await watchdog.look(settings))
         try:
             await asyncio.wait_for(over.wait(), every.total_seconds())
@@ -63,4 +55,4 @@ async def _forever(settings: Settings, config: Path | None, every: timedelta) ->
 def _show(done: WatchdogRound) -> None:
     click.echo(done.summary)
     for error in done.errors:
-        click.echo(f"mirror: {error}", err=True)
+        report_error(str(error))

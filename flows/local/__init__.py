@@ -1,15 +1,16 @@
-"""Processes of one machine: what `mirror up` and `mirror demo` start, watch over and stop.
+"""Processes of one machine: what `mirror up` and `mirror demo` start, supervise and stop.
 
-machine.py      all of it together: `mirror up`
-stack.py        Postgres and Prefect's server, which both commands stand on
-folder.py       the data folder: held by one at a time, swept of what a killed one left
-processes.py    child processes: own group, log file, health, stop in reverse order
-prefect.py      Prefect's server and the process worker, as programs
-deployments.py  what is scheduled, derived from mirrors.yaml
-web.py          the site and /metrics over HTTP
-ports.py        addresses, free and taken ports
-signals.py      stopping on request
-healthy.py      what the containers' health checks run
+machine.py            `mirror up`: everything on one machine
+stack.py              Postgres and Prefect's server, which both commands need
+data_folder.py        the data folder: locked by one process, cleaned of what a killed one left
+supervisor.py         child processes: process group, log file, health check, stop in reverse order
+prefect_programs.py   Prefect's server and the process worker
+site_server.py        the site and /metrics over HTTP
+ports.py              addresses, free and taken ports
+signals.py            SIGINT and SIGTERM
+healthy.py            the containers' health check
+demo/                 `mirror demo`: the guided run
+sample_registry/      the registries and images of the guided run
 """
 
 import lazy_loader

@@ -14,72 +14,73 @@ import psutil
 
 from mirror.errors import MirrorError
 
-SWEEP_SECONDS = 10.0
+KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """The processes that were started, in a file, so that a later start knows them again.
+class PidFile:
+    """The processes that were started, so that a later start can end those that were left.
 
-    A process is known by its id and the time of its start: ids are given anew.
+    Each line holds a process id and the process's start time: ids are reused.
     """
 
     file: Path
 
-    def note(self, pid: int) -> None:
+    def add(self, pid: int) -> None:
         """Write a process down."""
-        with suppress(psutil.NoSuchProcess), self.file.open("a") as ledger:
-            ledger.write(f"{pid} {psutil.Process(pid).create_time()}\n")
+        with suppress(psutil.NoSuchProcess), self.file.open("a") as lines:
+            lines.write(f"{pid} {psutil.Process(pid).create_time()}\n")
 
     def clear(self) -> None:
-        """Forget all: they were stopped."""
+        """Remove the file: all of its processes were stopped."""
         self.file.unlink(missing_ok=True)
 
-    def sweep(self) -> int:
-        """End the groups of those that still run; how many there were."""
-        left = [process for process in self._noted() if process is not None]
+    def kill_all(self) -> int:
+        """End the process groups of those that still run; returns their number."""
+        left = list(self._running())
         for number in (signal.SIGTERM, signal.SIGKILL):
             alive = [process for process in left if process.is_running()]
             for process in alive:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, number)
-            psutil.wait_procs(alive, timeout=SWEEP_SECONDS)
+            psutil.wait_procs(alive, timeout=KILL_SECONDS)
         self.clear()
         return len(left)
 
-    def _noted(self) -> Iterator[psutil.Process | None]:
+    def _running(self) -> Iterator[psutil.Process]:
         lines = self.file.read_text().splitlines() if self.file.exists() else []
         for pid, created in (line.split() for line in lines):
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(int(pid))
-                yield process if process.create_time() == float(created) else None
+                if process.create_time() == float(created):
+                    yield process
 
 
-def ledger_of(data: Path) -> Ledger:
-    """The ledger of a data folder."""
-    return Ledger(data / ".processes")
+def pid_file(data: Path) -> PidFile:
+    """The pid file of a data folder."""
+    return PidFile(data / ".processes")
 
 
 @contextmanager
-def held(data: Path) -> Iterator[int]:
-    """Hold the folder, making it if need be, and end what a killed `mirror up` left running there.
+def locked_data_folder(data: Path) -> Iterator[int]:
+    """Lock the folder, creating it if needed, and end what a killed `mirror up` left running.
 
-    Gives the number of processes that were left. The kernel lets go of the folder when this
-    process ends, however it ends. Raises MirrorError when another one holds it.
+    Yields the number of processes that were left. The kernel releases the lock when this process
+    ends, however it ends. Raises MirrorError when another process holds it.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
         file = (data / ".up.lock").open("w")
     except OSError as error:
         raise MirrorError(
-            f"{data}: cannot be written ({error.strerror}); set MIRROR_DATA_DIR to another folder"
+            f"{data}: not writable ({error.strerror}); set MIRROR_DATA_DIR to another folder"
         ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise MirrorError(
-                f"{data}: another `mirror up` runs on this data folder; "
+                f"{data}: another `mirror up` uses this data folder; "
                 "stop it, or set MIRROR_DATA_DIR to another folder"
             ) from error
-        yield ledger_of(data).sweep()
+        yield pid_file(data).kill_all()

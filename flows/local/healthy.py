@@ -1,6 +1,6 @@
-"""`python -m flows.local.healthy URL`: exit 0 if a GET of URL ends with 200, else 1.
+"""`python -m flows.local.healthy URL`: exit 0 if GET URL returns 200, else 1.
 
-What the containers' health checks run: the image has neither curl nor wget.
+The containers' health check: the image has neither curl nor wget.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 
 def main(url: str) -> int:
-    """0 if url answers 200 within 4 s, else 1 with the reason on stderr."""
+    """0 if url returns 200 within 4 s, else 1 with the reason on stderr."""
     try:
         with urlopen(url, timeout=4) as response:  # noqa: S310 - the address is the operator's
             return 0 if response.status == 200 else 1

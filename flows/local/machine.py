@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.local.ports import address
-from flows.local.prefect_programs import WORK_POOL, worker
-from flows.local.site_server import serving
+from flows.local.prefect_programs import WORK_POOL, worker_program
+from flows.local.site_server import serve_site
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
 from flows.orchestration import ALL, PUBLISH, planned, register, run_now
@@ -29,7 +29,7 @@ async def run_machine(
     site: Path,
     after_a_kill: bool,
 ) -> None:
-    """Start everything, say where it is, and keep it running until cancelled.
+    """Start everything, print the addresses, and keep it running until cancelled.
 
     `after_a_kill`: an earlier one was killed on this data folder, so its Postgres is ours to stop.
     Without the libraries of the site everything else runs.
@@ -53,7 +53,7 @@ async def run_machine(
                 programs = _programs(settings, stack, site)
                 for program in programs:
                     await stack.supervisor.start(program)
-                await parts.enter_async_context(serving(site, host, site_port))
+                await parts.enter_async_context(serve_site(site, host, site_port))
                 # Not waiting for the schedule: a first look, and a first site.
                 for first in first_runs:
                     await run_now(stack.api_url, first)
@@ -79,7 +79,7 @@ def _programs(settings: Settings, stack: Stack, site: Path) -> tuple[Program, ..
         command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),
         environment=environment,
     )
-    return worker(stack.api_url, stack.prefect_home, environment), watchdog
+    return worker_program(stack.api_url, stack.prefect_home, environment), watchdog
 
 
 def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:
@@ -87,14 +87,14 @@ def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for mirror in settings.mirrors.values():
-        every, look = format_duration(mirror.every), format_duration(mirror.watch_every)
+        every, watched = format_duration(mirror.every), format_duration(mirror.watch_every)
         table.add_row(mirror.name, f"{mirror.source} → {mirror.target}")
-        table.add_row("", f"[dim]in full every {every}, watched every {look}[/dim]")
+        table.add_row("", f"[dim]full sync every {every}, watched every {watched}[/dim]")
     table.add_row()
     table.add_row("Prefect", stack.ui_url)
     table.add_row("Site", site_url)
     table.add_row("Metrics", f"{site_url}/metrics")
-    table.add_row("Record", 'mirror status · mirror report · mirror sql "SELECT ..."')
+    table.add_row("History", 'mirror status · mirror report · mirror sql "SELECT ..."')
     table.add_row("Logs", str(stack.data / "logs"))
     table.add_row("Stop", "Ctrl-C")
     return table

@@ -1,4 +1,4 @@
-"""Stopping on request."""
+"""SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Coroutine
 
 
 def run_until_stopped(main: Coroutine[object, object, None]) -> None:
-    """Run a coroutine; SIGINT and SIGTERM cancel it once, so that it can clean up in peace.
+    """Run a coroutine; SIGINT and SIGTERM cancel it once, so that it can clean up undisturbed.
 
-    Returns when it has ended, by itself or by a signal. What it raises, this raises.
+    Returns when it has finished or was stopped. Raises what it raises.
     """
 
     async def cancellable() -> None:
         task = asyncio.ensure_future(main)
-        asked = False
+        stopping = False
 
         def stop() -> None:
-            nonlocal asked
-            if not asked:
-                asked = True
+            nonlocal stopping
+            if not stopping:
+                stopping = True
                 task.cancel()
 
         loop = asyncio.get_running_loop()
@@ -29,7 +29,7 @@ def run_until_stopped(main: Coroutine[object, object, None]) -> None:
         try:
             await task
         except asyncio.CancelledError:
-            if not asked:
+            if not stopping:
                 raise
 
     asyncio.run(cancellable())

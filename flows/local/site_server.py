@@ -1,7 +1,7 @@
 """The published site and /metrics over HTTP.
 
-`publish` swaps in a whole new site at once, so every request looks the folder up anew; nothing is
-kept open or cached from one build to the next.
+Publishing swaps in a complete new build, so each request looks the folder up again: nothing stays
+open or cached between builds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mirror.website import METRICS_FILE
 
 METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-# The pages bring their own Content-Security-Policy in a meta tag, which cannot say who may frame
-# them (https://www.w3.org/TR/CSP3/#meta-element); that part goes in the header.
+# The pages have a Content-Security-Policy in a meta tag, which cannot say who may frame them
+# (https://www.w3.org/TR/CSP3/#meta-element): that part is a header.
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# Pages and data change with every build; files below assets/ are named by their content.
+# Pages and data change with every build; the names of files below assets/ contain a hash.
 FRESH = "no-cache"
 FOREVER = "public, max-age=31536000, immutable"
 TYPES = {
@@ -49,8 +49,8 @@ def application(directory: Path) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(directory: Path, host: str, port: int) -> AsyncIterator[None]:
-    """Serve `directory` while inside."""
+async def serve_site(directory: Path, host: str, port: int) -> AsyncIterator[None]:
+    """Serve `directory` at host:port inside the block."""
     runner = web.AppRunner(application(directory), access_log=None)
     await runner.setup()
     try:
@@ -86,19 +86,19 @@ async def _page(request: web.Request) -> web.StreamResponse:
     root = request.app[_DIRECTORY].resolve()
     if not root.is_dir():
         raise web.HTTPServiceUnavailable(text="nothing is published yet\n")
-    asked = (root / request.match_info["path"]).resolve()
-    if not asked.is_relative_to(root):
+    file = (root / request.match_info["path"]).resolve()
+    if not file.is_relative_to(root):
         raise web.HTTPNotFound(text="404: not found\n")
-    if asked.is_dir():
+    if file.is_dir():
         if not request.path.endswith("/"):
             raise web.HTTPMovedPermanently(request.path + "/")
-        asked /= "index.html"
-    if not asked.is_file():
+        file /= "index.html"
+    if not file.is_file():
         return _not_found(root)
-    headers = {"Cache-Control": FOREVER if _is_hashed(asked.relative_to(root)) else FRESH}
-    if kind := TYPES.get(asked.suffix):
+    headers = {"Cache-Control": FOREVER if _is_hashed(file.relative_to(root)) else FRESH}
+    if kind := TYPES.get(file.suffix):
         headers["Content-Type"] = kind
-    return web.FileResponse(asked, headers=headers)
+    return web.FileResponse(file, headers=headers)
 
 
 def _not_found(root: Path) -> web.Response:

@@ -1,7 +1,7 @@
-"""The ground that `mirror up` and `mirror demo` stand on: Postgres and Prefect's server.
+"""What `mirror up` and `mirror demo` need: Postgres and Prefect's server.
 
-Everything of one machine lives in one data folder: `postgres/` (the record and Prefect's own
-database), `prefect/` (Prefect's files), `logs/` (one file a process), `site/` (what is published).
+Everything lives in one data folder: `postgres/` (the history's and Prefect's databases), `prefect/`
+(Prefect's files), `logs/` (one file per process), `site/` (the published site).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from flows.local.data_folder import ledger_of
+from flows.local.data_folder import pid_file
 from flows.local.ports import address
-from flows.local.prefect_programs import server
+from flows.local.prefect_programs import server_program
 from flows.local.supervisor import Program, Supervisor
 from mirror.history import SUPERUSER, Cluster, data_dir, database_url, prepare
 
@@ -26,7 +26,7 @@ PREFECT_DATABASE = "prefect"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running record and Prefect server."""
+    """A running history database and Prefect server."""
 
     data: Path
     database_url: str
@@ -46,7 +46,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a `mirror` process needs in its environment to work on this record and server."""
+        """Environment variables that point a `mirror` process at this database and server."""
         return {
             "MIRROR_DATA_DIR": str(self.data),
             "PREFECT_API_URL": self.api_url,
@@ -58,34 +58,34 @@ class Stack:
 async def running_stack(
     host: str, port: int, *, own_postgres: bool = False
 ) -> AsyncIterator[Stack]:
-    """Start what is not running yet; stop on leaving what was started here.
+    """Start what is not running yet, and stop on exit what was started here.
 
-    `own_postgres`: the embedded PostgreSQL that runs already is to be stopped too.
+    `own_postgres`: stop the embedded PostgreSQL on exit even if it was running already.
 
-    The record is at MIRROR_DATABASE_URL or embedded; Prefect's own database at
-    PREFECT_API_DATABASE_CONNECTION_URL or embedded. PREFECT_API_URL of this process becomes the
-    server's. Raises MirrorError when something does not come up.
+    The history is at MIRROR_DATABASE_URL or embedded, Prefect's database at
+    PREFECT_API_DATABASE_CONNECTION_URL or embedded. This process's PREFECT_API_URL becomes the
+    server's. Raises MirrorError when a part does not start.
     """
     data = data_dir()
     async with AsyncExitStack() as stack:
         cluster = Cluster.default()
         if own_postgres or cluster.socket_dir() is None:
             stack.push_async_callback(asyncio.to_thread, cluster.stop)
-        record = await asyncio.to_thread(database_url)
+        history_url = await asyncio.to_thread(database_url)
         prefect_database = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL")
         if prefect_database is None:
             prefect_database = await asyncio.to_thread(_embedded_prefect_database, cluster)
         supervisor = await stack.enter_async_context(
-            Supervisor(data / "logs", ledger=ledger_of(data))
+            Supervisor(data / "logs", pid_file=pid_file(data))
         )
-        program = server(host, port, prefect_database, data / "prefect")
-        # Both take seconds: the record's schema is brought up while Prefect's server starts.
-        migration = asyncio.create_task(asyncio.to_thread(prepare, record))
+        program = server_program(host, port, prefect_database, data / "prefect")
+        # Both take seconds: the schema is migrated while Prefect's server starts.
+        migration = asyncio.create_task(asyncio.to_thread(prepare, history_url))
         try:
             await supervisor.start(program)
         finally:
             await migration
-        running = Stack(data, record, address(host, port), program, supervisor)
+        running = Stack(data, history_url, address(host, port), program, supervisor)
         os.environ.update(running.environment)
         yield running
 

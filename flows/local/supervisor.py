@@ -1,7 +1,7 @@
 """Child processes that stop when we do.
 
-Each is the leader of a process group of its own, so that its children end with it, and writes to a
-log file of its own. They are stopped in the reverse of the order in which they were started.
+Each leads a separate process group, so that its children end with it, and writes to a separate log
+file. They are stopped in reverse order.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.local.data_folder import Ledger
+from flows.local.data_folder import PidFile
 from mirror.errors import MirrorError
 
 STOP_SECONDS = 15.0  # a Prefect worker ends its flow runs first
 HEALTH_INTERVAL = 0.1
 LOG_BYTES = 16 * 1024 * 1024
 RESTART_WAIT_MAX = 60.0
-STEADY_SECONDS = 300.0  # a process that ran this long starts again without waiting
+STEADY_SECONDS = 300.0  # a process that ran this long is restarted after a second
 
 Health = Callable[[], Awaitable[bool]]
 
@@ -31,7 +31,7 @@ Health = Callable[[], Awaitable[bool]]
 class Program:
     """A command to keep running.
 
-    `health` answers whether it serves yet; `startup_seconds` is how long that may take.
+    `health` says whether it serves yet; `startup_seconds` is how long that may take.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id, which is the id of its process group too."""
+        """Its process id, which is its process group's too."""
         return self._process.pid
 
     @property
@@ -78,12 +78,12 @@ class Child:
         while not await health():
             if self.ended:
                 raise MirrorError(
-                    f"{self.program.name} ended with code {self._process.returncode} while "
-                    f"starting: {self._last_line()} (log: {self.log})"
+                    f"{self.program.name} exited with code {self._process.returncode} during "
+                    f"startup: {self._last_line()} (log: {self.log})"
                 )
             if self.seconds > self.program.startup_seconds:
                 raise MirrorError(
-                    f"{self.program.name} did not answer within "
+                    f"{self.program.name} did not become healthy within "
                     f"{self.program.startup_seconds:.0f} s (log: {self.log})"
                 )
             await asyncio.sleep(HEALTH_INTERVAL)
@@ -94,30 +94,30 @@ class Child:
             _signal_group(self.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), patience)
-        # Children that outlived their leader, and a leader that did not listen.
+        # Children that outlived their leader, and a leader that ignores SIGTERM.
         _signal_group(self.pid, signal.SIGKILL)
         await self._process.wait()
 
     def _last_line(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it said nothing"
+        return lines[-1].strip() if lines else "no output"
 
 
 class Supervisor:
-    """Starts programs one after the other and stops them in reverse.
+    """Starts programs one by one and stops them in reverse order.
 
-    Use as an async context manager: leaving it, by an error or a signal too, stops everything.
+    An async context manager: leaving it, even by an error or a signal, stops everything.
     """
 
     def __init__(
         self,
         logs: Path,
         environment: Mapping[str, str] | None = None,
-        ledger: Ledger | None = None,
+        pid_file: PidFile | None = None,
     ) -> None:
         self._logs = logs
         self._environment = dict(environment or {})
-        self._ledger = ledger
+        self._pid_file = pid_file
         self._children: dict[str, Child] = {}
 
     async def __aenter__(self) -> Supervisor:
@@ -125,7 +125,7 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Shielded: a second Ctrl-C must not leave the remaining ones running.
+        # Shielded: a second Ctrl-C must not leave programs running.
         await asyncio.shield(self.stop())
 
     async def start(self, program: Program) -> Child:
@@ -144,18 +144,18 @@ class Supervisor:
             )
         child = Child(program, process, log)
         self._children[program.name] = child
-        if self._ledger is not None:
-            self._ledger.note(child.pid)
+        if self._pid_file is not None:
+            self._pid_file.add(child.pid)
         await child.ready()
         return child
 
     def running(self, name: str) -> int | None:
-        """The process id of a program that was started here and has not ended."""
+        """The process id of a program that was started here and still runs, else None."""
         child = self._children.get(name)
         return None if child is None or child.ended else child.pid
 
     async def keep_running(self, program: Program, say: Callable[[str], None]) -> None:
-        """Start a program again whenever it ends, waiting longer if it ends soon. Never returns."""
+        """Restart a program whenever it exits, more slowly if it exits soon. Never returns."""
         wait = 0.5
         while True:
             child = self._children.get(program.name)
@@ -164,7 +164,7 @@ class Supervisor:
                 await child.stop()
                 wait = 1.0 if child.seconds > STEADY_SECONDS else min(wait * 2, RESTART_WAIT_MAX)
                 say(
-                    f"{program.name} ended with code {code}; starting it again in {wait:.0f} s "
+                    f"{program.name} exited with code {code}; restarting in {wait:.0f} s "
                     f"(log: {child.log})"
                 )
                 await asyncio.sleep(wait)
@@ -178,12 +178,12 @@ class Supervisor:
         while self._children:
             _, child = self._children.popitem()
             await child.stop()
-        if self._ledger is not None:
-            self._ledger.clear()
+        if self._pid_file is not None:
+            self._pid_file.clear()
 
 
 def _rotate(log: Path) -> None:
-    """Put a log that has grown large aside, over the one before."""
+    """Move a large log out of the way, over the previous one."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
 

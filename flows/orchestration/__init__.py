@@ -1,4 +1,13 @@
-"""What the flows share: states, artifacts, hooks, Secret blocks, deployments, runs in process."""
+"""What the flows need of Prefect.
+
+states.py            outcomes in Prefect's states
+in_process.py        flows run by a command in its process
+deployments.py       the deployments of mirrors.yaml
+artifacts.py         artifacts of a sync
+report_artifacts.py  artifacts of a report
+hooks.py             hooks that send alerts
+secret_blocks.py     credentials from Secret blocks
+"""
 
 import lazy_loader
 

@@ -14,5 +14,9 @@ from .hooks import alert as alert
 from .in_process import prepare_prefect as prepare_prefect, run as run
 from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
 from .secret_blocks import load_secret as load_secret
-from .states import FellShort as FellShort, outcome_of as outcome_of
+from .states import (
+    OutcomeError as OutcomeError,
+    outcome_as as outcome_as,
+    outcome_of as outcome_of,
+)
 from .steps import as_task as as_task

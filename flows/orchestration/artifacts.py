@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a run beside its tasks. The record is the truth; this is a view."""
+"""Prefect artifacts of a sync: a view of the history for Prefect's UI."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mirror.outcome import CopyOutcome, RunOutcome
 from mirror.sync import SyncProgress
 
 _ROWS = 200
-_FIRST_PROGRESS = 2.0  # seconds; most runs are over by then and need none
-_PROGRESS_PACE = 3.0
+_FIRST_PROGRESS = 2.0  # seconds; most runs end before and need no progress artifact
+_PROGRESS_SECONDS = 3.0
 
 
 def key(*parts: str) -> str:
-    """An artifact key: lower-case letters, digits and dashes, stable from run to run."""
+    """An artifact key of lower-case letters, digits and dashes, the same in every run."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
@@ -69,16 +69,16 @@ def _markdown(outcome: RunOutcome) -> str:
             for failure in outcome.errors[:_ROWS]
         ]
     if outcome.warnings:
-        lines += ["", "## Worth knowing", ""]
+        lines += ["", "## Warnings", ""]
         lines += [f"- {warning}" for warning in outcome.warnings[:_ROWS]]
     if outcome.planned:
-        lines += ["", "## Would be done", ""]
+        lines += ["", "## Planned", ""]
         lines += [f"- {tag}: {kind}" for tag, kind in list(outcome.planned.items())[:_ROWS]]
     return "\n".join(lines)
 
 
 def _rows(copied: Sequence[CopyOutcome]) -> list[dict[str, str | int | float | None]]:
-    """The failed tags first, so that none of them is cut off."""
+    """A row per tag, failed ones first so that the limit cuts off none of them."""
     ordered = sorted(copied, key=lambda copy: copy.failure is None)
     return [
         {
@@ -115,10 +115,10 @@ async def _report_progress(mirror: str, progress: SyncProgress) -> None:
         progress=0.0, key=key("sync", mirror, "progress"), description=f"Sync of {mirror}"
     )
     if not isinstance(artifact, UUID):
-        raise TypeError("Prefect gives a progress artifact's id")
+        raise TypeError(f"Prefect returned no artifact id but {artifact!r}")
     try:
         while True:
             await aupdate_progress_artifact(artifact, progress=round(progress.share * 100, 1))
-            await asyncio.sleep(_PROGRESS_PACE)
+            await asyncio.sleep(_PROGRESS_SECONDS)
     finally:
         await aupdate_progress_artifact(artifact, progress=round(progress.share * 100, 1))

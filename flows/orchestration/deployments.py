@@ -1,6 +1,6 @@
-"""What is scheduled: one sync for each mirror of mirrors.yaml, one watch over all of them.
+"""The deployments: a sync and an audit per mirror of mirrors.yaml, and the flows over all of them.
 
-prefect.yaml says the same for `prefect deploy --all`; a test holds the two together.
+prefect.yaml defines the same for `prefect deploy --all`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from prefect.types.entrypoint import EntrypointType
 from mirror.config import MirrorSettings, Settings
 
 ALL = "all-mirrors"
-PAGE = 200  # the most that Prefect's API gives at once
+PAGE = 200  # the maximum of Prefect's API
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     """A deployment: a flow by its module path, run every `every` with `parameters`.
 
-    Never two of its runs at once: one that would collide is cancelled, not queued.
+    Its runs never overlap: a run that would collide is cancelled, not queued.
     """
 
     entrypoint: str  # package.module.flow
@@ -55,7 +55,7 @@ PROBE = Scheduled(
     entrypoint="flows.probe.probe",
     name=ALL,
     every=timedelta(minutes=15),
-    description="Pulls from every source and mirror as a user does, and times it.",
+    description="Pulls from every source and mirror as a user would, and times it.",
 )
 
 
@@ -63,7 +63,7 @@ REPORT = Scheduled(
     entrypoint="flows.report.report",
     name=ALL,
     every=timedelta(minutes=15),
-    description="The figures against their goals, and the alerts that follow from them.",
+    description="Compares figures with their goals, and sends alerts.",
 )
 
 
@@ -71,7 +71,7 @@ PUBLISH = Scheduled(
     entrypoint="flows.publish.publish",
     name=ALL,
     every=timedelta(minutes=10),
-    description="The record becomes the public site.",
+    description="Builds the public site from the history.",
 )
 
 
@@ -79,12 +79,12 @@ MAINTAIN = Scheduled(
     entrypoint="flows.maintain.maintain",
     name="record",
     every=timedelta(days=1),
-    description="Partitions made ahead, closed days rolled up, old months dropped.",
+    description="Creates new partitions, rolls up closed days, drops old months.",
 )
 
 
 def planned(settings: Settings) -> tuple[Scheduled, ...]:
-    """Every deployment that these settings ask for, in the order of mirrors.yaml."""
+    """The deployments of these settings, in the order of mirrors.yaml."""
     mirrors = settings.mirrors.values()
     return (
         *(_sync(mirror) for mirror in mirrors),
@@ -102,7 +102,7 @@ def _sync(mirror: MirrorSettings) -> Scheduled:
         entrypoint="flows.sync.sync",
         name=mirror.name,
         every=mirror.every,
-        description=f"Full comparison of {mirror.source} with {mirror.target}.",
+        description=f"Compares {mirror.source} with {mirror.target} in full, and copies changes.",
         parameters={"mirror": mirror.name, "full": True},
     )
 
@@ -112,7 +112,7 @@ def _watch(settings: Settings) -> Scheduled:
         entrypoint="flows.watch.watch",
         name=ALL,
         every=min(mirror.watch_every for mirror in settings.mirrors.values()),
-        description="One cheap look at every source; what moved is synced at once.",
+        description="Checks every source cheaply, and syncs the mirrors whose source changed.",
     )
 
 
@@ -121,7 +121,7 @@ def _audit(mirror: MirrorSettings) -> Scheduled:
         entrypoint="flows.audit.audit",
         name=mirror.name,
         every=timedelta(days=1),
-        description=f"What {mirror.target} really holds, against the record and the source.",
+        description=f"Compares {mirror.target} with the history and the source.",
         parameters={"mirror": mirror.name},
     )
 
@@ -131,9 +131,8 @@ async def register(
 ) -> tuple[str, ...]:
     """Make the deployments of a work pool exactly these, at the server of `api_url`.
 
-    Those that an earlier registration made and that are no longer asked for are deleted, since a
-    schedule left behind would go on firing. Runs start in `directory`. Returns the names of the
-    deleted.
+    Deletes other deployments of the pool, whose schedules would go on firing, and returns their
+    names. Runs start in `directory`.
     """
     one_at_a_time = ConcurrencyLimitConfig(
         limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -141,7 +140,7 @@ async def register(
     async with _client(api_url) as client:
         pool = WorkPoolCreate(name=work_pool, type="process")
         await client.create_work_pool(pool, overwrite=True)
-        wanted = set()
+        kept = set()
         for scheduled in deployments:
             module, _, name = scheduled.entrypoint.rpartition(".")
             flow: Flow[..., object] = getattr(import_module(module), name)
@@ -154,13 +153,13 @@ async def register(
                 concurrency_limit=one_at_a_time,
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
-            # Without a place to start in, the worker would copy this whole folder for every run.
+            # Without a storage, the worker would copy this whole folder for every run.
             deployment.storage = LocalStorage(path=str(directory))
-            wanted.add(await deployment.aapply(work_pool_name=work_pool))
+            kept.add(await deployment.aapply(work_pool_name=work_pool))
         removed = [
             known
             for known in await _deployments(client)
-            if known.work_pool_name == work_pool and known.id not in wanted
+            if known.work_pool_name == work_pool and known.id not in kept
         ]
         for known in removed:
             await client.delete_deployment(known.id)
@@ -176,7 +175,7 @@ async def run_now(api_url: str, deployment: str) -> None:
 
 @asynccontextmanager
 async def _client(api_url: str) -> AsyncIterator[PrefectClient]:
-    # Prefect read its settings when it was imported, before this server was there.
+    # Prefect read its settings when it was imported, before this server was started.
     with temporary_settings({PREFECT_API_URL: api_url}):
         async with get_client() as client:
             yield client

@@ -1,7 +1,7 @@
-"""What happens when a flow run ends, beside what the flow itself does.
+"""Hooks that Prefect calls when a flow run has ended.
 
-Prefect calls hooks in the process that ran the flow and does not promise to: what they do here is
-done by the report's schedule and by `mirror watchdog` as well.
+Prefect calls them in the process that ran the flow, and not reliably: the report's schedule and
+`mirror watchdog` do the same work.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mirror.history import database_url
 
 
 async def alert(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Look at the record once a sync has ended, and send what there is to tell."""
+    """Evaluate the alert rules once a sync has ended, and send new alerts."""
     settings = load_settings()
     if not settings.alerts:
         return
-    # Imported where there is something to evaluate: a tenth of the time that a short run takes.
+    # Imported only when needed: it takes a tenth of a short run's time.
     from mirror.alerts import evaluate_and_dispatch
 
     url = await asyncio.to_thread(database_url)
     done = await evaluate_and_dispatch(settings, url)
     log = flow_run_logger(flow_run, flow)
     for failure in done.dispatched.failures.values():
-        log.warning("an alert waits for its channel: %s", failure)
+        log.warning("an alert was not sent yet: %s", failure)

@@ -13,17 +13,17 @@ ROWS = 200
 Cell = str | int | float | None
 
 _GOALS = {
-    "runs": "runs that ended well",
-    "tags": "tags that ended well",
+    "runs": "runs that succeed",
+    "tags": "tags that arrive",
     "delay_p95": "delay, 95 of 100 tags",
-    "pull_speed": "pull speed against the source",
-    "pull_failures": "failed pulls",
-    "adoption": "share of all pulls",
+    "pull_speed": "pull speed against source",
+    "pull_failures": "pulls that fail",
+    "adoption": "share of pulls",
 }
 
 
 def goal_rows(report: Report) -> list[dict[str, Cell]]:
-    """A row for each mirror and goal; unknown stays unknown."""
+    """A row for each mirror and goal."""
     rows: list[dict[str, Cell]] = [
         {
             "mirror": mirror.mirror,
@@ -62,9 +62,9 @@ def markdown(report: Report, alerts: Sequence[OpenAlert], failures: Sequence[str
     parts = [
         f"# Mirrors from {since} to {format_moment(report.until)}",
         "## Goals",
-        _table(goal_rows(report)) or "No mirror is in the record yet.",
+        _table(goal_rows(report)) or "The history has no mirror yet.",
         "## Now",
-        _table([_now(mirror) for mirror in report.mirrors]) or "No mirror is in the record yet.",
+        _table([_now(mirror) for mirror in report.mirrors]) or "The history has no mirror yet.",
         "## Open alerts",
         _table(alert_rows(alerts)) or "None.",
     ]
@@ -123,5 +123,5 @@ def _table(rows: Sequence[dict[str, Cell]]) -> str:
 
 
 def _cell(value: Cell) -> str:
-    # A registry's words must neither break out of their cell nor become a link.
+    # A registry's text must neither break out of its cell nor become a link.
     return "" if value is None else plain(str(value)).replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""Prefect Secret blocks as a place of credentials."""
+"""Credentials from Prefect Secret blocks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mirror.errors import ConfigError
 
 
 def load_secret(name: str) -> str:
-    """The value of a Prefect Secret block; blocks. Raises ConfigError where there is none."""
+    """The value of a Prefect Secret block; blocking. Raises ConfigError if it does not exist."""
     try:
         # Prefect's decorator adds _sync, which its types do not know.
         block: Secret[str] = cast(Any, Secret).load(name, _sync=True)
-    except ValueError as error:  # Prefect's word for a block that does not exist
+    except ValueError as error:  # what Prefect raises for a block that does not exist
         raise ConfigError(
-            f"there is no Prefect Secret block named {name!r}: make it in the UI, or name another"
-            " in password_secret"
+            f"unknown Prefect Secret block {name!r}: create it in Prefect's UI, or name another in"
+            " password_secret"
         ) from error
     return str(block.get())

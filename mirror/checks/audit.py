@@ -277,7 +277,7 @@ class _Auditor:
         return f"{self._target.registry.host}/{self._target.name}:{tag}"
 
     def _at(self, digest: str) -> str:
-        return f"{self._target.registry.host}/{self._target.name}@{digest}"
+        return f"{self._target}@{digest}"
 
 
 def _problem(kind: FindingKind, digest: str, message: str) -> _Below:

@@ -13,7 +13,7 @@ from mirror.checks.rate_limit import RateLimitedTransport, RateLimiter
 from mirror.config import MirrorSettings, SecretLoader, Settings, endpoint
 from mirror.history import AuditOutcome, FindingRow, mirror_row
 from mirror.outcome import Reason, Requests, TagFailure, utcnow
-from mirror.registry import Concurrency, Reference, Registry, RegistryError, Repository, Wire
+from mirror.registry import Concurrency, Reference, Registry, RegistryError, Repository, Transport
 from mirror.sync import tag_rules_of
 
 REQUESTS_A_SECOND = 10.0
@@ -49,7 +49,7 @@ async def open_audit_clients(
         for name in (mirror.source, mirror.target):
             reference = Reference.parse(name)
             reached = endpoint(settings, reference.registry, secrets)
-            transport = RateLimitedTransport(Wire(None, reached.ca_file), limiter)
+            transport = RateLimitedTransport(Transport(None, reached.ca_file), limiter)
             registry = Registry(reached, transport=transport, concurrency=concurrency)
             opened = await stack.enter_async_context(registry)
             sides.append(opened.repository(reference.repository))

@@ -24,13 +24,13 @@ from mirror.errors import ConfigError, DatabaseError
 from mirror.history import PostgresRecorder, database_url, prepare
 from mirror.outcome import utcnow
 from mirror.registry import (
-    QuotaReading,
+    QuotaStatus,
     Reference,
     Registry,
     RegistryError,
     RetryPolicy,
     Timeouts,
-    quirks_of,
+    known_registry,
 )
 
 EXPIRES_SOON = timedelta(days=7)
@@ -60,7 +60,7 @@ class Examination:
     credential: str | None
     expires_at: datetime | None = None
     tags: int | None = None
-    quota: QuotaReading | None = None
+    quota: QuotaStatus | None = None
     abilities: Remembered = field(default_factory=dict)
     checks: tuple[PreflightCheck, ...] = ()
 
@@ -127,7 +127,7 @@ async def _examine(
     settings: Settings, place: Place, secrets: SecretLoader, remembered: Remembered, now: datetime
 ) -> Examination:
     reached = endpoint(settings, place.registry, secrets)
-    kind = quirks_of(place.registry).kind
+    kind = known_registry(place.registry).kind
     try:
         credential = await asyncio.to_thread(reached.credential, place.repository)
     except ConfigError as error:
@@ -139,7 +139,7 @@ async def _examine(
         )
     ends = expires_at(credential) if credential else None
     async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as registry:
-        registry.abilities.absorb(remembered)
+        registry.capabilities.load(remembered)
         seen = await _check_up(settings, place, registry)
     if credential is not None and ends is not None:
         seen.checks.insert(0, _expiry(place, credential.origin, ends, now))

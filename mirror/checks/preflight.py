@@ -15,11 +15,11 @@ from mirror.registry import (
     Descriptor,
     Manifest,
     NotFound,
-    QuotaReading,
+    QuotaStatus,
     RegistryError,
     Repository,
     Unauthorized,
-    Upload,
+    UploadSession,
 )
 from mirror.sync import anonymous_trouble
 
@@ -50,7 +50,7 @@ class Preflight:
 
     checks: list[PreflightCheck] = field(default_factory=list)
     tags: int | None = None
-    quota: QuotaReading | None = None
+    quota: QuotaStatus | None = None
     abilities: dict[str, str | int | bool] = field(default_factory=dict)
 
     def add(self, what: str, level: CheckLevel, message: str) -> None:
@@ -105,7 +105,7 @@ async def check_target(repository: Repository, anonymous: Repository) -> Preflig
     await _check_anonymous(seen, anonymous, tags)
     if held is not None:
         await _abilities(seen, repository, held)
-    seen.abilities = {**repository.registry.abilities.export(), **seen.abilities}
+    seen.abilities = {**repository.registry.capabilities.dump(), **seen.abilities}
     return seen
 
 
@@ -132,7 +132,7 @@ def _note_quota(seen: Preflight, repository: Repository) -> None:
 
 async def _push(seen: Preflight, repository: Repository) -> bool:
     try:
-        upload = await Upload.begin(repository, "")
+        upload = await UploadSession.start(repository, "")
     except RegistryError as error:
         what, level, message = _trouble(error, "push")
         seen.add(what, level, message)
@@ -184,7 +184,7 @@ async def _abilities(seen: Preflight, repository: Repository, held: Manifest) ->
         await repository.referrers(held.digest)
     except RegistryError as error:
         seen.add("pull", CheckLevel.WARNING, str(error))
-    learned = repository.registry.abilities
+    learned = repository.registry.capabilities
     seen.abilities["referrers"] = learned.referrers is True
     if learned.ranges is not None:
         seen.abilities["ranges"] = learned.ranges

@@ -1,14 +1,36 @@
-"""A client of OCI registries: distribution-spec v1.1, Docker Hub's web API beside it.
+"""A client of OCI registries: distribution-spec v1.1, and Docker Hub's web API. Async only.
 
-Async only. `Registry(Endpoint("docker.io"))` is the way in; `copy_blob` moves a blob from one
-repository to another. Every error is of the tree drawn in errors.py.
+`Registry(Endpoint("docker.io"))` is the way in; `copy_blob` copies a blob from one repository to
+another. Every error is of one tree, with its failure reason:
+
+    RegistryError
+    ├── InvalidReference         not a reference, digest or tag               internal
+    ├── Unauthorized             401 after a fresh token, or no credential    auth
+    │   ├── Denied               403, or the registry's code DENIED           auth
+    │   └── UntrustedRealm       a token service of another site              auth
+    ├── NotFound                 404: repository, tag, manifest               not_found
+    │   ├── BlobUnknown          a blob the registry lacks                    not_found
+    │   ├── ManifestBlobUnknown  a manifest whose blobs the registry lacks    not_found
+    │   └── UploadUnknown        an upload session that the registry has lost not_found
+    ├── QuotaExhausted           429: the pull quota is used up               quota
+    ├── Throttled                429: too many requests                       throttled
+    ├── RefusedMediaType         a manifest that the target refuses           refused_media_type
+    │   └── UnsupportedMediaType a manifest that this client refuses (schema 1) refused_media_type
+    ├── DigestMismatch           bytes that do not match their digest or size digest_mismatch
+    ├── ConnectionFailed         no connection, or one that broke             network
+    ├── ServerError              5xx                                          server_error
+    │   ├── ProtocolError        a response the specification forbids         server_error
+    │   └── InvalidManifest      a malformed manifest                         server_error
+    ├── TimedOut                 no connection, response or byte in time      timeout
+    ├── StorageFull              the registry has no space left               storage
+    └── RequestRefused           any other 4xx                                internal
 """
 
-from mirror.registry.abilities import Abilities
-from mirror.registry.copying import copy_blob
-from mirror.registry.credentials import Credential, Endpoint
-from mirror.registry.descriptors import Descriptor, Platform
-from mirror.registry.digests import Digest, digest_of, parse_digest
+from mirror.registry.blob_copy import copy_blob
+from mirror.registry.concurrency import Concurrency
+from mirror.registry.descriptor import Descriptor
+from mirror.registry.digest import parse_digest
+from mirror.registry.endpoint import Credential, Endpoint
 from mirror.registry.errors import (
     BlobUnknown,
     ConnectionFailed,
@@ -32,47 +54,41 @@ from mirror.registry.errors import (
     UntrustedRealm,
     UploadUnknown,
 )
-from mirror.registry.exchange import Timeouts
-from mirror.registry.headers import QuotaReading
-from mirror.registry.hub import HubApi, HubPage, HubRepository, HubTag
-from mirror.registry.limits import Concurrency
-from mirror.registry.manifests import Manifest
-from mirror.registry.mediatypes import is_foreign_layer, is_index, is_manifest
-from mirror.registry.quirks import Quirks, quirks_of
-from mirror.registry.references import Reference, is_repository, is_tag
-from mirror.registry.registry import Registry
-from mirror.registry.repository import PutResult, Repository
-from mirror.registry.retries import Clockwork, RetryPolicy
-from mirror.registry.transport import Wire, environment_proxy
-from mirror.registry.uploads import Upload
+from mirror.registry.headers import QuotaStatus
+from mirror.registry.hub import HubApi, HubPage, HubTag
+from mirror.registry.known_registries import known_registry
+from mirror.registry.manifest import EMPTY_INDEX, Manifest, rewrite_index
+from mirror.registry.media_type import is_foreign_layer
+from mirror.registry.reference import Reference, is_tag
+from mirror.registry.registry import PutResult, Registry, Repository
+from mirror.registry.request import Timeouts
+from mirror.registry.retries import Clock, RetryPolicy
+from mirror.registry.transport import Transport, environment_proxy
+from mirror.registry.upload_session import UploadSession
 
 __all__ = [
-    "Abilities",
+    "EMPTY_INDEX",
     "BlobUnknown",
-    "Clockwork",
+    "Clock",
     "Concurrency",
     "ConnectionFailed",
     "Credential",
     "Denied",
     "Descriptor",
-    "Digest",
     "DigestMismatch",
     "Endpoint",
     "HubApi",
     "HubPage",
-    "HubRepository",
     "HubTag",
     "InvalidManifest",
     "InvalidReference",
     "Manifest",
     "ManifestBlobUnknown",
     "NotFound",
-    "Platform",
     "ProtocolError",
     "PutResult",
-    "Quirks",
     "QuotaExhausted",
-    "QuotaReading",
+    "QuotaStatus",
     "Reference",
     "RefusedMediaType",
     "Registry",
@@ -85,20 +101,17 @@ __all__ = [
     "Throttled",
     "TimedOut",
     "Timeouts",
+    "Transport",
     "Unauthorized",
     "UnsupportedMediaType",
     "UntrustedRealm",
-    "Upload",
+    "UploadSession",
     "UploadUnknown",
-    "Wire",
     "copy_blob",
-    "digest_of",
     "environment_proxy",
     "is_foreign_layer",
-    "is_index",
-    "is_manifest",
-    "is_repository",
     "is_tag",
+    "known_registry",
     "parse_digest",
-    "quirks_of",
+    "rewrite_index",
 ]

@@ -1,7 +1,7 @@
-"""Who we are at a registry: Basic, Bearer with tokens, or nobody.
+"""Authorization at a registry: Basic, Bearer with tokens, or none.
 
-Token protocol: distribution's "Token Authentication Specification" and its OAuth2 form. A token
-is kept for its set of scopes, asked for once however many requests wait for it, and renewed
+RFC 9110, 11.6.1; distribution's "Token Authentication Specification" and its OAuth2 form. A token
+is kept for its set of scopes, requested once however many requests wait for it, and renewed
 before it expires and once on 401.
 """
 
@@ -9,39 +9,114 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-from urllib.parse import SplitResult, urlencode, urlsplit
+from typing import Final
+from urllib.parse import urlencode
 
-from mirror.registry.challenges import Challenge, choose, parse_challenges
-from mirror.registry.credentials import Credential, Endpoint
+from mirror.registry.endpoint import Credential, Endpoint
 from mirror.registry.errors import ProtocolError, RegistryError, UntrustedRealm
-from mirror.registry.manifests import load_object
-from mirror.registry.realms import trusted
+from mirror.registry.known_registries import known_registry
+from mirror.registry.manifest import load_object
+from mirror.registry.request import Request, RequestContext, http_url
 
+_TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - the grammar's word for a name
+_PARAMETER: Final = re.compile(
+    rf"\s*({_TOKEN})\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|({_TOKEN}))\s*", re.ASCII | re.DOTALL
+)
+_SCHEME: Final = re.compile(rf"\s*({_TOKEN})(?:\s+|$|(?=,))", re.ASCII)
+_SEPARATORS: Final = re.compile(r"[\s,]*")
+_COMMA: Final = re.compile(r"[\s,]*,[\s,]*")
 _DEFAULT_LIFE: Final = 60.0  # seconds, where a token service names none (token specification)
 _MARGIN: Final = 30.0  # a token is renewed this long before its end, or after 3/4 of a short life
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,65536}", re.ASCII)
 _CLIENT_ID: Final = "hagicode-mirror"
+# Second levels under which countries register names (com.cn, co.uk): not sites.
+_GENERIC: Final = frozenset({"ac", "co", "com", "edu", "gov", "net", "or", "org", "ne"})
+
+
+def repository_scope(repository: str, *actions: str) -> str:
+    """`repository:<name>:<actions>`."""
+    return f"repository:{repository}:{','.join(actions)}"
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """A request to a token service."""
+class Challenge:
+    """A WWW-Authenticate challenge: its scheme in lower case, its parameters by lower-case name."""
 
-    url: str
-    form: bytes | None = field(repr=False)  # None: GET
-    authorization: str | None = field(repr=False)
-    repository: str
-    origin: str | None
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-class TokenFetcher(Protocol):
-    """Makes a token request and gives the body of its 200 answer, or raises of the tree."""
+def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
+    """Every challenge of every WWW-Authenticate field, in order.
 
-    def __call__(self, request: TokenRequest, /) -> Awaitable[bytes]: ...
+    Reading a field stops at what cannot be parsed; nothing is raised.
+    """
+    return tuple(challenge for value in values for challenge in _parse(value))
+
+
+def _parse(value: str) -> Iterable[Challenge]:
+    position = 0
+    while True:
+        if separators := _SEPARATORS.match(value, position):
+            position = separators.end()
+        scheme = _SCHEME.match(value, position)
+        if not scheme:
+            return
+        position = scheme.end()
+        parameters: dict[str, str] = {}
+        while found := _PARAMETER.match(value, position):
+            text = found.group(3)
+            if text is None:
+                text = re.sub(r"\\(.)", r"\1", found.group(2), flags=re.DOTALL)
+            parameters.setdefault(found.group(1).lower(), text)
+            position = found.end()
+            comma = _COMMA.match(value, position)
+            if not comma:
+                break
+            position = comma.end()
+        yield Challenge(scheme.group(1).lower(), parameters)
+
+
+def choose(challenges: Iterable[Challenge]) -> Challenge | None:
+    """The challenge to answer: Bearer with a realm before Basic; None for neither."""
+    found = tuple(challenges)
+    for challenge in found:
+        if challenge.scheme == "bearer" and challenge.parameters.get("realm"):
+            return challenge
+    return next((c for c in found if c.scheme == "basic"), None)
+
+
+def is_trusted(realm_host: str, endpoint: Endpoint) -> bool:
+    """Whether the token service at `realm_host` (no port) may see the credential.
+
+    The registry's host, a host of its site, a host that is known for this kind of registry, or
+    one that the operator named. Any other is not trusted, however it came into the challenge.
+    """
+    realm_host = realm_host.lower().rstrip(".")
+    base = http_url(endpoint.base)
+    own = base.raw_host.decode("ascii") if base else ""
+    if realm_host == own or realm_host in endpoint.realm_hosts:
+        return True
+    pattern = known_registry(endpoint.host).realms
+    if pattern and re.fullmatch(pattern, realm_host):
+        return True
+    site = _site(own)
+    return site is not None and (realm_host == site or realm_host.endswith(f".{site}"))
+
+
+def _site(host: str) -> str | None:
+    """The registrable domain of a host, by a conservative rule of thumb; None for IP addresses."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        count = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _GENERIC else 2
+        return ".".join(labels[-count:]) if len(labels) >= count > 1 and "." in host else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +125,24 @@ class _Token:
     good_until: float
 
 
-def repository_scope(repository: str, *actions: str) -> str:
-    """`repository:<name>:<actions>`."""
-    return f"repository:{repository}:{','.join(actions)}"
-
-
 class Authenticator:
     """Answers a registry's challenges.
 
-    `scouted`: whether a request has come back already, so that what the registry wants is known;
-    `scouting` is held by the first one.
+    fetch: sends a request to a token service and returns the body of its 200 response, or raises
+    an error of the tree. clock: seconds, monotonic.
+    `scouted`: whether a response has arrived, so that it is known what the registry wants;
+    `scouting` is held by the first request.
     """
 
-    def __init__(self, endpoint: Endpoint, fetch: TokenFetcher, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        fetch: Callable[[Request], Awaitable[bytes]],
+        clock: Callable[[], float],
+    ) -> None:
         self._endpoint = endpoint
         self._fetch = fetch
-        self._clock = clock  # seconds, monotonic
+        self._clock = clock
         self.scouting = asyncio.Lock()
         self.scouted = False
         self._challenge: Challenge | None = None
@@ -98,7 +175,7 @@ class Authenticator:
     async def renewed(
         self, values: Iterable[str], scopes: tuple[str, ...], refused: str | None
     ) -> str | None:
-        """The Authorization to answer a 401 with; None when there is nothing better to say.
+        """The Authorization to answer a 401 with; None when there is no better one.
 
         values: its WWW-Authenticate fields. refused: the Authorization that it refused.
         """
@@ -116,7 +193,7 @@ class Authenticator:
         return header if header != refused else None
 
     async def aclose(self) -> None:
-        """Give up token requests that are under way."""
+        """Cancel pending token requests."""
         for task in self._pending.values():
             task.cancel()
         await asyncio.gather(*self._pending.values(), return_exceptions=True)
@@ -127,7 +204,7 @@ class Authenticator:
             return known
         task = self._pending.get(scopes)
         if task is None:
-            task = asyncio.create_task(self._ask(challenge, scopes))
+            task = asyncio.create_task(self._request_token(challenge, scopes))
             self._pending[scopes] = task
             task.add_done_callback(lambda done: self._settle(scopes, done))
         return await asyncio.shield(task)
@@ -137,83 +214,82 @@ class Authenticator:
         if not task.cancelled() and task.exception() is None:
             self._tokens[scopes] = task.result()
 
-    async def _ask(self, challenge: Challenge, scopes: tuple[str, ...]) -> _Token:
-        begun = self._clock()
+    async def _request_token(self, challenge: Challenge, scopes: tuple[str, ...]) -> _Token:
+        started = self._clock()
         request = self._token_request(challenge, scopes, await self._credential(scopes))
         try:
-            document = load_object(await self._fetch(request), "the token service's answer")
+            document = load_object(await self._fetch(request), "the token service's response")
         except RegistryError as error:
             if error.registry is None:
                 error.registry = self._endpoint.host
             raise
         value = document.get("token") or document.get("access_token")
         if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
-            raise ProtocolError(
-                f"{self._endpoint.host}: the token service at {urlsplit(request.url).hostname}"
-                " answered without a token",
-                registry=self._endpoint.host,
-            )
+            service = request.url.partition("?")[0]
+            raise self._error(ProtocolError, f"the token service {service} returned no token")
         life = document.get("expires_in")
         good = isinstance(life, int | float) and not isinstance(life, bool) and 0 < life < 1e9
         seconds = float(life) if good and life is not None else _DEFAULT_LIFE
-        return _Token(value, begun + max(seconds - _MARGIN, seconds * 0.75))
+        return _Token(value, started + max(seconds - _MARGIN, seconds * 0.75))
 
     def _token_request(
         self, challenge: Challenge, scopes: tuple[str, ...], credential: Credential | None
-    ) -> TokenRequest:
+    ) -> Request:
         endpoint, realm = self._endpoint, challenge.parameters["realm"]
-        parts = _split(realm, endpoint.host)
-        if parts.scheme != "https" and not endpoint.insecure:
-            raise UntrustedRealm(
-                f"{endpoint.host} sends to the token service {parts.scheme}://{parts.hostname},"
-                " which is not https: not followed (insecure: true would allow it)",
-                registry=endpoint.host,
+        url = http_url(realm)
+        if url is None or url.userinfo:
+            raise self._error(ProtocolError, "it names a token service that is not an address")
+        host = url.raw_host.decode("ascii")
+        if url.scheme != "https" and not endpoint.insecure:
+            raise self._error(
+                UntrustedRealm,
+                f"it names the token service {url.scheme}://{host}, which is not https: not"
+                " followed (insecure: true would allow it)",
             )
-        if credential is not None and not trusted(parts.hostname or "", endpoint):
-            raise UntrustedRealm(
-                f"{endpoint.host} sends to the token service {parts.hostname}, which belongs to"
-                f" another site: the credential from {credential.origin} is not shown to it"
-                " (name it in realm_hosts if it is yours)",
-                registry=endpoint.host,
+        if credential is not None and not is_trusted(host, endpoint):
+            raise self._error(
+                UntrustedRealm,
+                f"it names the token service {host}, which belongs to another site: the"
+                f" credential from {credential.origin} is not shown to it (name it in realm_hosts"
+                " if it is yours)",
             )
-        query = [
-            ("service", challenge.parameters[k]) for k in ("service",) if k in challenge.parameters
-        ]
-        query += [("scope", scope) for scope in scopes]
-        repository = _repository_of(scopes)
-        origin = credential.origin if credential else None
+        context = RequestContext(
+            endpoint.host,
+            "requesting a token",
+            _repository_of(scopes) or None,
+            origin=credential.origin if credential else None,
+        )
+        named = challenge.parameters.get("service")
+        service = [] if named is None else [("service", named)]
+        headers = {"Accept": "application/json"}
         if credential is not None and credential.identity_token:
             form = [
                 ("grant_type", "refresh_token"),
                 ("refresh_token", credential.identity_token),
                 ("client_id", _CLIENT_ID),
-                *((name, value) for name, value in query if name == "service"),
+                *service,
                 ("scope", " ".join(scopes)),
             ]
-            return TokenRequest(realm, urlencode(form).encode(), None, repository, origin)
-        joint = "&" if parts.query else "?"
-        url = f"{realm}{joint}{urlencode(query)}" if query else realm
-        return TokenRequest(
-            url, None, _basic(credential) if credential else None, repository, origin
-        )
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            content = urlencode(form).encode()
+            return Request(
+                "POST", realm, context, headers=headers, content=content, authorize=False
+            )
+        if credential is not None:
+            headers["Authorization"] = _basic(credential)
+        query = urlencode([*service, *(("scope", scope) for scope in scopes)])
+        address = f"{realm}{'&' if url.query else '?'}{query}" if query else realm
+        return Request("GET", address, context, headers=headers, authorize=False)
+
+    def _error(self, kind: type[RegistryError], message: str) -> RegistryError:
+        return RequestContext(self._endpoint.host, "requesting a token").error(kind, message)
 
     async def _credential(self, scopes: tuple[str, ...]) -> Credential | None:
-        """The credential for these scopes, asked in a thread: it may read files or run a helper."""
+        """The credential for these scopes, in a thread: it may read files or run a helper."""
         repository = _repository_of(scopes)
         credential = await asyncio.to_thread(self._endpoint.credential, repository)
         self._credentials[repository] = credential
         return credential
-
-
-def _split(realm: str, host: str) -> SplitResult:
-    try:
-        parts = urlsplit(realm)
-        _ = parts.port
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-        raise ProtocolError(f"{host} names a token service that is no address", registry=host)
-    return parts
 
 
 def _basic(credential: Credential) -> str:
@@ -229,10 +305,10 @@ def _repository_of(scopes: tuple[str, ...]) -> str:
     return ""
 
 
-def _merged(scopes: tuple[str, ...], asked: str) -> tuple[str, ...]:
-    """Our scopes and those that a challenge asks for, as one set, actions joined by resource."""
+def _merged(scopes: tuple[str, ...], wanted: str) -> tuple[str, ...]:
+    """Our scopes and those that a challenge names as one set, actions joined by resource."""
     actions: dict[str, list[str]] = {}
-    for scope in (*scopes, *asked.split()[:8]):
+    for scope in (*scopes, *wanted.split()[:8]):
         resource, colon, verbs = scope.rpartition(":")
         if not colon or len(scope) > 512:
             continue

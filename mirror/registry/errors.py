@@ -1,26 +1,4 @@
-"""The error tree of the registry client.
-
-    RegistryError
-    ├── InvalidReference         no reference, digest or tag                  internal
-    ├── Unauthorized             401 after a fresh token, or no credential    auth
-    │   ├── Denied               403, or the registry's code DENIED           auth
-    │   └── UntrustedRealm       a token service that is a stranger           auth
-    ├── NotFound                 404: repository, tag, manifest               not_found
-    │   ├── BlobUnknown          a blob the registry lacks                    not_found
-    │   ├── ManifestBlobUnknown  a manifest refused for want of its blobs     not_found
-    │   └── UploadUnknown        an upload session that the registry has lost not_found
-    ├── QuotaExhausted           429: the pull quota is used up               quota
-    ├── Throttled                429: too many requests                       throttled
-    ├── RefusedMediaType         a manifest that the target refuses           refused_media_type
-    │   └── UnsupportedMediaType a manifest that this client refuses (schema 1) refused_media_type
-    ├── DigestMismatch           bytes that are not what their digest says    digest_mismatch
-    ├── ConnectionFailed         no connection, or one that broke             network
-    ├── ServerError              5xx                                          server_error
-    │   ├── ProtocolError        an answer the specification forbids          server_error
-    │   └── InvalidManifest      a manifest that is not one                   server_error
-    ├── TimedOut                 no connection, answer or byte in time        timeout
-    ├── StorageFull              the registry has no room left                storage
-    └── RequestRefused           any other 4xx                                internal
+"""The errors of the registry client: one tree, drawn in the package's docstring.
 
 Every error says in one line what happened, where, and where possible what to do. `reason` is one
 of the closed list of failure reasons, so that failures can be counted. No exception of httpx or
@@ -33,7 +11,7 @@ from typing import ClassVar
 
 
 class RegistryError(Exception):
-    """Anything that went wrong with a registry; the leaves say what."""
+    """Any failure at a registry; the leaves say what."""
 
     reason: ClassVar[str] = "internal"
 
@@ -57,7 +35,7 @@ class RegistryError(Exception):
         self.code = code
         self.transient = transient  # the same request may well succeed later
         self.retry_after = retry_after  # seconds, where the registry named them
-        self.body = b""  # of the answer, for those who read more from it; never in a message
+        self.body = b""  # of the response, to read more from it; never in a message
 
 
 class InvalidReference(RegistryError, ValueError):
@@ -65,7 +43,7 @@ class InvalidReference(RegistryError, ValueError):
 
 
 class Unauthorized(RegistryError):
-    """The registry wants a credential, or another one."""
+    """The registry requires a credential, or another one."""
 
     reason = "auth"
 
@@ -75,7 +53,7 @@ class Denied(Unauthorized):
 
 
 class UntrustedRealm(Unauthorized):
-    """A registry sends to a token service that must not see the credential."""
+    """A registry names a token service that must not see the credential."""
 
 
 class NotFound(RegistryError):
@@ -89,11 +67,11 @@ class BlobUnknown(NotFound):
 
 
 class ManifestBlobUnknown(NotFound):
-    """A manifest was refused since the registry lacks a blob or child that it names."""
+    """A manifest was refused: the registry lacks a blob or child that it names."""
 
 
 class UploadUnknown(NotFound):
-    """The registry has lost an upload session: begin a fresh one."""
+    """The registry has lost an upload session: a new one is needed."""
 
 
 class QuotaExhausted(RegistryError):
@@ -109,7 +87,7 @@ class Throttled(RegistryError):
 
 
 class RefusedMediaType(RegistryError):
-    """The target refuses a manifest for its type or that of what it carries."""
+    """The target refuses a manifest for its type or that of its contents."""
 
     reason = "refused_media_type"
 
@@ -119,7 +97,7 @@ class UnsupportedMediaType(RefusedMediaType):
 
 
 class DigestMismatch(RegistryError):
-    """Bytes that are not what their digest or size says."""
+    """Bytes that do not match their digest or size."""
 
     reason = "digest_mismatch"
 
@@ -137,27 +115,27 @@ class ServerError(RegistryError):
 
 
 class ProtocolError(ServerError):
-    """An answer that the distribution specification does not allow."""
+    """A response that the distribution specification does not allow."""
 
 
 class InvalidManifest(ServerError):
-    """A manifest that is not JSON of the form that its media type asks for."""
+    """A manifest that is not JSON of the form that its media type requires."""
 
 
 class TimedOut(RegistryError):
-    """A connection, an answer or the next byte did not come in time."""
+    """A connection, a response or the next byte did not arrive in time."""
 
     reason = "timeout"
 
 
 class StorageFull(RegistryError):
-    """The registry has no room left."""
+    """The registry has no space left."""
 
     reason = "storage"
 
 
 class RequestRefused(RegistryError):
-    """The registry refused a request in a way that no other leaf names (4xx)."""
+    """Any other refusal of a request (4xx)."""
 
 
 def one_line(text: str, limit: int = 600) -> str:

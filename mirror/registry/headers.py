@@ -1,13 +1,13 @@
-"""Header fields a registry answers with: Link, Range, Content-Range, Retry-After, ratelimit-*.
+"""Response header fields: Link, Range, Content-Range, Retry-After, Content-Length, ratelimit-*.
 
-Each reader gives None for what it cannot read: a header is a registry's word, never trusted.
+Each reader returns None for what it cannot parse: a header is never trusted.
 """
 
 from __future__ import annotations
 
 import email.utils
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -46,8 +46,8 @@ def uploaded_bytes(value: str | None) -> int | None:
     """How many bytes an upload session holds, by its `Range: 0-<last>`.
 
     `0-0` is ambiguous: it means an empty session in distribution and one byte by the letter.
-    It is read as empty, since an upload that resumes one byte too early is refused or corrected
-    by the registry, and one that resumes too late would leave a hole.
+    It is read as empty: an upload that resumes one byte too early is refused or corrected by the
+    registry, one that resumes too late would leave a hole.
     """
     found = _RANGE.fullmatch((value or "").strip())
     if not found or int(found.group(1)) != 0:
@@ -66,7 +66,7 @@ class ContentRange:
 
 
 def content_range(value: str | None) -> ContentRange | None:
-    """Read the Content-Range of a 206 answer (RFC 9110, 14.4)."""
+    """Read the Content-Range of a 206 response (RFC 9110, 14.4)."""
     found = _CONTENT_RANGE.fullmatch((value or "").strip())
     if not found:
         return None
@@ -80,7 +80,7 @@ def content_range(value: str | None) -> ContentRange | None:
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds to wait by Retry-After: a number of seconds, an HTTP date or a unix timestamp.
 
-    Docker Hub has been seen to answer with the last form.
+    Docker Hub has been seen to send the last form.
     """
     text = (value or "").strip()
     if not text:
@@ -103,8 +103,8 @@ def length(value: str | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class QuotaReading:
-    """What the ratelimit headers of Docker Hub said: pulls, in a window of seconds."""
+class QuotaStatus:
+    """The pull quota by Docker Hub's ratelimit headers: pulls, in a window of seconds."""
 
     limit: int
     remaining: int
@@ -113,15 +113,14 @@ class QuotaReading:
     read_at: datetime
 
 
-def quota(
-    limit: str | None, remaining: str | None, source: str | None, now: datetime
-) -> QuotaReading | None:
-    """Read `ratelimit-limit: 100;w=21600` and its fellows; None where a registry sends none."""
-    most, window = _counted(limit)
-    left, other_window = _counted(remaining)
-    if most is None or left is None:
+def quota_status(fields: Mapping[str, str], now: datetime) -> QuotaStatus | None:
+    """Read `ratelimit-limit: 100;w=21600` and `ratelimit-remaining`; None where they are absent."""
+    limit, window = _counted(fields.get("ratelimit-limit"))
+    remaining, other_window = _counted(fields.get("ratelimit-remaining"))
+    if limit is None or remaining is None:
         return None
-    return QuotaReading(most, left, window or other_window or 0, source, now)
+    source = fields.get("docker-ratelimit-source")
+    return QuotaStatus(limit, remaining, window or other_window or 0, source, now)
 
 
 def _counted(value: str | None) -> tuple[int | None, int | None]:

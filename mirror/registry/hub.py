@@ -1,6 +1,6 @@
-"""Docker Hub's web API: tags with push times, 100 a request, newest first.
+"""Docker Hub's web API: tags with push times, 100 per request, newest first.
 
-Lists can lag, miss tags and hold stale digests: a hint, to be confirmed at the registry.
+Lists can lag, miss tags and hold stale digests: hints, to be confirmed at the registry.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-import httpx
+from mirror.registry.digest import parse_digest
+from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError
+from mirror.registry.http import HttpSession
+from mirror.registry.manifest import load_object
+from mirror.registry.reference import is_repository, is_tag
+from mirror.registry.request import Request, RequestContext, resolve
 
-from mirror.registry.digests import parse_digest
-from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError, RegistryError
-from mirror.registry.exchange import Ask
-from mirror.registry.manifests import load_object
-from mirror.registry.references import is_repository, is_tag
-from mirror.registry.registry import Registry
-
-_PAGE: Final = 100  # the most that Hub gives
+_PAGE: Final = 100  # the most that Hub returns
 _MOST_PAGES: Final = 20_000
 _PAGE_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class HubTag:
-    """A tag as the web API shows it. digest: of the index or manifest, None where not told.
+    """A tag as the web API lists it. digest: of the index or manifest, None where unknown.
 
     pushed_at: tag_last_pushed, UTC. size: bytes of the largest platform. status: active,
     inactive or stale.
@@ -43,7 +41,7 @@ class HubTag:
 
 @dataclass(frozen=True, slots=True)
 class HubPage:
-    """One answer: up to 100 tags, and how many the repository has in all."""
+    """One response: up to 100 tags, and how many the repository has in all."""
 
     tags: tuple[HubTag, ...]
     count: int | None
@@ -51,21 +49,19 @@ class HubPage:
 
 @dataclass(frozen=True, slots=True)
 class HubRepository:
-    """What the web API says of a repository."""
+    """A repository in the web API."""
 
     pull_count: int | None
-    star_count: int | None
-    last_updated: datetime | None
     private: bool | None
 
 
 class HubApi:
-    """The web API beside a registry, over the registry's connections and counter.
+    """The web API of a registry, over the registry's connections and counter.
 
     Raises ProtocolError at construction when the endpoint has no web API.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: HttpSession) -> None:
         base = registry.endpoint.web_api
         if base is None:
             raise ProtocolError(f"{registry.host} has no web API (hub_api)", registry=registry.host)
@@ -75,7 +71,7 @@ class HubApi:
     async def pages(
         self, repository: str, newest_first: bool = True
     ) -> AsyncGenerator[HubPage, None]:
-        """The repository's tags, page by page; the next is requested when it is asked for."""
+        """The repository's tags, page by page, each requested when it is iterated to."""
         order = "&ordering=last_updated" if newest_first else ""
         url: str | None = f"{self._address(repository)}/tags?page_size={_PAGE}{order}"
         seen: set[str] = set()
@@ -84,7 +80,7 @@ class HubApi:
             document = await self._get(url, repository, "listing the tags")
             results = document.get("results")
             if not isinstance(results, list):
-                raise self._wrong(repository, "a list of tags that is none")
+                raise self._malformed(repository, "an invalid tag list")
             yield HubPage(
                 tuple(self._tag(entry, repository) for entry in results),
                 _number(document.get("count")),
@@ -93,14 +89,11 @@ class HubApi:
             url = None if following in seen else following
 
     async def repository_info(self, repository: str) -> HubRepository:
-        """Pull and star counts, and when the repository was last pushed to."""
+        """The pull count, and whether the repository is private."""
         found = await self._get(self._address(repository), repository, "reading the repository")
         private = found.get("is_private")
         return HubRepository(
-            _number(found.get("pull_count")),
-            _number(found.get("star_count")),
-            _moment(found.get("last_updated")),
-            private if isinstance(private, bool) else None,
+            _number(found.get("pull_count")), private if isinstance(private, bool) else None
         )
 
     def _address(self, repository: str) -> str:
@@ -112,18 +105,19 @@ class HubApi:
         return f"{self._base}/v2/namespaces/{quote(namespace)}/repositories/{quote(name, safe='')}"
 
     async def _get(self, url: str, repository: str, doing: str) -> dict[str, Any]:
-        where = self._registry.where(f"{doing} by the web API", repository)
-        ask = Ask("GET", url, where, headers={"Accept": "application/json"})
-        answer = await self._registry.call_web(ask, _PAGE_BYTES)
+        context = RequestContext(self._registry.host, f"{doing} by the web API", repository)
+        accept = {"Accept": "application/json"}
+        request = Request("GET", url, context, headers=accept, authorize=False)
+        response = await self._registry.call(request, (200,), _PAGE_BYTES)
         try:
-            return load_object(answer.body, "the web API's answer")
+            return load_object(response.body, "the response")
         except InvalidManifest as error:
-            raise self._wrong(repository, str(error)) from None
+            raise self._malformed(repository, f"no tag list or repository: {error}") from None
 
     def _tag(self, entry: object, repository: str) -> HubTag:
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(entry, dict) or not isinstance(name, str) or not is_tag(name):
-            raise self._wrong(repository, "a tag without a name")
+            raise self._malformed(repository, "a tag without a name")
         images = [one for one in _list(entry.get("images")) if isinstance(one, dict)]
         sizes = [size for one in images if (size := _number(one.get("size"))) is not None]
         return HubTag(
@@ -139,18 +133,14 @@ class HubApi:
         """The next page's address, at the web API that was asked, whatever host it names."""
         if not isinstance(link, str) or not link:
             return None
-        try:
-            target = httpx.URL(url).join(link)
-            return str(httpx.URL(url).copy_with(raw_path=target.raw_path))
-        except (httpx.InvalidURL, ValueError):
-            raise self._wrong(repository, "a next page that is no address") from None
+        target, own = resolve(link, url), resolve("", url)
+        if target is None or own is None:
+            raise self._malformed(repository, "a next page that is not an address")
+        return str(own.copy_with(raw_path=target.raw_path))
 
-    def _wrong(self, repository: str, what: str) -> RegistryError:
-        return ProtocolError(
-            f"{self._registry.host}/{repository}: the web API answered with {what}",
-            registry=self._registry.host,
-            repository=repository,
-        )
+    def _malformed(self, repository: str, what: str) -> ProtocolError:
+        context = RequestContext(self._registry.host, "", repository)
+        return context.error(ProtocolError, f"the web API returned {what}")
 
 
 def _platform(image: dict[str, Any]) -> str | None:

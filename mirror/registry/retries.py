@@ -1,4 +1,4 @@
-"""When and after how long a request is made again."""
+"""Whether and when a failed request is sent again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ RETRIED_STATUSES: Final = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 520
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Exponential backoff with full jitter (AWS architecture blog, 2015).
+    """Exponential backoff with jitter (AWS architecture blog, 2015).
 
-    attempts: how often a request is made in all. base, cap: seconds of the first and of the
-    longest wait. patience: the longest Retry-After, in seconds, that is waited for; a longer one
-    ends the request with its error.
+    attempts: how often a request is sent in all. base, cap: the first and the longest wait in
+    seconds. patience: the longest Retry-After in seconds to wait for; with a longer one the
+    request fails.
     """
 
     attempts: int = 5
@@ -28,9 +28,9 @@ class RetryPolicy:
     patience: float = 120.0
 
     def wait(self, attempt: int, asked: float | None, chance: float) -> float | None:
-        """Seconds before attempt number `attempt` + 1; None when there shall be none.
+        """Seconds before attempt number `attempt` + 1; None for no further attempt.
 
-        attempt: how often it has been made. asked: what Retry-After said. chance: in [0, 1).
+        attempt: how many there were. asked: seconds from Retry-After. chance: in [0, 1).
         """
         if attempt >= self.attempts:
             return None
@@ -49,7 +49,7 @@ async def _sleep(seconds: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Clockwork:
+class Clock:
     """Time and chance, injectable so that tests need not wait."""
 
     now: Callable[[], datetime] = field(default=_utcnow)

@@ -1,36 +1,41 @@
-"""The one boundary to the network: httpx's interface, aiohttp's connections below it.
+"""The boundary to the network: httpx's interface above, aiohttp's connections below.
 
-httpcore's pool falls over past 32 requests at once, aiohttp's does not. Here every request is
-counted, and what aiohttp raises is told as the exception of httpx that it really is: a connection
-that broke is no timeout.
+httpcore's pool collapses beyond 32 concurrent requests, aiohttp's does not. Every request is
+counted here, and aiohttp's exceptions are raised as those of httpx that they amount to: a broken
+connection is not a timeout.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
+import socket
 import ssl
 import urllib.request
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
+from urllib.parse import unquote
 
 import aiohttp
 import httpx
 import yarl
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mirror.registry.connections import Pool
-
 FRESH: Final = "fresh_connection"  # request extension: a new connection, closed afterwards
 
+_READ_BYTES: Final = 512 << 10  # a connection buffers twice this before the sender is slowed down
+_UNSENT_BYTES: Final = 256 << 10  # of a body that the kernel holds beyond what is on the wire
+_KEEP_ALIVE: Final = 45.0  # seconds, below the 60 of most load balancers
 # ValueError and RuntimeError: what aiohttp and yarl raise for addresses and header values that
 # no server should send.
 _BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError)
 
 
-class Wire(httpx.AsyncBaseTransport):
+class Transport(httpx.AsyncBaseTransport):
     """Sends requests and counts them in `sent`.
 
     inner: another transport to send them with (tests); None for real connections.
@@ -42,7 +47,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.sent = 0
         self._inner = inner
         self._ca_file = ca_file
-        self._pools: dict[tuple[bool, bool, str | None], Pool] = {}
+        self._pools: dict[tuple[bool, bool, str | None], _Pool] = {}
         self._proxies: dict[str, str | None] = {}
 
     async def send(
@@ -53,30 +58,43 @@ class Wire(httpx.AsyncBaseTransport):
         content: bytes | AsyncIterator[bytes] | None,
         extensions: Mapping[str, object],
     ) -> httpx.Response:
-        """As `handle_async_request`, of a request that need not be made an httpx.Request first.
+        """Send a request; the response's body is unread, redirects are not followed.
 
-        Taking its address apart and putting it together again costs as much of the processor as
-        sending it. The answer knows no request; `extensions` may hold httpx's timeout, and FRESH.
+        As `handle_async_request`, without an httpx.Request: parsing its address and formatting it
+        again costs as much processor time as sending it. `extensions` may hold httpx's timeout,
+        and FRESH. Raises httpx.TransportError.
         """
         if self._inner is not None:
             request = httpx.Request(
                 method, address, headers=headers, content=content, extensions=dict(extensions)
             )
-            return await self._handed(self._inner, request)
+            return await self._send_by_inner(self._inner, request)
         self.sent += 1
         limits = cast(Mapping[str, float | None], extensions.get("timeout") or {})
         try:
             url = yarl.URL(address)
-            response = await self._pool(url, FRESH in extensions).request(
-                method, url, headers, content, limits
+            pool = self._pool(url, FRESH in extensions)
+            response = await pool.session.request(
+                method,
+                url,
+                headers=headers,
+                data=content or None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    sock_connect=limits.get("connect"),
+                    sock_read=limits.get("read"),
+                    connect=limits.get("pool"),
+                ),
+                proxy=pool.proxy,
+                proxy_headers=pool.proxy_headers,
             )
         except _BROKEN as error:
-            raise _told(error) from error
+            raise _translated(error) from error
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._inner is not None:
-            return await self._handed(self._inner, request)
+            return await self._send_by_inner(self._inner, request)
         headers = dict(request.headers)
         content: bytes | AsyncIterator[bytes]
         try:
@@ -88,7 +106,7 @@ class Wire(httpx.AsyncBaseTransport):
             request.method, str(request.url), headers, content, request.extensions
         )
 
-    async def _handed(
+    async def _send_by_inner(
         self, inner: httpx.AsyncBaseTransport, request: httpx.Request
     ) -> httpx.Response:
         self.sent += 1
@@ -97,16 +115,16 @@ class Wire(httpx.AsyncBaseTransport):
         except httpx.HTTPError:
             raise  # an inner transport's errors are httpx's own already
         except _BROKEN as error:
-            raise _told(error) from error
-        if response.is_closed:  # httpx.MockTransport gives answers that were read already
+            raise _translated(error) from error
+        if response.is_closed:  # httpx.MockTransport returns responses that were read already
             stream = httpx.ByteStream(response.content)
             response = httpx.Response(response.status_code, headers=response.headers, stream=stream)
         return response
 
     async def connect(self, address: str, count: int, seconds: float) -> None:
-        """Open connections to where `address` leads until `count` are there and idle.
+        """Open connections to where `address` leads until `count` of them are idle.
 
-        Nothing is sent on them, and nothing is raised where they cannot be had: requests will tell.
+        Nothing is sent on them, and no error is raised: requests will meet it too.
         """
         if self._inner is None:
             with suppress(*_BROKEN):
@@ -117,9 +135,9 @@ class Wire(httpx.AsyncBaseTransport):
         if self._inner is not None:
             await self._inner.aclose()
         for pool in self._pools.values():
-            await pool.aclose()
+            await pool.session.close()
 
-    def _pool(self, url: yarl.URL, fresh: bool) -> Pool:
+    def _pool(self, url: yarl.URL, fresh: bool) -> _Pool:
         place = f"{url.scheme}://{url.raw_authority}"
         if place not in self._proxies:
             self._proxies[place] = environment_proxy(url.scheme, url.raw_authority)
@@ -129,8 +147,52 @@ class Wire(httpx.AsyncBaseTransport):
             tls, _, proxy = key
             # Reading the authorities takes longer than many a request: not where there is no TLS.
             trust = _trust(self._ca_file) if tls or (proxy or "").startswith("https") else False
-            pool = self._pools[key] = Pool(fresh, trust, proxy)
+            pool = self._pools[key] = _Pool(fresh, trust, proxy)
         return pool
+
+
+class _Pool:
+    """Connections of one kind, which may be opened before they are needed."""
+
+    def __init__(self, fresh: bool, trust: ssl.SSLContext | bool, proxy: str | None) -> None:
+        """fresh: a connection per request. trust: for TLS, False where there is none."""
+        self._connector = aiohttp.TCPConnector(
+            limit=0,  # concurrency.py bounds how many there are
+            force_close=fresh,
+            ssl=trust,
+            socket_factory=_socket,
+            keepalive_timeout=None if fresh else _KEEP_ALIVE,
+        )
+        self.session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # digests are of the bytes as sent
+            read_bufsize=_READ_BYTES,
+            max_field_size=64 << 10,  # signed CDN addresses and tokens are long
+            max_line_size=64 << 10,
+        )
+        self.proxy: yarl.URL | None = None
+        self.proxy_headers: dict[str, str] | None = None
+        if proxy is not None:
+            self.proxy, self.proxy_headers = _proxy_and_headers(proxy)
+
+    async def connect(self, url: yarl.URL, count: int, seconds: float) -> None:
+        """Open connections until `count` of them are idle. Raises what aiohttp raises."""
+        if self.proxy is not None:
+            return  # what a proxy is sent belongs to a request
+        loop = asyncio.get_running_loop()
+        request = aiohttp.ClientRequest("GET", url, loop=loop, session=self.session)
+        limits = aiohttp.ClientTimeout(connect=seconds)
+        opened = await asyncio.gather(
+            *(self._connector.connect(request, [], limits) for _ in range(count)),
+            return_exceptions=True,
+        )
+        for connection in opened:
+            if not isinstance(connection, BaseException):
+                connection.release()
+        for connection in opened:
+            if isinstance(connection, BaseException):
+                raise connection
 
 
 class _Body(httpx.AsyncByteStream):
@@ -150,14 +212,26 @@ class _Body(httpx.AsyncByteStream):
                 elif content.at_eof():
                     return
         except _BROKEN as error:
-            raise _told(error) from error
+            raise _translated(error) from error
 
     async def aclose(self) -> None:
-        # A body that was not read to its end cannot be followed by another answer.
+        # A connection whose body was not read to its end cannot be used for another request.
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket whose send buffer does not hide how much of a body has been transmitted.
+
+    Megabytes that wait in the kernel are lost with the connection and have to be sent again.
+    """
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+    return made
 
 
 @functools.lru_cache(maxsize=16)
@@ -180,12 +254,22 @@ def environment_proxy(scheme: str, authority: str) -> str | None:
     return found if "://" in found else f"http://{found}"
 
 
+def _proxy_and_headers(address: str) -> tuple[yarl.URL, dict[str, str] | None]:
+    url = yarl.URL(address)
+    if url.raw_user is None:
+        return url, None
+    pair = f"{unquote(url.raw_user)}:{unquote(url.raw_password or '')}".encode()
+    return url.with_user(None), {"Proxy-Authorization": f"Basic {b64encode(pair).decode()}"}
+
+
 def _words(error: BaseException) -> str:
     """What happened in a few words; aiohttp's own name whole connections and signed addresses."""
     if isinstance(error, ssl.SSLError):
         return str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect to {error.host}: {_system_words(error.os_error)}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message[:160]
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection"
     if isinstance(error, OSError) and error.errno:
@@ -201,8 +285,8 @@ def _system_words(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _told(error: Exception) -> httpx.TransportError:
-    """What happened, as httpx names it."""
+def _translated(error: Exception) -> httpx.TransportError:
+    """The error as an exception of httpx."""
     text = _words(error)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return httpx.ConnectTimeout(text)

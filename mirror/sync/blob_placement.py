@@ -130,7 +130,7 @@ class BlobPlacer:
         size = self._holdings.get(blob.digest)
         if size is not None and size != blob.size:
             raise DigestMismatch(
-                f"{self._source.registry.host}/{self._source.name}@{blob.digest} has {size} bytes"
+                f"{self._source}@{blob.digest} has {size} bytes"
                 f" where a manifest says {blob.size}: the image is broken at the source"
             )
 
@@ -168,6 +168,6 @@ class BlobPlacer:
     async def _upload(self, blob: Descriptor) -> str:
         self._expect(blob.size)
         await copy_blob(
-            self._source, self._target, blob, progress=self._progress, pace=self._limiter
+            self._source, self._target, blob, progress=self._progress, throttle=self._limiter
         )
         return self._target.name

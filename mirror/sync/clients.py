@@ -91,7 +91,7 @@ async def connect(
     async with AsyncExitStack() as stack:
         at_source = await stack.enter_async_context(Registry(source))
         at_target = await stack.enter_async_context(Registry(target))
-        verifier = await stack.enter_async_context(Registry(target, beside=at_target))
+        verifier = await stack.enter_async_context(Registry(target, auth_from=at_target))
         public = await stack.enter_async_context(Registry(outside))
         yield MirrorClients(
             source=at_source.repository(source_name),

@@ -260,17 +260,17 @@ class Copier:
 
     def _refuses_artifact(self, manifest: Manifest) -> bool:
         """True for an artifact, once the target refused one: not tried again for every tag."""
-        return self._target.registry.abilities.artifacts is False and _is_artifact(manifest)
+        return self._target.registry.capabilities.artifacts is False and _is_artifact(manifest)
 
     def _known_refused(self, child: Descriptor, manifest: Manifest) -> bool:
-        attestations = self._target.registry.abilities.attestations
+        attestations = self._target.registry.capabilities.attestations
         return self._refuses_artifact(manifest) or (attestations is False and is_attestation(child))
 
     def _learn_refused(self, child: Descriptor, manifest: Manifest) -> None:
         if _is_artifact(manifest):
-            self._target.registry.abilities.artifacts = False
+            self._target.registry.capabilities.artifacts = False
         elif is_attestation(child):
-            self._target.registry.abilities.attestations = False
+            self._target.registry.capabilities.attestations = False
 
     async def _put_tree(self, manifest: Manifest, stats: CopyStats) -> Placed:
         """Put a manifest by digest, all that it names before it and its referrers with it."""
@@ -282,7 +282,7 @@ class Copier:
         return Placed(below, put.subject_acknowledged)
 
     def _at_source(self, digest: str) -> str:
-        return f"{self._source.registry.host}/{self._source.name}@{digest}"
+        return f"{self._source}@{digest}"
 
     async def _back_up(self, change: Change) -> None:
         previous = change.previous_digest
@@ -325,7 +325,7 @@ async def build_copier(
     holdings = await recorder.holdings(*context.target)
     abilities = await recorder.abilities(*context.target)
     elsewhere = await recorder.holds_elsewhere(*context.target)
-    clients.target.registry.abilities.absorb(abilities)
+    clients.target.registry.capabilities.load(abilities)
     seen = discovery.target or {}
     placer = BlobPlacer(
         clients.source,

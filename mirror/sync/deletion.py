@@ -51,10 +51,7 @@ class TagRemover:
         if head is None:
             return None
         if reason := await self._still_needed(tag, head.digest):
-            return (
-                f"{self._target.registry.host}/{self._target.name}:{tag} stays: the registry"
-                f" deletes by digest alone, and {reason}"
-            )
+            return f"{self._target}:{tag} stays: the registry deletes by digest alone, and {reason}"
         await self._target.delete_manifest(head.digest)
         return None
 

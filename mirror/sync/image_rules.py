@@ -7,13 +7,12 @@ other key of the index stand as they came, so only the left-out children differ 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mirror.config import MirrorSettings
 from mirror.outcome import Dropped, DropReason
-from mirror.registry import Descriptor, Manifest, parse_digest
+from mirror.registry import Descriptor, Manifest, rewrite_index
 
 # BuildKit marks an attestation's descriptor in the index by these annotations
 # (docs.docker.com, "Image attestation storage").
@@ -105,24 +104,7 @@ class Rebuild:
 
 def rebuild(index: Manifest, change: Rebuild) -> Manifest:
     """The index with children left out or replaced; byte-identical where nothing changes."""
-    if not change:
-        return index
-    document = json.loads(index.raw)
-    document["manifests"] = [
-        _replaced(entry, change.replaced)
-        for entry in document["manifests"]
-        if entry["digest"] not in change.without
-    ]
-    raw = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    hasher = parse_digest(index.digest).hasher()
-    hasher.update(raw)
-    algorithm = parse_digest(index.digest).algorithm
-    return Manifest.parse(raw, index.media_type, f"{algorithm}:{hasher.hexdigest()}")
-
-
-def _replaced(entry: dict[str, object], replaced: Mapping[str, Manifest]) -> dict[str, object]:
-    new = replaced.get(str(entry["digest"]))
-    return {**entry, "digest": new.digest, "size": len(new.raw)} if new else entry
+    return rewrite_index(index, without=change.without, replaced=change.replaced)
 
 
 def kept(children: Sequence[Descriptor], dropped: Iterable[Dropped]) -> tuple[Descriptor, ...]:

@@ -33,7 +33,7 @@ async def mark_late_referrers(
     be compared all the same.
     """
     marked = dict(known)
-    capabilities = context.clients.source.registry.abilities
+    capabilities = context.clients.source.registry.capabilities
     if capabilities.referrers is False:
         return marked, []
     remembered = await context.recorder.abilities(*context.source)

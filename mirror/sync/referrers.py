@@ -7,14 +7,20 @@ and by cosign's tags `sha256-<hex>.sig`, `.att` and `.sbom`.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
 
 from mirror.outcome import Dropped, DropReason
-from mirror.registry import Descriptor, Manifest, NotFound, RefusedMediaType, Repository, mediatypes
+from mirror.registry import (
+    EMPTY_INDEX,
+    Descriptor,
+    Manifest,
+    NotFound,
+    RefusedMediaType,
+    Repository,
+    rewrite_index,
+)
 from mirror.sync.blob_placement import CopyStats
 from mirror.sync.concurrency import SingleFlight
 from mirror.sync.tag_rules import companion_prefix, subject_of
@@ -77,7 +83,7 @@ class ReferrerCopier:
         return listed
 
     async def _look(self, digest: str) -> list[Descriptor]:
-        abilities = self._source.registry.abilities
+        abilities = self._source.registry.capabilities
         if abilities.referrers is None:
             async with self._first:  # one request finds out for all whether there is such an API
                 if abilities.referrers is None:
@@ -109,7 +115,7 @@ class ReferrerCopier:
         if subject is None or companion_prefix(subject) != tag or not manifest.is_index:
             return manifest
         await self.copy(subject, stats)
-        return _with_entries(manifest, self._listed.get(tag, ()))
+        return rewrite_index(manifest, added=self._listed.get(tag, ()))
 
     async def _copy(self, digest: str, stats: CopyStats) -> _Arrived:
         fallback = companion_prefix(digest)
@@ -155,7 +161,7 @@ class ReferrerCopier:
             return None  # the list is wrong: what does not name the subject does not refer to it
         placed = await self._put(manifest, stats)
         if placed is not None and placed.acknowledged:
-            self._target.registry.abilities.referrers = True
+            self._target.registry.capabilities.referrers = True
         return placed.acknowledged if placed else None
 
     async def _placed_tag(self, tag: str, stats: CopyStats) -> Manifest | None:
@@ -189,40 +195,9 @@ class ReferrerCopier:
         if unlisted:
             with suppress(NotFound):
                 present = await self._target.get_manifest(tag)
-        written = _with_entries(index or present or _EMPTY, unlisted)
+        written = rewrite_index(index or present or EMPTY_INDEX, added=unlisted)
         if present is None or written.digest != present.digest:
             await self._target.put_manifest(tag, written)
-
-
-def _with_entries(index: Manifest, more: Iterable[Descriptor]) -> Manifest:
-    """The index with those that it lacks at its end; itself where it lacks none."""
-    held = {entry.digest for entry in index.children}
-    missing = [_entry(one) for one in more if one.digest not in held]
-    if not missing:
-        return index
-    document = json.loads(index.raw)
-    document["manifests"] = [*(document.get("manifests") or ()), *missing]
-    raw = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    return Manifest.parse(raw, index.media_type, None)
-
-
-_EMPTY: Final = Manifest.parse(
-    json.dumps({"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": []}).encode(),
-    mediatypes.OCI_INDEX,
-)
-
-
-def _entry(descriptor: Descriptor) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "mediaType": descriptor.media_type,
-        "digest": descriptor.digest,
-        "size": descriptor.size,
-    }
-    if descriptor.artifact_type:
-        entry["artifactType"] = descriptor.artifact_type
-    if descriptor.annotations:
-        entry["annotations"] = dict(descriptor.annotations)
-    return entry
 
 
 def _refused(digest: str, manifest: Manifest) -> Dropped:

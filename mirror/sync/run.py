@@ -218,8 +218,8 @@ async def _defer_over_quota(context: SyncContext, results: SyncResults, budget: 
 
 async def _save_capabilities(context: SyncContext) -> None:
     """Save what this run learnt of the target, and whether the source has the referrers API."""
-    learnt = context.clients.target.registry.abilities.export()
+    learnt = context.clients.target.registry.capabilities.dump()
     await context.recorder.save_abilities(*context.target, learnt)
-    referrers = context.clients.source.registry.abilities.referrers
+    referrers = context.clients.source.registry.capabilities.referrers
     if referrers is not None:
         await context.recorder.save_abilities(*context.source, {"referrers": referrers})

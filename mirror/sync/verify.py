@@ -107,7 +107,7 @@ class Verifier:
 
     def _where(self, reference: str) -> str:
         separator = "@" if ":" in reference else ":"
-        return f"{self._target.registry.host}/{self._target.name}{separator}{reference}"
+        return f"{self._target}{separator}{reference}"
 
 
 class _Incomplete(Exception):

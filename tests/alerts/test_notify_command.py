@@ -44,7 +44,7 @@ async def test_a_test_message_arrives(
     assert await mirror("notify", "test", "dingtalk", "--config", str(config)) == 0
     [text] = robots.texts("dingtalk")
     assert "这是一条测试消息" in text
-    assert "a test: alerts will arrive by this channel" in text
+    assert "a test: alerts will be sent to this channel" in text
     assert capsys.readouterr().out == "dingtalk: sent\n"
 
 
@@ -64,4 +64,4 @@ async def test_a_channel_that_is_not_there_is_status_2(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await mirror("notify", "test", "feishu", "--config", str(config)) == 2
-    assert "no channel is named 'feishu'; there are: dingtalk" in capsys.readouterr().err
+    assert "unknown channel 'feishu'; known channels: dingtalk" in capsys.readouterr().err

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.images import attested, multi_platform, single
-from flows.local.fake_registry.push import push
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import attested, single
 from mirror.outcome import KnownTag, utcnow
 from mirror.registry import Endpoint, Registry, Repository
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
 from tests.support.registry_process import DockerRegistry
 
 

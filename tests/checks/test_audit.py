@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from flows.local.fake_registry.content import Image
+from flows.local.sample_registry.content import Image
 from mirror.checks.audit import AuditRequest, AuditResult, audit
 from mirror.checks.audit_finding import FindingKind
 from mirror.outcome import ChangeKind, KnownTag

@@ -16,13 +16,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from flows.cli.doctor import command
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.faults import Headers, Respond, Rule
-from flows.local.fake_registry.images import multi_platform
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
 from mirror.checks.doctor import examine
 from mirror.config import load_settings
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.faults import Headers, Respond, Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry, free_port
 from tests.support.users import User
@@ -80,7 +80,7 @@ def message(found: Mapping[str, Any], what: str) -> str:
     return " ".join(check["message"] for check in found["checks"] if check["what"] == what)
 
 
-async def fill(registry: DockerRegistry | DemoRegistry, repository: str, **login: Any) -> None:
+async def fill(registry: DockerRegistry | FakeRegistry, repository: str, **login: Any) -> None:
     await push(registry.url, repository, "0.1.0", IMAGE, **login)
 
 
@@ -221,7 +221,7 @@ async def test_docker_hubs_quota_is_shown_and_a_spent_one_would_make_a_sync_fail
 ) -> None:
     # registry-facts.md, Docker Hub: ratelimit-limit: 100;w=21600, on HEAD too
     headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": f"{remaining};w=21600"}
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         await fill(source, "newbe36524/hagicode")
         source.faults.add(Rule("HEAD .*/manifests/", Headers(headers), times=None))
         clinic.mirror(f"{source.host}/newbe36524/hagicode", f"{target.host}/team/app")
@@ -238,7 +238,7 @@ async def test_a_namespace_that_aliyun_does_not_have_is_a_push_that_is_denied(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACR_PASSWORD", quirks.PASSWORD)
-    async with DemoRegistry() as source, DemoRegistry(quirks.ALIYUN_PERSONAL) as target:
+    async with FakeRegistry() as source, FakeRegistry(quirks.ALIYUN_PERSONAL) as target:
         await fill(source, "team/app")
         clinic.registries[target.host] = {
             "insecure": True,
@@ -256,7 +256,7 @@ async def test_a_namespace_that_aliyun_does_not_have_is_a_push_that_is_denied(
 
 
 async def test_a_list_that_is_denied_before_the_first_push_is_a_warning(clinic: Clinic) -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         await fill(source, "team/app")
         target.faults.add(Rule("GET .*/tags/list", Respond(403, "DENIED"), times=None))
         clinic.mirror(f"{source.host}/team/app", f"{target.host}/team/app")

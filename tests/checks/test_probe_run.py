@@ -8,11 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from flows.local.fake_registry.faults import Headers, Respond, Rule
-from flows.local.fake_registry.hub import DemoHub, HubBehaviour
-from flows.local.fake_registry.images import multi_platform
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
 from mirror.checks.probe_report import ProbeReport
 from mirror.checks.probe_round import ProbePlan, ProbeRound, ProbeTask
 from mirror.checks.probe_run import run_probe
@@ -21,6 +16,11 @@ from mirror.outcome import KnownTag
 from tests.checks.memory_recorder import MemoryRecorder
 from tests.checks.pairs import known
 from tests.checks.settings import settings
+from tests.support.fake_registry.faults import Headers, Respond, Rule
+from tests.support.fake_registry.hub import FakeHub, HubBehaviour
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 IMAGE = multi_platform("probed", sizes=(4_000, 9_000))
 SOURCE, COPY = "team/app", "copy/app"
@@ -30,9 +30,9 @@ SOURCE, COPY = "team/app", "copy/app"
 class Registries:
     """A source and two mirrors of it, `one` and `two`, which hold 1.0.0."""
 
-    source: DemoRegistry
-    one: DemoRegistry
-    two: DemoRegistry
+    source: FakeRegistry
+    one: FakeRegistry
+    two: FakeRegistry
 
     def settings(self, **source: str) -> Settings:
         """Settings of both mirrors; `source`: further settings of that registry."""
@@ -47,7 +47,7 @@ class Registries:
 
 @pytest.fixture
 async def registries() -> AsyncIterator[Registries]:
-    async with DemoRegistry() as source, DemoRegistry() as one, DemoRegistry() as two:
+    async with FakeRegistry() as source, FakeRegistry() as one, FakeRegistry() as two:
         await push(source.url, SOURCE, "1.0.0", IMAGE)
         await push(one.url, COPY, "1.0.0", IMAGE)
         await push(two.url, COPY, "1.0.0", IMAGE)
@@ -138,7 +138,7 @@ async def test_a_failed_pull_is_recorded_with_its_reason(registries: Registries)
 
 
 async def test_pulls_are_counted_where_the_registry_reports_them(registries: Registries) -> None:
-    async with DemoHub(registries.source.store, HubBehaviour(pull_counts={SOURCE: 4_000})) as hub:
+    async with FakeHub(registries.source.store, HubBehaviour(pull_counts={SOURCE: 4_000})) as hub:
         recorder = MemoryRecorder({"one": in_sync(), "two": in_sync()})
         reports = await probe(registries.settings(hub_api=hub.url), recorder)
     assert list(recorder.pull_counts) == [f"{registries.source.host}/{SOURCE}"]
@@ -147,7 +147,7 @@ async def test_pulls_are_counted_where_the_registry_reports_them(registries: Reg
 
 
 async def test_a_count_that_is_unknown_is_a_warning_of_each_mirror(registries: Registries) -> None:
-    async with DemoHub(registries.source.store) as hub:
+    async with FakeHub(registries.source.store) as hub:
         gone = hub.url
     recorder = MemoryRecorder({"one": in_sync(), "two": in_sync()})
     reports = await probe(registries.settings(hub_api=gone), recorder)

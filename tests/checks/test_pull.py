@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.faults import Crawl, Delay, Drop, Hang, Respond, Rule
-from flows.local.fake_registry.images import attested, multi_platform, single
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import attested, single
+from flows.local.sample_registry.interceptor import Crawl
 from mirror.checks.pull import Pull, PullPlan, choose_tag, pull
 from mirror.outcome import KnownTag, Reason
 from mirror.registry import Endpoint, Registry, RetryPolicy
+from tests.support.fake_registry.faults import Delay, Drop, Hang, Respond, Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry
 
@@ -78,11 +80,11 @@ async def test_a_limit_in_bytes_ends_the_pull_early_and_it_counts_as_well(
 
 
 async def test_a_filtered_index_has_the_digest_of_the_platforms_manifest_in_common(
-    demo_registry: DemoRegistry,
+    fake_registry: FakeRegistry,
 ) -> None:
     whole = attested("filtered", sizes=(5_000,))
-    await push(demo_registry.url, NAME, "whole", whole)
-    result, _ = await pulled(demo_registry.host, PullPlan("whole"))
+    await push(fake_registry.url, NAME, "whole", whole)
+    result, _ = await pulled(fake_registry.host, PullPlan("whole"))
     assert result.digest == wanted(whole, "linux/amd64")
 
 
@@ -97,60 +99,60 @@ async def test_a_private_mirror_fails_for_an_anonymous_user(
 
 
 async def test_a_tag_that_is_not_there_and_a_platform_that_is_not_there_fail(
-    demo_registry: DemoRegistry,
+    fake_registry: FakeRegistry,
 ) -> None:
-    await push(demo_registry.url, NAME, "0.1.0", IMAGE)
-    absent, _ = await pulled(demo_registry.host, PullPlan("0.2.0"))
+    await push(fake_registry.url, NAME, "0.1.0", IMAGE)
+    absent, _ = await pulled(fake_registry.host, PullPlan("0.2.0"))
     assert absent.reason is Reason.NOT_FOUND
-    other, _ = await pulled(demo_registry.host, PullPlan("0.1.0", "linux/riscv64"))
+    other, _ = await pulled(fake_registry.host, PullPlan("0.1.0", "linux/riscv64"))
     assert other.reason is Reason.NOT_FOUND
     assert other.message is not None
     assert "no image for linux/riscv64" in other.message
 
 
-async def test_a_first_try_that_fails_is_a_failed_pull(demo_registry: DemoRegistry) -> None:
-    await push(demo_registry.url, NAME, "0.1.0", IMAGE)
-    demo_registry.faults.add(Rule("GET .*/blobs/.*", Respond(503), times=1))
-    result, _ = await pulled(demo_registry.host, PullPlan("0.1.0"))
+async def test_a_first_try_that_fails_is_a_failed_pull(fake_registry: FakeRegistry) -> None:
+    await push(fake_registry.url, NAME, "0.1.0", IMAGE)
+    fake_registry.faults.add(Rule("GET .*/blobs/.*", Respond(503), times=1))
+    result, _ = await pulled(fake_registry.host, PullPlan("0.1.0"))
     assert result.reason is Reason.SERVER_ERROR
-    again, _ = await pulled(demo_registry.host, PullPlan("0.1.0"))
+    again, _ = await pulled(fake_registry.host, PullPlan("0.1.0"))
     assert again.well
 
 
 async def test_a_connection_that_breaks_in_a_layer_is_a_failed_pull_with_what_came(
-    demo_registry: DemoRegistry,
+    fake_registry: FakeRegistry,
 ) -> None:
     image = single("broken", sizes=(500_000,))
-    await push(demo_registry.url, NAME, "0.1.0", image)
-    demo_registry.faults.add(Rule(layer(image), Drop(100_000)))
-    result, _ = await pulled(demo_registry.host, PullPlan("0.1.0"))
+    await push(fake_registry.url, NAME, "0.1.0", image)
+    fake_registry.faults.add(Rule(layer(image), Drop(100_000)))
+    result, _ = await pulled(fake_registry.host, PullPlan("0.1.0"))
     assert result.reason is Reason.NETWORK
     assert 0 < result.bytes < 500_000
 
 
-async def test_a_pull_that_never_brings_a_byte_times_out(demo_registry: DemoRegistry) -> None:
-    await push(demo_registry.url, NAME, "0.1.0", IMAGE)
-    demo_registry.faults.add(Rule("GET .*/blobs/.*", Delay(30), times=None))
-    result, _ = await pulled(demo_registry.host, PullPlan("0.1.0", patience=0.4))
+async def test_a_pull_that_never_brings_a_byte_times_out(fake_registry: FakeRegistry) -> None:
+    await push(fake_registry.url, NAME, "0.1.0", IMAGE)
+    fake_registry.faults.add(Rule("GET .*/blobs/.*", Delay(30), times=None))
+    result, _ = await pulled(fake_registry.host, PullPlan("0.1.0", patience=0.4))
     assert result.reason is Reason.TIMEOUT
     assert result.seconds < 5
 
 
-async def test_a_slow_side_is_slow_and_not_broken(demo_registry: DemoRegistry) -> None:
+async def test_a_slow_side_is_slow_and_not_broken(fake_registry: FakeRegistry) -> None:
     image = single("slow", sizes=(20_000_000,))
-    await push(demo_registry.url, NAME, "0.1.0", image)
-    demo_registry.faults.add(Rule(layer(image), Crawl(4_000_000)))
-    result, _ = await pulled(demo_registry.host, PullPlan("0.1.0", patience=2.0))
+    await push(fake_registry.url, NAME, "0.1.0", image)
+    fake_registry.faults.add(Rule(layer(image), Crawl(4_000_000)))
+    result, _ = await pulled(fake_registry.host, PullPlan("0.1.0", patience=2.0))
     assert result.well
     assert 0 < result.bytes < 20_000_000
     assert result.seconds == pytest.approx(2.0, abs=1.5)
 
 
-async def test_a_side_that_falls_silent_in_the_middle_failed(demo_registry: DemoRegistry) -> None:
+async def test_a_side_that_falls_silent_in_the_middle_failed(fake_registry: FakeRegistry) -> None:
     image = single("silent", sizes=(6_000_000,))
-    await push(demo_registry.url, NAME, "0.1.0", image)
-    demo_registry.faults.add(Rule(layer(image), Hang(30, after=4_000_000)))
-    result, _ = await pulled(demo_registry.host, PullPlan("0.1.0", patience=1.0))
+    await push(fake_registry.url, NAME, "0.1.0", image)
+    fake_registry.faults.add(Rule(layer(image), Hang(30, after=4_000_000)))
+    result, _ = await pulled(fake_registry.host, PullPlan("0.1.0", patience=1.0))
     assert result.bytes > 0
     assert result.reason is Reason.TIMEOUT
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.local.fake_registry.hub import DemoHub, HubBehaviour
-from flows.local.fake_registry.hub_rows import HubRow
+from flows.local.sample_registry.hub import HubRow
 from mirror.checks.aliyun_counts import AliyunAccount, CountUnknown
 from mirror.checks.pull_counts import pulls_of
 from mirror.registry import Endpoint, Registry
 from tests.checks.aliyun_api import aliyun_api
+from tests.support.fake_registry.hub import FakeHub, HubBehaviour
 
 LATEST = HubRow("latest", "sha256:a", "application/json", datetime(2026, 11, 24, tzinfo=UTC))
 HUB = HubBehaviour(pull_counts={"newbe36524/hagicode": 12_345})
@@ -27,14 +27,14 @@ async def count(
 
 
 async def test_docker_hubs_web_api_reports_in_one_request() -> None:
-    async with DemoHub(behaviour=HUB) as hub:
+    async with FakeHub(behaviour=HUB) as hub:
         hub.pushed("newbe36524/hagicode", LATEST)
         endpoint = Endpoint("docker.io", insecure=True, hub_api=hub.url)
         assert await count(endpoint, "newbe36524/hagicode") == 12_345
 
 
 async def test_a_repository_that_the_web_api_does_not_know_is_unknown_with_its_reason() -> None:
-    async with DemoHub(behaviour=HUB) as hub:
+    async with FakeHub(behaviour=HUB) as hub:
         endpoint = Endpoint("docker.io", insecure=True, hub_api=hub.url)
         with pytest.raises(CountUnknown, match="newbe36524/other"):
             await count(endpoint, "newbe36524/other")

@@ -8,10 +8,7 @@ from functools import partial
 
 import pytest
 
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import single
 from mirror.checks.watch import WatchReport, WatchResult, WatchRound, WatchTask, watch_sources
 from mirror.config import Settings
 from mirror.outcome import KnownTag, Reason, RunOutcome, RunStatus, TagFailure, utcnow
@@ -19,15 +16,18 @@ from mirror.sync import open_clients
 from tests.checks.memory_recorder import MemoryRecorder
 from tests.checks.pairs import known
 from tests.checks.settings import settings
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 OLD, NEW = single("old"), single("new")
 TARGET = "127.0.0.1:9/copy"  # nobody listens there: a watch never looks at targets
 
 
 @pytest.fixture
-async def source() -> AsyncIterator[DemoRegistry]:
+async def source() -> AsyncIterator[FakeRegistry]:
     """A source that holds 1.0.0."""
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         await push(registry.url, "team/app", "1.0.0", OLD)
         yield registry
 
@@ -42,7 +42,7 @@ async def watch(config: Settings, recorder: MemoryRecorder) -> WatchRound:
 
 
 async def test_a_mirror_is_due_until_the_record_has_what_its_source_has(
-    source: DemoRegistry,
+    source: FakeRegistry,
 ) -> None:
     config = settings({"m": (f"{source.host}/team/app", f"{TARGET}/app")})
     recorder = MemoryRecorder()
@@ -57,7 +57,7 @@ async def test_a_mirror_is_due_until_the_record_has_what_its_source_has(
 
 
 async def test_mirrors_of_one_source_share_a_look_and_each_is_due_by_its_own_rules(
-    source: DemoRegistry,
+    source: FakeRegistry,
 ) -> None:
     mirrors = {name: (f"{source.host}/team/app", f"{TARGET}/{name}") for name in ("all", "stable")}
     config = settings(mirrors, tags={"stable": {"exclude": ["nightly"]}})
@@ -77,10 +77,10 @@ async def test_mirrors_of_one_source_share_a_look_and_each_is_due_by_its_own_rul
 
 
 async def test_a_mirror_that_knows_less_than_the_others_of_its_source_is_due(
-    source: DemoRegistry,
+    source: FakeRegistry,
 ) -> None:
     mirrors = {name: (f"{source.host}/team/app", f"{TARGET}/{name}") for name in ("old", "new")}
-    async with DemoHub(source.store) as hub:
+    async with FakeHub(source.store) as hub:
         config = settings(mirrors, registries={source.host: {"hub_api": hub.url}})
         recorder = MemoryRecorder({"old": in_sync("1.0.0")})
         found = await watch(config, recorder)
@@ -88,7 +88,7 @@ async def test_a_mirror_that_knows_less_than_the_others_of_its_source_is_due(
 
 
 async def test_a_tag_that_is_gone_is_due_once_and_its_deletion_is_not(
-    source: DemoRegistry,
+    source: FakeRegistry,
 ) -> None:
     config = settings(
         {"m": (f"{source.host}/team/app", f"{TARGET}/app")},
@@ -101,7 +101,7 @@ async def test_a_tag_that_is_gone_is_due_once_and_its_deletion_is_not(
 
 
 async def test_a_source_that_is_away_is_an_error_of_all_its_mirrors_and_hides_no_other(
-    source: DemoRegistry,
+    source: FakeRegistry,
 ) -> None:
     mirrors = {name: ("127.0.0.1:1/team/app", f"{TARGET}/{name}") for name in ("a", "b")}
     config = settings({**mirrors, "m": (f"{source.host}/team/app", f"{TARGET}/m")})

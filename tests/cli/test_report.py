@@ -59,8 +59,8 @@ async def test_what_was_not_measured_is_unknown(
 async def test_a_block_for_each_day(history: None, engine: sa.Engine) -> None:
     lines = [line.split() for line in shown(engine).splitlines()]
     # 2/3, 1/2 and 1/2 of eight steps; 3/4, 1/2 and all.
-    assert ["runs", "▆▅▅", "share", "well"] in lines
-    assert ["tags", "▇▅█", "share", "well"] in lines
+    assert ["runs", "▆▅▅", "success", "rate"] in lines
+    assert ["tags", "▇▅█", "success", "rate"] in lines
 
 
 async def test_it_fits_a_narrow_terminal(history: None, engine: sa.Engine) -> None:

@@ -1,6 +1,6 @@
 """Runs what docker-compose.yml names as plain processes of this machine, in dependency order.
 
-The embedded PostgreSQL stands in for the image postgres, behind a port as a container's would be;
+The embedded PostgreSQL replaces the image postgres, behind a port as a container's would be;
 host names, ports and folders of the containers are replaced by those of the test, nothing else.
 """
 
@@ -137,7 +137,7 @@ def in_order(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
 async def composed(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[Composed]:
     """Start every service of docker-compose.yml as a process; stop all on leaving.
 
-    `folder` stands for /app: prefect.yaml and mirrors.yaml are there. `environment` is what the
+    `folder` is /app: prefect.yaml and mirrors.yaml are there. `environment` is what the
     processes inherit, with the variables of .env.
     """
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -156,7 +156,7 @@ async def start(project: Composed, name: str) -> None:
     """Start one service and wait until it is healthy, or run a step to its end."""
     service = project.services[name]
     environment = project.environment_of(service)
-    if "command" not in service:  # the image's own: the stand-in runs, its health check is ours
+    if "command" not in service:  # the image's own: its replacement runs already
         port = {"PGPORT": str(project.ports["5432"])}
         assert await project.health(name, port)()
         return
@@ -183,7 +183,7 @@ def is_step(service: Mapping[str, Any]) -> bool:
 
 @asynccontextmanager
 async def postgres(cluster: Cluster) -> AsyncIterator[int]:
-    """The embedded PostgreSQL with the image's user and database, behind a port of its own."""
+    """The embedded PostgreSQL with the image's user and database, behind a separate port."""
     folder = await asyncio.to_thread(cluster.start)
     try:
         await asyncio.to_thread(_entrypoint, cluster)

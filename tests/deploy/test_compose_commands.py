@@ -18,19 +18,19 @@ import psycopg
 import pytest
 import yaml
 
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import release
+from flows.local.sample_registry.releases import release
 from tests.deploy.composed import ROOT, Composed, composed, free_port, in_order, start
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 EVERY = 8  # seconds, instead of the half hour and the hour of prefect.yaml
 SOURCE = "newbe36524/hagicode"
 
 
 @pytest.fixture(scope="module")
-async def source() -> AsyncIterator[DemoRegistry]:
-    async with DemoRegistry() as registry:
+async def source() -> AsyncIterator[FakeRegistry]:
+    async with FakeRegistry() as registry:
         for version in ("0.1.0-beta.77", "0.1.0-beta.78"):
             made = release(version)
             await push(registry.url, SOURCE, made.tags, made.image)
@@ -38,17 +38,17 @@ async def source() -> AsyncIterator[DemoRegistry]:
 
 
 @pytest.fixture(scope="module")
-async def target() -> AsyncIterator[DemoRegistry]:
-    async with DemoRegistry() as registry:
+async def target() -> AsyncIterator[FakeRegistry]:
+    async with FakeRegistry() as registry:
         yield registry
 
 
 @pytest.fixture(scope="module")
 async def project(
-    tmp_path_factory: pytest.TempPathFactory, source: DemoRegistry, target: DemoRegistry
+    tmp_path_factory: pytest.TempPathFactory, source: FakeRegistry, target: FakeRegistry
 ) -> AsyncIterator[Composed]:
     folder = tmp_path_factory.mktemp("app")
-    async with DemoHub(source.store) as hub:
+    async with FakeHub(source.store) as hub:
         config = mirrors_yaml(source, target, hub)
         (folder / "mirrors.yaml").write_text(yaml.safe_dump(config))
         (folder / "prefect.yaml").write_text(
@@ -62,7 +62,7 @@ async def project(
             yield running
 
 
-def mirrors_yaml(source: DemoRegistry, target: DemoRegistry, hub: DemoHub) -> dict[str, Any]:
+def mirrors_yaml(source: FakeRegistry, target: FakeRegistry, hub: FakeHub) -> dict[str, Any]:
     """The mirrors of mirrors.yaml on registries here; Azure's cannot be reached."""
     mirrors = yaml.safe_load((ROOT / "mirrors.yaml").read_text())["mirrors"]
     nowhere = f"127.0.0.1:{free_port()}"
@@ -93,7 +93,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 async def flow_runs(project: Composed, deployment: str, *states: str) -> list[dict[str, Any]]:
-    """Runs of a deployment in one of these states, as Prefect's API tells."""
+    """Runs of a deployment in one of these states, as Prefect's API reports."""
     asked = {
         "deployments": {"name": {"any_": [deployment]}},
         "flow_runs": {"state": {"name": {"any_": list(states)}}},
@@ -106,7 +106,7 @@ async def flow_runs(project: Composed, deployment: str, *states: str) -> list[di
 
 
 async def task_runs(project: Composed, flow_run: str) -> dict[str, str]:
-    """State type by task run name, as Prefect's API tells."""
+    """State type by task run name, as Prefect's API reports."""
     asked = {"flow_runs": {"id": {"any_": [flow_run]}}}
     async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
         answer = await client.post("/task_runs/filter", json=asked)
@@ -170,7 +170,7 @@ async def test_a_scheduled_run_fires_and_its_tasks_have_their_names(project: Com
     assert states == dict.fromkeys(expected, "COMPLETED")
 
 
-async def test_the_record_has_that_run(project: Composed, target: DemoRegistry) -> None:
+async def test_the_record_has_that_run(project: Composed, target: FakeRegistry) -> None:
     run = await eventually(project, "hagicode-aliyun", "Completed")
     rows = await ask(
         project,

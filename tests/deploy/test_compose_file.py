@@ -59,13 +59,13 @@ def test_nothing_listens_beyond_this_machine() -> None:
     assert published and all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_every_variable_has_a_default_or_stands_in_the_example() -> None:
+def test_every_variable_has_a_default_or_is_in_the_example() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     for name, rest in re.findall(r"\$\{(\w+)([^}]*)\}", text):
         assert rest.startswith(":-") or re.search(rf"^{name}=", EXAMPLE, re.MULTILINE), name
 
 
-def test_every_credential_that_mirrors_yaml_names_stands_in_the_example_empty() -> None:
+def test_every_credential_that_mirrors_yaml_names_is_empty_in_the_example() -> None:
     mirrors = (ROOT / "mirrors.yaml").read_text()
     for name in re.findall(r"\w+_env: (\w+)", mirrors):
         assert re.search(rf"^{name}=$", EXAMPLE, re.MULTILINE), name

@@ -47,26 +47,26 @@ def test_every_script_is_sound_bash_and_executable() -> None:
         assert run("bash", "-n", str(path)).returncode == 0, path
 
 
-def test_a_python_that_is_too_old_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_is_reported_in_one_line(tmp_path: Path) -> None:
     for name in ("python", "python3", "python3.11", "python3.12", "python3.13", "python3.14"):
         script(tmp_path / name, 'case "$*" in *platform*) echo 3.9.2;; *) exit 1;; esac\n')
-    told = run("scripts/python", path=f"{tmp_path}:/usr/bin:/bin")
-    assert told.returncode == 1
-    assert told.stderr.count("\n") == 1
-    assert "Python 3.11 or newer is needed (python3 here: 3.9.2)" in told.stderr
+    done = run("scripts/python", path=f"{tmp_path}:/usr/bin:/bin")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11 or newer is needed (python3 here: 3.9.2)" in done.stderr
 
 
 def test_packages_that_cannot_be_installed_are_named_with_the_command(tmp_path: Path) -> None:
     for tool in ("bash", "sudo"):
         script(tmp_path / tool, "exit 1\n" if tool == "sudo" else 'exec /bin/bash "$@"\n')
     script(tmp_path / "id", "echo 1000\n")
-    told = run("/bin/bash", "scripts/system-packages", path=str(tmp_path))
-    assert told.returncode == 1
-    assert "sudo apt-get install docker-registry skopeo chromium" in told.stderr
+    done = run("/bin/bash", "scripts/system-packages", path=str(tmp_path))
+    assert done.returncode == 1
+    assert "sudo apt-get install docker-registry skopeo chromium" in done.stderr
 
 
 def ci(tmp_path: Path, closing: str, code: int) -> subprocess.CompletedProcess[str]:
-    """A copy of .ci/run beside a Makefile whose `test` prints and ends like that."""
+    """A copy of .ci/run next to a Makefile whose `test` prints and ends like that."""
     ci_run = script(tmp_path / "ci" / ".ci" / "run", "")
     ci_run.write_text((ROOT / ".ci" / "run").read_text())
     recipe = f"test:\n\t@echo '{closing}'; echo noise; exit {code}\n"

@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import Content, json_content
-from flows.local.fake_registry.images import multi_platform, single
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import Content, json_content
+from flows.local.sample_registry.images import single
+from tests.support.fake_registry.images import multi_platform
 from tests.support.snapshot import digest_of
 
 IMAGE = multi_platform("conformance")

@@ -8,10 +8,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.local.fake_registry.behaviour import Auth, Behaviour, Scheme
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.quirks import (
+from flows.local.sample_registry.images import single
+from tests.support.fake_registry.behaviour import Auth, Behaviour, Scheme
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.quirks import (
     ALIYUN_PERSONAL,
     AZURE,
     DOCKER_HUB,
@@ -19,7 +19,7 @@ from flows.local.fake_registry.quirks import (
     PASSWORD,
     USERNAME,
 )
-from flows.local.fake_registry.registry import DemoRegistry
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD as REAL_PASSWORD
 
@@ -38,7 +38,7 @@ async def _token(
 
 
 async def test_a_challenge_leads_to_a_token_that_opens_the_repository() -> None:
-    async with DemoRegistry(HARBOR) as registry, plain_client() as client:
+    async with FakeRegistry(HARBOR) as registry, plain_client() as client:
         url = f"{registry.url}/v2/hagicode/app/blobs/uploads/"
         refused = await client.post(url)
         assert refused.status_code == 401
@@ -51,7 +51,7 @@ async def test_a_challenge_leads_to_a_token_that_opens_the_repository() -> None:
 
 
 async def test_an_anonymous_token_pulls_and_does_not_push() -> None:
-    async with DemoRegistry(HARBOR) as registry, plain_client() as client:
+    async with FakeRegistry(HARBOR) as registry, plain_client() as client:
         url = f"{registry.url}/v2/hagicode/app"
         refused = await client.post(f"{url}/blobs/uploads/")
         token = (await _token(client, refused, None)).json()["token"]
@@ -61,13 +61,13 @@ async def test_an_anonymous_token_pulls_and_does_not_push() -> None:
 
 
 async def test_a_wrong_password_gets_no_token() -> None:
-    async with DemoRegistry(HARBOR) as registry, plain_client() as client:
+    async with FakeRegistry(HARBOR) as registry, plain_client() as client:
         refused = await client.get(f"{registry.url}/v2/hagicode/app/tags/list")
         assert (await _token(client, refused, (USERNAME, "wrong"))).status_code == 401
 
 
 async def test_azure_answers_access_token_and_knows_no_anonymous_pull() -> None:
-    async with DemoRegistry(AZURE) as registry, plain_client() as client:
+    async with FakeRegistry(AZURE) as registry, plain_client() as client:
         refused = await client.get(f"{registry.url}/v2/hagicode/tags/list")
         assert f'realm="{registry.url}/oauth2/token"' in refused.headers["WWW-Authenticate"]
         assert (await _token(client, refused, None)).status_code == 401
@@ -76,7 +76,7 @@ async def test_azure_answers_access_token_and_knows_no_anonymous_pull() -> None:
 
 @pytest.mark.parametrize("behaviour", [ALIYUN_PERSONAL, DOCKER_HUB], ids=lambda item: item.name)
 async def test_the_token_server_may_be_another_host(behaviour: Behaviour) -> None:
-    async with DemoRegistry(behaviour) as registry, plain_client() as client:
+    async with FakeRegistry(behaviour) as registry, plain_client() as client:
         refused = await client.get(f"{registry.url}/v2/hagicode/app/tags/list")
         token = await _token(client, refused, LOGIN)
         assert token.status_code == 200
@@ -86,7 +86,7 @@ async def test_the_token_server_may_be_another_host(behaviour: Behaviour) -> Non
 
 async def test_a_token_expires_and_one_without_expires_in_after_a_minute() -> None:
     auth = Auth(scheme=Scheme.BEARER, anonymous_pull=True, expires_in=None)
-    async with DemoRegistry(Behaviour(auth=auth)) as registry, plain_client() as client:
+    async with FakeRegistry(Behaviour(auth=auth)) as registry, plain_client() as client:
         now = [1000.0]
         registry.access.clock = lambda: now[0]
         url = f"{registry.url}/v2/app/tags/list"
@@ -101,7 +101,7 @@ async def test_a_token_expires_and_one_without_expires_in_after_a_minute() -> No
 
 async def test_an_identity_token_is_exchanged_by_post() -> None:
     auth = replace(AZURE.auth, identity_tokens={"refresh": USERNAME})
-    async with DemoRegistry(replace(AZURE, auth=auth)) as registry, plain_client() as client:
+    async with FakeRegistry(replace(AZURE, auth=auth)) as registry, plain_client() as client:
         form = {
             "grant_type": "refresh_token",
             "service": "azure",
@@ -119,7 +119,7 @@ async def test_an_identity_token_is_exchanged_by_post() -> None:
 async def test_a_read_only_account_may_not_push() -> None:
     auth = Auth(scheme=Scheme.BASIC, accounts={"reader": "x"}, read_only=frozenset({"reader"}))
     async with (
-        DemoRegistry(Behaviour(auth=auth)) as registry,
+        FakeRegistry(Behaviour(auth=auth)) as registry,
         plain_client(auth=("reader", "x")) as client,
     ):
         url = f"{registry.url}/v2/app"
@@ -132,7 +132,7 @@ async def test_basic_is_asked_for_alike_by_docker_registry_and_ours(
 ) -> None:
     real = docker_registry(auth=True)
     auth = Auth(scheme=Scheme.BASIC, accounts={USERNAME: REAL_PASSWORD})
-    async with DemoRegistry(Behaviour(auth=auth)) as ours:
+    async with FakeRegistry(Behaviour(auth=auth)) as ours:
         for url in (real.url, ours.url):
             async with plain_client() as client:
                 refused = await client.get(f"{url}/v2/")

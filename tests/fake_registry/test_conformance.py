@@ -7,10 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.images import attested
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.images import attested
 from tests.fake_registry.conformance_table import (
     ABSENT,
     ALONE,
@@ -21,6 +19,8 @@ from tests.fake_registry.conformance_table import (
     TABLE,
     Row,
 )
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.registry_process import DockerRegistry
 from tests.support.snapshot import blob_bytes, digest_of, snapshot
 
@@ -33,7 +33,7 @@ async def url(
     if request.param == "docker-registry":
         yield shared_docker_registry.url
         return
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         yield registry.url
 
 

@@ -1,6 +1,6 @@
 """What Debian's docker-registry 2.8 does differently from the specification, and our imitation.
 
-Both are asked the same, so the switches of quirks.DISTRIBUTION_2_8 are held to the real one.
+Both get the same requests: the switches of quirks.DISTRIBUTION_2_8 must match the real one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.oddities import sha512_blobs, sha512_manifests
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.quirks import DISTRIBUTION_2_8
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import single
+from tests.support.fake_registry.oddities import sha512_blobs, sha512_manifests
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.quirks import DISTRIBUTION_2_8
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.registry_process import DockerRegistry
 from tests.support.snapshot import digest_of
 
@@ -34,7 +34,7 @@ async def url(
     if request.param == "docker-registry":
         yield shared_docker_registry.url
         return
-    async with DemoRegistry(DISTRIBUTION_2_8) as registry:
+    async with FakeRegistry(DISTRIBUTION_2_8) as registry:
         yield registry.url
 
 

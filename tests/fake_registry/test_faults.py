@@ -1,4 +1,4 @@
-"""Every scripted fault spoils what it says, as often as it says."""
+"""Every scripted fault does what it says, as often as it says."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from flows.local.fake_registry.digests import digest_of
-from flows.local.fake_registry.faults import (
+from flows.local.sample_registry.content import digest_of
+from flows.local.sample_registry.interceptor import Crawl, Interceptor
+from tests.support.fake_registry.faults import (
     Corrupt,
-    Crawl,
     Delay,
     Drop,
     ExpireTokens,
-    Fault,
     Faults,
     Hang,
     Headers,
@@ -28,9 +27,9 @@ from flows.local.fake_registry.faults import (
     disk_full,
     insufficient_storage,
 )
-from flows.local.fake_registry.push import plain_client
-from flows.local.fake_registry.quirks import HARBOR
-from flows.local.fake_registry.registry import DemoRegistry
+from tests.support.fake_registry.push import plain_client
+from tests.support.fake_registry.quirks import HARBOR
+from tests.support.fake_registry.registry import FakeRegistry
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
@@ -43,13 +42,15 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def blob(demo_registry: DemoRegistry) -> str:
+def blob(fake_registry: FakeRegistry) -> str:
     """The address of a blob of 1 MiB."""
-    digest = demo_registry.store.add_blob("app", CONTENT)
-    return f"{demo_registry.url}/v2/app/blobs/{digest}"
+    digest = fake_registry.store.add_blob("app", CONTENT)
+    return f"{fake_registry.url}/v2/app/blobs/{digest}"
 
 
-def spoil(registry: DemoRegistry, fault: Fault, *, times: int | None = 1, skip: int = 0) -> None:
+def break_blobs(
+    registry: FakeRegistry, fault: Interceptor, *, times: int | None = 1, skip: int = 0
+) -> None:
     """The fault at every blob."""
     registry.faults.add(Rule("/v2/app/blobs/", fault, times=times, skip=skip))
 
@@ -67,13 +68,13 @@ async def _received(client: httpx.AsyncClient, url: str) -> bytes:
 
 @pytest.mark.parametrize("times", [1, 2, None])
 async def test_a_rule_acts_as_often_as_it_says(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str, times: int | None
+    fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str, times: int | None
 ) -> None:
-    spoil(demo_registry, Respond(503, headers={"Retry-After": "1"}), times=times, skip=1)
+    break_blobs(fake_registry, Respond(503, headers={"Retry-After": "1"}), times=times, skip=1)
     statuses = [(await client.head(blob)).status_code for _ in range(5)]
-    spoiled = 4 if times is None else times
-    assert statuses == [200, *[503] * spoiled, *[200] * (4 - spoiled)]
-    assert demo_registry.faults.acted() == spoiled
+    hit = 4 if times is None else times
+    assert statuses == [200, *[503] * hit, *[200] * (4 - hit)]
+    assert fake_registry.faults.acted() == hit
 
 
 async def test_a_rule_only_meets_what_its_pattern_matches() -> None:
@@ -93,14 +94,14 @@ async def test_a_rule_only_meets_what_its_pattern_matches() -> None:
     ],
 )
 async def test_answers_are_scripted(
-    demo_registry: DemoRegistry,
+    fake_registry: FakeRegistry,
     client: httpx.AsyncClient,
     blob: str,
     fault: Respond,
     status: int,
     message: str,
 ) -> None:
-    spoil(demo_registry, fault)
+    break_blobs(fake_registry, fault)
     answer = await client.get(blob)
     assert answer.status_code == status
     assert message in answer.json()["errors"][0]["message"]
@@ -108,17 +109,17 @@ async def test_answers_are_scripted(
 
 
 async def test_a_raw_body_need_not_be_json(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str
+    fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
-    spoil(demo_registry, Respond(502, body=b"<html>bad gateway</html>"))
-    spoil(demo_registry, abuse_limit())
+    break_blobs(fake_registry, Respond(502, body=b"<html>bad gateway</html>"))
+    break_blobs(fake_registry, abuse_limit())
     assert (await client.get(blob)).text == "<html>bad gateway</html>"
     limited = await client.get(blob)
     assert (limited.status_code, limited.text) == (429, "Too Many Requests\n")
 
 
 async def test_tokens_expire_in_the_middle(client: httpx.AsyncClient) -> None:
-    async with DemoRegistry(HARBOR) as registry:
+    async with FakeRegistry(HARBOR) as registry:
         registry.faults.add(Rule("^GET /v2/.*/tags/", ExpireTokens(registry.access), skip=1))
         scope = {"scope": "repository:hagicode/app:pull"}
 
@@ -136,22 +137,22 @@ async def test_tokens_expire_in_the_middle(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_download_breaks_off(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str, reset: bool
+    fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str, reset: bool
 ) -> None:
-    spoil(demo_registry, Drop(after=300_000, reset=reset))
+    break_blobs(fake_registry, Drop(after=300_000, reset=reset))
     received = await _received(client, blob)
     assert received == CONTENT[: len(received)]
     assert len(received) <= 300_000
     if not reset:
         assert len(received) == 300_000
-    assert demo_registry.exchanges[-1].sent == 300_000
+    assert fake_registry.exchanges[-1].sent == 300_000
 
 
 async def test_an_upload_breaks_off_and_goes_on_where_the_registry_says(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient
+    fake_registry: FakeRegistry, client: httpx.AsyncClient
 ) -> None:
-    demo_registry.faults.add(Rule("^PATCH ", Drop(after=300_000, side=Side.REQUEST)))
-    opened = await client.post(f"{demo_registry.url}/v2/app/blobs/uploads/")
+    fake_registry.faults.add(Rule("^PATCH ", Drop(after=300_000, side=Side.REQUEST)))
+    opened = await client.post(f"{fake_registry.url}/v2/app/blobs/uploads/")
     location = opened.url.join(opened.headers["Location"])
     binary = {"Content-Type": "application/octet-stream"}
     with pytest.raises(httpx.TransportError):
@@ -167,25 +168,27 @@ async def test_an_upload_breaks_off_and_goes_on_where_the_registry_says(
 
 
 async def test_bytes_are_wrong(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str
+    fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
-    spoil(demo_registry, Corrupt(offset=500_000))
+    break_blobs(fake_registry, Corrupt(offset=500_000))
     got = (await client.get(blob)).content
     assert [place for place in range(len(CONTENT)) if got[place] != CONTENT[place]] == [500_000]
 
 
 async def test_a_body_is_cut_short_without_a_trace(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str
+    fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
-    spoil(demo_registry, Truncate(keep=10))
+    break_blobs(fake_registry, Truncate(keep=10))
     assert (await client.get(blob)).content == CONTENT[:10]
 
 
 async def test_headers_lie(
-    demo_registry: DemoRegistry, client: httpx.AsyncClient, blob: str
+    fake_registry: FakeRegistry, client: httpx.AsyncClient, blob: str
 ) -> None:
     lie = "sha256:" + "0" * 64
-    spoil(demo_registry, Headers({"Docker-Content-Digest": lie}, frozenset({"Accept-Ranges"})))
+    break_blobs(
+        fake_registry, Headers({"Docker-Content-Digest": lie}, frozenset({"Accept-Ranges"}))
+    )
     headers = (await client.head(blob)).headers
     assert headers["Docker-Content-Digest"] == lie
     assert "Accept-Ranges" not in headers
@@ -200,21 +203,21 @@ async def test_headers_lie(
     ],
 )
 async def test_answers_take_their_time(
-    demo_registry: DemoRegistry,
+    fake_registry: FakeRegistry,
     client: httpx.AsyncClient,
     blob: str,
-    fault: Fault,
+    fault: Interceptor,
     at_least: float,
 ) -> None:
-    spoil(demo_registry, fault)
+    break_blobs(fake_registry, fault)
     began = time.monotonic()
     assert (await client.get(blob)).content == CONTENT
     assert time.monotonic() - began >= at_least
 
 
-async def test_an_upload_hangs(demo_registry: DemoRegistry, client: httpx.AsyncClient) -> None:
-    demo_registry.faults.add(Rule("^PUT ", Hang(5, side=Side.REQUEST)))
-    opened = await client.post(f"{demo_registry.url}/v2/app/blobs/uploads/")
+async def test_an_upload_hangs(fake_registry: FakeRegistry, client: httpx.AsyncClient) -> None:
+    fake_registry.faults.add(Rule("^PUT ", Hang(5, side=Side.REQUEST)))
+    opened = await client.post(f"{fake_registry.url}/v2/app/blobs/uploads/")
     location = opened.url.join(opened.headers["Location"])
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
 
 import httpx
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes, oddities
-from flows.local.fake_registry.behaviour import MIB
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.digests import digest_of
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.kinds import Sample, samples
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.quirks import SCHEMA1
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import past_releases, release
-from flows.local.fake_registry.store import StoredManifest
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import Image, digest_of, layer, tar_of
+from flows.local.sample_registry.images import single
+from flows.local.sample_registry.releases import release
+from flows.local.sample_registry.store import StoredManifest
+from tests.support.fake_registry import oddities
+from tests.support.fake_registry.behaviour import MIB
+from tests.support.fake_registry.kinds import Sample, samples
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.fake_registry.releases import past_releases
 from tests.support.registry_process import DockerRegistry
 from tests.support.snapshot import snapshot
 
@@ -39,11 +40,11 @@ async def test_docker_registry_takes_it(
     assert held.tags == {tag: image.digest for tag, image in sample.tags.items()}
 
 
-async def test_ours_takes_all_of_them(demo_registry: DemoRegistry) -> None:
+async def test_ours_takes_all_of_them(fake_registry: FakeRegistry) -> None:
     for sample in SAMPLES:
         for tag, image in sample.tags.items():
-            await push(demo_registry.url, "kinds", tag, image)
-    held = await snapshot(demo_registry.url, "kinds")
+            await push(fake_registry.url, "kinds", tag, image)
+    held = await snapshot(fake_registry.url, "kinds")
     assert held.whole
     assert held.tags == {
         tag: image.digest for sample in SAMPLES for tag, image in sample.tags.items()
@@ -57,6 +58,13 @@ def test_everything_follows_from_the_seed() -> None:
         assert {image.digest for image in one.tags.values()}.isdisjoint(
             image.digest for image in two.tags.values()
         )
+
+
+def test_a_layers_digest_is_the_same_on_every_python() -> None:
+    made = layer("portable", 64)
+    assert made.raw[:10] == bytes.fromhex("1f8b0800000000000403")  # RFC 1952: no time, Unix
+    assert gzip.decompress(made.raw) == tar_of("portable", 64)
+    assert made.digest == "sha256:46f13598c2e13d7dc79dd9dc7b2d7fbc85b1e13ac0385c1cd878a05423e2fe45"
 
 
 def _all(image: Image) -> list[Image]:
@@ -97,10 +105,10 @@ def test_the_large_manifest_is_just_below_the_limit() -> None:
 
 
 async def test_schema_1_is_refused_by_both_and_served_by_one_that_still_has_it(
-    demo_registry: DemoRegistry, shared_docker_registry: DockerRegistry
+    fake_registry: FakeRegistry, shared_docker_registry: DockerRegistry
 ) -> None:
     old = oddities.schema1("old")
-    for url in (demo_registry.url, shared_docker_registry.url):
+    for url in (fake_registry.url, shared_docker_registry.url):
         async with plain_client() as client:
             answer = await client.put(
                 f"{url}/v2/old/manifests/1",
@@ -109,24 +117,24 @@ async def test_schema_1_is_refused_by_both_and_served_by_one_that_still_has_it(
             )
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["code"] == "MANIFEST_INVALID"
-    async with DemoRegistry(SCHEMA1) as registry:
+    async with FakeRegistry() as registry:
         stored = StoredManifest(old.raw, old.media_type, old.digest)
         registry.store.add_manifest("old", stored, "1")
         held = await snapshot(registry.url, "old")
         assert held.manifests == {old.digest: (old.media_type, old.raw)}
 
 
-async def test_referrers_are_listed_by_subject_and_type(demo_registry: DemoRegistry) -> None:
+async def test_referrers_are_listed_by_subject_and_type(fake_registry: FakeRegistry) -> None:
     image = oddities.with_referrers("app")
-    await push(demo_registry.url, "app", "1", image)
+    await push(fake_registry.url, "app", "1", image)
     sbom, signature = image.referrers
     async with plain_client() as client:
-        url = f"{demo_registry.url}/v2/app/referrers/{image.digest}"
+        url = f"{fake_registry.url}/v2/app/referrers/{image.digest}"
         listed = await client.get(url)
         filtered = await client.get(
             url, params={"artifactType": "application/vnd.example.signature"}
         )
-        none = await client.get(f"{demo_registry.url}/v2/app/referrers/{digest_of(b'none')}")
+        none = await client.get(f"{fake_registry.url}/v2/app/referrers/{digest_of(b'none')}")
     assert listed.headers["Content-Type"] == mediatypes.OCI_INDEX
     entries = listed.json()["manifests"]
     assert [entry["digest"] for entry in entries] == [sbom.digest, signature.digest]
@@ -137,20 +145,20 @@ async def test_referrers_are_listed_by_subject_and_type(demo_registry: DemoRegis
     assert (none.status_code, none.json()["manifests"]) == (200, [])
 
 
-async def test_a_subject_may_be_missing_and_is_acknowledged(demo_registry: DemoRegistry) -> None:
+async def test_a_subject_may_be_missing_and_is_acknowledged(fake_registry: FakeRegistry) -> None:
     image = single("subject")
     orphan = oddities.artifact("orphan", image.root)
-    await push(demo_registry.url, "app", "orphan", orphan)
+    await push(fake_registry.url, "app", "orphan", orphan)
     async with plain_client() as client:
         answer = await client.put(
-            f"{demo_registry.url}/v2/app/manifests/{orphan.digest}",
+            f"{fake_registry.url}/v2/app/manifests/{orphan.digest}",
             content=orphan.root.raw,
             headers={"Content-Type": orphan.root.media_type},
         )
     assert (answer.status_code, answer.headers["OCI-Subject"]) == (201, image.digest)
 
 
-async def test_a_manifest_above_four_mebibytes_is_refused(demo_registry: DemoRegistry) -> None:
+async def test_a_manifest_above_four_mebibytes_is_refused(fake_registry: FakeRegistry) -> None:
     image = oddities.large_manifest("large", 4 * MIB + 1)
     with pytest.raises(httpx.HTTPStatusError, match="413"):
-        await push(demo_registry.url, "app", "1", image)
+        await push(fake_registry.url, "app", "1", image)

@@ -9,22 +9,24 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes, quirks
-from flows.local.fake_registry.behaviour import MIB, Auth, Behaviour, PullQuota, Throttle
-from flows.local.fake_registry.images import attested, multi_platform, single
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.store import StoredManifest
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.images import attested, single
+from flows.local.sample_registry.store import StoredManifest
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import MIB, Auth, Behaviour, PullQuota, Throttle
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.snapshot import blob_bytes, digest_of, snapshot
 
 BINARY = {"Content-Type": "application/octet-stream"}
 
 
 @asynccontextmanager
-async def opened(behaviour: Behaviour) -> AsyncIterator[tuple[DemoRegistry, httpx.AsyncClient]]:
+async def opened(behaviour: Behaviour) -> AsyncIterator[tuple[FakeRegistry, httpx.AsyncClient]]:
     """A registry with a behaviour, its authentication left out: that has its own tests."""
     behaviour = replace(behaviour, auth=Auth())
-    async with DemoRegistry(behaviour) as registry, plain_client() as client:
+    async with FakeRegistry(behaviour) as registry, plain_client() as client:
         yield registry, client
 
 
@@ -133,7 +135,7 @@ async def test_azure_throttles_writes_by_the_minute() -> None:
         assert [answer.status_code for answer in reads] == [404, 404, 404, 429]
 
 
-async def test_hub_counts_manifest_gets_and_tells_what_is_left() -> None:
+async def test_hub_counts_manifest_gets_and_reports_what_is_left() -> None:
     behaviour = replace(quirks.DOCKER_HUB, quota=PullQuota(limit=2))
     image = single("hub")
     async with opened(behaviour) as (registry, client):
@@ -153,7 +155,7 @@ async def test_hub_counts_manifest_gets_and_tells_what_is_left() -> None:
 
 async def test_hub_counts_who_is_logged_in_apart() -> None:
     behaviour = replace(quirks.DOCKER_HUB, quota=PullQuota(limit=10, logged_in=20))
-    async with DemoRegistry(behaviour) as registry, plain_client() as client:
+    async with FakeRegistry(behaviour) as registry, plain_client() as client:
         image = single("hub")
         stored = StoredManifest(image.root.raw, image.root.media_type, image.digest)
         registry.store.add_manifest("library/app", stored, "1")

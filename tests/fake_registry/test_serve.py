@@ -1,4 +1,4 @@
-"""The demo's registries as a process of their own."""
+"""Sample registries as a separate process."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import json
 import signal
 import sys
 
-from flows.local.fake_registry.push import plain_client
-from flows.local.fake_registry.quirks import AZURE
-from flows.local.fake_registry.releases import past_releases
-from flows.local.fake_registry.serve import Options, parsed
+from tests.support.fake_registry.push import plain_client
+from tests.support.fake_registry.quirks import AZURE
+from tests.support.fake_registry.releases import past_releases
+from tests.support.fake_registry.serve import Options, parsed
 from tests.support.snapshot import snapshot
 
 
-async def test_the_process_tells_where_it_listens_and_ends_when_told() -> None:
-    command = ["-m", "flows.local.fake_registry.serve", "--releases", "2", "--size", "1000"]
+async def test_the_process_prints_where_it_listens_and_ends_on_sigterm() -> None:
+    command = ["-m", "tests.support.fake_registry.serve", "--releases", "2", "--size", "1000"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
-        told = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        printed = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
         first, second = past_releases(2, sizes=(1000, 500))
-        held = await snapshot(f"http://{told['source']}", "newbe36524/hagicode")
+        held = await snapshot(f"http://{printed['source']}", "newbe36524/hagicode")
         assert held.whole
         assert held.tags == {
             first.version: first.image.digest,
             **dict.fromkeys(second.tags, second.image.digest),
         }
-        assert (await snapshot(f"http://{told['target']}", "hagicode/hagicode")).tags == {}
+        assert (await snapshot(f"http://{printed['target']}", "hagicode/hagicode")).tags == {}
         async with plain_client() as client:
             path = "v2/namespaces/newbe36524/repositories/hagicode/tags"
-            listed = await client.get(f"{told['hub']}/{path}")
+            listed = await client.get(f"{printed['hub']}/{path}")
         assert listed.json()["count"] == 6
     finally:
         process.send_signal(signal.SIGTERM)

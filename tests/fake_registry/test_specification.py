@@ -7,12 +7,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.behaviour import Auth, Behaviour, Scheme
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.quirks import ALIYUN_PERSONAL
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.images import single
+from tests.support.fake_registry.behaviour import Auth, Behaviour, Scheme
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.quirks import ALIYUN_PERSONAL
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.snapshot import blob_bytes, digest_of
 
 BINARY = {"Content-Type": "application/octet-stream"}
@@ -21,13 +21,13 @@ DIGEST, CONTENT = next(iter(IMAGE.blobs.items()))
 
 
 @pytest.fixture
-async def url(demo_registry: DemoRegistry) -> str:
+async def url(fake_registry: FakeRegistry) -> str:
     """A repository with one tag."""
-    await push(demo_registry.url, "app", "1", IMAGE)
-    return f"{demo_registry.url}/v2/app"
+    await push(fake_registry.url, "app", "1", IMAGE)
+    return f"{fake_registry.url}/v2/app"
 
 
-async def test_a_blob_in_a_single_post(url: str, demo_registry: DemoRegistry) -> None:
+async def test_a_blob_in_a_single_post(url: str, fake_registry: FakeRegistry) -> None:
     async with plain_client() as client:
         query = {"digest": digest_of(b"single")}
         answer = await client.post(f"{url}/blobs/uploads/", params=query, content=b"single")
@@ -35,7 +35,7 @@ async def test_a_blob_in_a_single_post(url: str, demo_registry: DemoRegistry) ->
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"/v2/app/blobs/{query['digest']}"
     assert wrong.status_code == 400
-    assert await blob_bytes(demo_registry.url, "app", query["digest"]) == b"single"
+    assert await blob_bytes(fake_registry.url, "app", query["digest"]) == b"single"
 
 
 async def test_a_chunk_out_of_order_is_416_with_where_to_go_on(url: str) -> None:
@@ -70,7 +70,7 @@ async def test_a_range_past_the_end_is_416(url: str) -> None:
 
 async def test_a_registry_may_ignore_ranges() -> None:
     behaviour = replace(ALIYUN_PERSONAL, auth=Auth())
-    async with DemoRegistry(behaviour) as registry, plain_client() as client:
+    async with FakeRegistry(behaviour) as registry, plain_client() as client:
         await push(registry.url, "hagicode/app", "1", IMAGE)
         address = f"{registry.url}/v2/hagicode/app/blobs/{DIGEST}"
         answer = await client.get(address, headers={"Range": "bytes=1-2"})
@@ -89,7 +89,7 @@ async def test_a_tag_is_deleted_by_name_and_its_manifest_stays(url: str) -> None
 
 async def test_a_mount_needs_the_right_to_pull_from_the_other_repository() -> None:
     auth = Auth(scheme=Scheme.BEARER, accounts={"user": "password"})
-    async with DemoRegistry(Behaviour(auth=auth)) as registry, plain_client() as client:
+    async with FakeRegistry(Behaviour(auth=auth)) as registry, plain_client() as client:
         registry.store.add_blob("other", b"content")
         query = {"mount": digest_of(b"content"), "from": "other"}
 
@@ -106,9 +106,9 @@ async def test_a_mount_needs_the_right_to_pull_from_the_other_repository() -> No
         assert (await mount(own, "repository:other:pull")).status_code == 201
 
 
-async def test_repositories_are_listed(url: str, demo_registry: DemoRegistry) -> None:
+async def test_repositories_are_listed(url: str, fake_registry: FakeRegistry) -> None:
     async with plain_client() as client:
-        answer = await client.get(f"{demo_registry.url}/v2/_catalog")
+        answer = await client.get(f"{fake_registry.url}/v2/_catalog")
     assert answer.json() == {"repositories": ["app"]}
 
 

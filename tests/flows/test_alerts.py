@@ -14,10 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from flows.local.fake_registry.faults import Rule, insufficient_storage
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import release
+from flows.local.sample_registry.releases import release
 from flows.sync import sync
 from mirror.history import PostgresRecorder, reports
 from mirror.history.figures import Report
@@ -27,6 +24,9 @@ from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.alerts.webhook import Hook, serve_hook
 from tests.flows.conftest import Mirrors, Rows
 from tests.support.clock import clock_set_to
+from tests.support.fake_registry.faults import Rule, insufficient_storage
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 # apprise imports imghdr, which Python 3.13 drops, where it finds it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
@@ -40,8 +40,8 @@ class World:
     """Two registries, five channels, and a clock of minutes that only the test moves."""
 
     mirrors: Mirrors
-    source: DemoRegistry
-    target: DemoRegistry
+    source: FakeRegistry
+    target: FakeRegistry
     robots: Robots
     mailbox: Mailbox
     hook: Hook
@@ -82,8 +82,8 @@ async def world(
         mailbox = await stack.enter_async_context(
             serve_mail(Mailbox(), implicit=tls, starttls=None)
         )
-        source = await stack.enter_async_context(DemoRegistry())
-        target = await stack.enter_async_context(DemoRegistry())
+        source = await stack.enter_async_context(FakeRegistry())
+        target = await stack.enter_async_context(FakeRegistry())
         world = World(mirrors, source, target, robots, mailbox, hook)
         robots.clock = robots.wall = lambda: world.now().timestamp()
 

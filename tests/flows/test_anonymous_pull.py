@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import push
+from flows.local.sample_registry.images import single
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors
+from tests.support.fake_registry.push import push
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry
 

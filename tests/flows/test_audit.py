@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 from flows.audit import audit
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.push import plain_client, push
+from flows.local.sample_registry.images import single
 from flows.orchestration.states import outcome_of
 from mirror.checks.audit_report import AuditReport
 from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import plain_client, push
 from tests.support.snapshot import snapshot
 
 IMAGE = multi_platform("audited", sizes=(3_000, 5_000))

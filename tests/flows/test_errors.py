@@ -9,13 +9,13 @@ import pytest
 import yaml
 from aiohttp import web
 
-from flows.local.fake_registry.faults import Rule, disk_full
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.quirks import ALIYUN_PERSONAL
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import single
 from tests.flows.command import Command, Ended
 from tests.flows.conftest import Mirrors, Pair
+from tests.support.fake_registry.faults import Rule, disk_full
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.quirks import ALIYUN_PERSONAL
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 
 
@@ -82,7 +82,7 @@ async def test_a_wrong_password_is_told_by_registry_and_never_by_value(
 
 
 async def test_a_missing_namespace_is_explained(mirrors: Mirrors, command: Command) -> None:
-    async with DemoRegistry() as source, DemoRegistry(ALIYUN_PERSONAL) as target:
+    async with FakeRegistry() as source, FakeRegistry(ALIYUN_PERSONAL) as target:
         await push(source.url, "team/app", "1", single("namespace"))
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/no-such-namespace/app")
         ended = await command.run("sync", "m")
@@ -91,7 +91,7 @@ async def test_a_missing_namespace_is_explained(mirrors: Mirrors, command: Comma
 
 async def test_no_space_at_the_target(mirrors: Mirrors, command: Command) -> None:
     full = Rule(r"(PUT|PATCH|POST) /v2/.*/blobs/uploads/", disk_full(), times=None)
-    async with DemoRegistry() as source, DemoRegistry(faults=(full,)) as target:
+    async with FakeRegistry() as source, FakeRegistry(faults=(full,)) as target:
         await push(source.url, "team/app", "1", single("space"))
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
         ended = await command.run("sync", "m")
@@ -132,7 +132,7 @@ async def test_prefects_server_overloaded(mirrors: Mirrors, pair: Pair, command:
         )
     finally:
         await runner.cleanup()
-    one_line(ended, 1, "Prefect's server answered 503", "PREFECT_API_DATABASE_CONNECTION_URL")
+    one_line(ended, 1, "Prefect's server returned 503", "PREFECT_API_DATABASE_CONNECTION_URL")
 
 
 async def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Auth, Behaviour
-from flows.local.fake_registry.images import ARMV7, BOTH, attested, multi_platform, single
-from flows.local.fake_registry.oddities import artifact
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import BOTH, attested, single
 from mirror.outcome import RunStatus
 from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Rows
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Auth, Behaviour
+from tests.support.fake_registry.images import ARMV7, multi_platform
+from tests.support.fake_registry.oddities import artifact
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.snapshot import snapshot
 from tests.sync.core import seed
 
 
-def refusals(registry: DemoRegistry) -> list[str]:
+def refusals(registry: FakeRegistry) -> list[str]:
     return [one.line for one in registry.exchanges if one.status in (400, 403)]
 
 
@@ -27,7 +28,7 @@ async def test_attestations_that_the_target_refuses_are_learnt_once_and_told_eve
     mirrors: Mirrors, rows: Rows, command: Command
 ) -> None:
     refuses = quirks.REFUSES_ATTESTATIONS
-    async with DemoRegistry() as source, DemoRegistry(refuses) as target:
+    async with FakeRegistry() as source, FakeRegistry(refuses) as target:
         first = attested("learnt/1", artifacts=True)
         seed(source.store, "team/app", ("1.0.0", "latest"), first)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
@@ -60,7 +61,7 @@ async def test_a_subset_of_platforms_stays_in_sync_while_the_source_does_not_mov
     mirrors: Mirrors, rows: Rows, docker_registry: StartDockerRegistry
 ) -> None:
     target = docker_registry()
-    async with DemoRegistry() as source:
+    async with FakeRegistry() as source:
         image = multi_platform("subset", (*BOTH, ARMV7))
         seed(source.store, "team/app", "1.0.0", image)
         mirrors.add(
@@ -83,7 +84,7 @@ async def test_signatures_that_come_later_arrive_with_the_next_full_sync(
     mirrors: Mirrors, rows: Rows, docker_registry: StartDockerRegistry
 ) -> None:
     target = docker_registry()
-    async with DemoRegistry() as source:
+    async with FakeRegistry() as source:
         image = multi_platform("signed later")
         seed(source.store, "team/app", ("1.0.0", "latest"), image)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
@@ -114,7 +115,7 @@ async def test_signatures_that_come_later_arrive_with_the_next_full_sync(
 async def test_late_signatures_that_the_target_refuses_are_told_once_and_not_tried_for_ever(
     mirrors: Mirrors, rows: Rows
 ) -> None:
-    async with DemoRegistry() as source, DemoRegistry(_without_login()) as target:
+    async with FakeRegistry() as source, FakeRegistry(_without_login()) as target:
         image = single("signed in vain")
         seed(source.store, "team/app", "1.0.0", image)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/hagicode/app")

@@ -8,13 +8,14 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.faults import Fault, Rule
-from flows.local.fake_registry.images import multi_platform
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.interceptor import Interceptor
 from tests.flows.command import Command, kill
 from tests.flows.conftest import Mirrors, Rows
+from tests.support.fake_registry.faults import Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import DockerRegistry
 from tests.support.snapshot import snapshot
@@ -23,7 +24,7 @@ BLOBS = r"GET /v2/team/app/blobs/"
 
 
 @dataclass(frozen=True)
-class Gate(Fault):
+class Gate(Interceptor):
     """Holds requests back until it is opened."""
 
     opened: asyncio.Event = field(default_factory=asyncio.Event)
@@ -47,7 +48,7 @@ async def test_after_kill_9_the_next_run_finishes_without_copying_twice(
     target = docker_registry()
     pushed, gate = images(6), Gate()
     # After 13 blobs at the latest some tags are whole, and none of the others can be.
-    async with DemoRegistry(faults=(Rule(BLOBS, gate, times=None, skip=13),)) as source:
+    async with FakeRegistry(faults=(Rule(BLOBS, gate, times=None, skip=13),)) as source:
         for tag, image in pushed.items():
             await push(source.url, "team/app", tag, image)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
@@ -103,7 +104,7 @@ async def test_of_two_syncs_of_one_target_one_works_and_the_other_says_so(
 ) -> None:
     target = docker_registry()
     pushed, gate = images(3), Gate()
-    async with DemoRegistry(faults=(Rule(BLOBS, gate, times=None),)) as source:
+    async with FakeRegistry(faults=(Rule(BLOBS, gate, times=None),)) as source:
         for tag, image in pushed.items():
             await push(source.url, "team/app", tag, image)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.push import push
+from flows.local.sample_registry.images import single
 from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Pair
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
 
 IMAGE = multi_platform("looked at", sizes=(3_000,))
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from flows.local.fake_registry.faults import Headers, Respond, Rule
-from flows.local.fake_registry.hub import DemoHub, HubBehaviour
-from flows.local.fake_registry.images import multi_platform
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
 from flows.probe import probe
 from mirror.checks.probe_report import ProbeReport
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.faults import Headers, Respond, Rule
+from tests.support.fake_registry.hub import FakeHub, HubBehaviour
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 IMAGE = multi_platform("probed", sizes=(40_000, 90_000))
 
@@ -42,7 +42,7 @@ async def test_both_sides_are_pulled_in_one_round_and_compared(
 
 
 async def test_mirrors_of_one_source_share_its_pull(mirrors: Mirrors, rows: Rows) -> None:
-    async with DemoRegistry() as source, DemoRegistry() as one, DemoRegistry() as two:
+    async with FakeRegistry() as source, FakeRegistry() as one, FakeRegistry() as two:
         await push(source.url, "team/app", "latest", IMAGE)
         mirrors.add("m", f"{source.host}/team/app", f"{one.host}/copy/app")
         mirrors.add("n", f"{source.host}/team/app", f"{two.host}/copy/app")
@@ -58,7 +58,7 @@ async def test_mirrors_of_one_source_share_its_pull(mirrors: Mirrors, rows: Rows
 
 
 async def test_a_quota_that_runs_low_is_left_to_the_syncs(mirrors: Mirrors, rows: Rows) -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         await push(source.url, "team/app", "latest", IMAGE)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
         await mirrors.sync()
@@ -74,7 +74,7 @@ async def test_a_quota_that_runs_low_is_left_to_the_syncs(mirrors: Mirrors, rows
 
 
 async def test_a_pull_that_fails_is_measured_with_its_reason(mirrors: Mirrors, rows: Rows) -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         await push(source.url, "team/app", "latest", IMAGE)
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
         await mirrors.sync()
@@ -89,9 +89,9 @@ async def test_a_pull_that_fails_is_measured_with_its_reason(mirrors: Mirrors, r
 async def test_pulls_are_counted_where_the_source_has_them(mirrors: Mirrors, rows: Rows) -> None:
     hub = HubBehaviour(pull_counts={"team/app": 4_000})
     async with (
-        DemoRegistry() as source,
-        DemoHub(source.store, hub) as web,
-        DemoRegistry() as target,
+        FakeRegistry() as source,
+        FakeHub(source.store, hub) as web,
+        FakeRegistry() as target,
     ):
         await push(source.url, "team/app", "latest", IMAGE)
         mirrors.registries[source.host] = {"insecure": True, "hub_api": web.url}

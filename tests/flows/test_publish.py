@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.releases import past_releases
 from flows.publish import publish
 from tests.flows.conftest import Mirrors, Pair
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.releases import past_releases
 
 
 async def test_what_was_synced_is_on_the_site_with_its_digests(

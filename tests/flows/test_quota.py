@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import PullQuota
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.images import multi_platform
-from flows.local.fake_registry.limits import Pulls
-from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Rows
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import PullQuota
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.limits import Pulls
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import seed
 
 QUOTA = PullQuota(limit=24, logged_in=200)
@@ -23,12 +23,12 @@ REPOSITORY = "newbe36524/hagicode"
 
 
 @asynccontextmanager
-async def hub_and_target(mirrors: Mirrors) -> AsyncIterator[tuple[DemoRegistry, DemoRegistry]]:
+async def hub_and_target(mirrors: Mirrors) -> AsyncIterator[tuple[FakeRegistry, FakeRegistry]]:
     """A small Docker Hub with ten images, a target, and the mirror `m` between them."""
     async with (
-        DemoRegistry(replace(quirks.DOCKER_HUB, quota=QUOTA)) as source,
-        DemoRegistry() as target,
-        DemoHub(source.store) as hub,
+        FakeRegistry(replace(quirks.DOCKER_HUB, quota=QUOTA)) as source,
+        FakeRegistry() as target,
+        FakeHub(source.store) as hub,
     ):
         for number in range(10):
             image = multi_platform(f"quota/{number}", sizes=(100,))
@@ -42,7 +42,7 @@ async def hub_and_target(mirrors: Mirrors) -> AsyncIterator[tuple[DemoRegistry, 
         yield source, target
 
 
-def refused(source: DemoRegistry) -> list[str]:
+def refused(source: FakeRegistry) -> list[str]:
     return [one.line for one in source.exchanges if one.status == 429]
 
 

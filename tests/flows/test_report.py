@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from prefect.artifacts import Artifact
 
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.releases import past_releases
 from flows.report import report
 from mirror.history import PostgresRecorder
 from mirror.outcome import Quota, utcnow
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.releases import past_releases
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ async def test_a_report_writes_artifacts_and_sends_alerts(low_quota: None, robot
     assert "| m | 5 | 5 | 0 | 0 | none | succeeded" in page
     assert "pulls left" in page
     goals = {row["goal"]: row for row in await read("report-goals")}
-    assert goals["tags that ended well"]["measured"] == "100.00%"
-    assert goals["tags that ended well"]["samples"] == 5
-    assert goals["tags that ended well"]["met"] == "yes"
-    assert goals["failed pulls"]["measured"] == goals["failed pulls"]["met"] == "unknown"
+    assert goals["tags that arrive"]["measured"] == "100.00%"
+    assert goals["tags that arrive"]["samples"] == 5
+    assert goals["tags that arrive"]["met"] == "yes"
+    assert goals["pulls that fail"]["measured"] == goals["pulls that fail"]["met"] == "unknown"
     [alert] = await read("report-alerts")
     assert (alert["severity"], alert["rule"]) == ("warning", "quota_low")
 

@@ -7,13 +7,13 @@ import asyncio
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import plain_client, push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import single
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Rows
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.push import plain_client, push
+from tests.support.fake_registry.registry import FakeRegistry
 
 TAGS = 1000
 
@@ -43,7 +43,7 @@ async def _task_runs(rows: Rows, run_id: str) -> int:
 async def test_a_thousand_tags_cost_one_task_run_each_and_none_when_unchanged(
     mirrors: Mirrors, rows: Rows
 ) -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target, DemoHub(source.store) as hub:
+    async with FakeRegistry() as source, FakeRegistry() as target, FakeHub(source.store) as hub:
         image = single("scale", sizes=(64,))
         await _push_many(source, image)
         mirrors.registries[source.host] = {"insecure": True, "hub_api": hub.url}
@@ -59,7 +59,7 @@ async def test_a_thousand_tags_cost_one_task_run_each_and_none_when_unchanged(
         assert again.requests.source == 1  # the newest page holds nothing new
 
 
-async def _push_many(source: DemoRegistry, image: Image) -> None:
+async def _push_many(source: FakeRegistry, image: Image) -> None:
     await push(source.url, "team/app", "0.0.0", image)
     async with plain_client() as client:
         for number in range(1, TAGS):

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from prefect.blocks.system import Secret
 
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.push import push
+from flows.local.sample_registry.images import single
 from mirror.outcome import RunStatus
 from tests.flows.command import Command
 from tests.flows.conftest import Mirrors, Rows
+from tests.support.fake_registry.push import push
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME
 

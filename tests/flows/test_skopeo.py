@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.local.fake_registry.content import Image
+from flows.local.sample_registry.content import Image
 from tests.flows.conftest import Mirrors
 from tests.support import skopeo
 from tests.support.fixtures import StartDockerRegistry

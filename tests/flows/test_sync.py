@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.content import layer
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.kinds import samples
-from flows.local.fake_registry.push import delete_tag, plain_client, push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import past_releases, release
+from flows.local.sample_registry.content import layer
+from flows.local.sample_registry.images import single
+from flows.local.sample_registry.releases import release
 from mirror.outcome import Reason, RunStatus, TagTally
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.kinds import samples
+from tests.support.fake_registry.push import delete_tag, plain_client, push
+from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.fake_registry.releases import past_releases
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.snapshot import snapshot
 
@@ -165,7 +166,7 @@ async def test_a_blob_that_the_record_has_and_the_target_has_not_is_brought_agai
 
 async def test_what_verification_misses_is_brought_again_by_the_next_run(mirrors: Mirrors) -> None:
     careless = Behaviour(checks_references=False)  # takes manifests of what it does not hold
-    async with DemoRegistry() as source, DemoRegistry(careless) as target:
+    async with FakeRegistry() as source, FakeRegistry(careless) as target:
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
         base = layer("base", 50_000)
         first, second = (single(name, shared=[base]) for name in ("first", "second"))

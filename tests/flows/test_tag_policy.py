@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import httpx
 
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.push import delete_tag, plain_client, push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import single
 from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import delete_tag, plain_client, push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.snapshot import snapshot
 
 ONE, TWO, THREE = (single(f"policy/{name}") for name in ("one", "two", "three"))
@@ -148,7 +149,7 @@ async def test_a_registry_that_deletes_by_digest_alone_never_loses_another_tag(
 async def test_a_registry_that_deletes_by_tag_loses_that_tag_alone(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
-    async with DemoRegistry() as target:
+    async with FakeRegistry() as target:
         mirrors.add(
             "m",
             mirrors.mirrors["m"]["source"],

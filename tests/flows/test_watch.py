@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import past_releases
 from flows.orchestration.states import outcome_of
 from flows.watch import watch
 from mirror.checks import WatchReport
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.fake_registry.releases import past_releases
 from tests.support.snapshot import snapshot
 
 
@@ -42,10 +42,10 @@ async def test_a_mirror_whose_source_moved_is_synced_at_once(
 
 async def test_two_mirrors_of_one_source_cost_one_look_of_one_request(mirrors: Mirrors) -> None:
     async with (
-        DemoRegistry() as source,
-        DemoRegistry() as one,
-        DemoRegistry() as two,
-        DemoHub(source.store) as hub,
+        FakeRegistry() as source,
+        FakeRegistry() as one,
+        FakeRegistry() as two,
+        FakeHub(source.store) as hub,
     ):
         for item in past_releases(3):
             await push(source.url, "team/app", item.tags, item.image)

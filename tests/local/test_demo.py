@@ -13,7 +13,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from flows.local.demo.screen import Screen, TourError
+from flows.local.demo.screen import DemoError, Screen
 
 MIRROR = Path(sys.executable).with_name("mirror")
 
@@ -44,10 +44,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return Ran(folder, done.returncode, done.stdout)
 
 
-def test_every_step_holds(ran: Ran) -> None:
+def test_every_step_passes(ran: Ran) -> None:
     assert ran.code == 0, ran.said
     assert "✗" not in ran.said
-    assert re.search(r"\d+ checks held in \d+ s", ran.said)
+    assert re.search(r"\d+ checks passed in \d+ s", ran.said)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_every_step_holds(ran: Ran) -> None:
         r"Cold sync",
         r"0 of 7 tags changed, 0 bytes copied",
         r"the exact tag came first: 0\.1\.0-beta\.78 → ",
-        r"--full put it back in .*, 0 bytes sent",
-        r"the killed run reads `abandoned`",
+        r"--full restored it in .*, 0 bytes sent",
+        r"the killed run is `abandoned`",
         r"\$ mirror status",
         r"\$ mirror report",
         r"SELECT \* FROM report_success_rate",
@@ -81,10 +81,10 @@ def started_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def test_a_check_that_does_not_hold_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_check_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen(Console())
-    screen.chapter("A chapter", "what it shows")
-    screen.check(True, "this holds")
-    with pytest.raises(TourError, match="step 1 did not hold: that does not"):
+    screen.step("A step", "what it shows")
+    screen.check(True, "this passes")
+    with pytest.raises(DemoError, match="step 1 failed: that does not"):
         screen.check(False, "that does not")
     assert "✗ that does not" in capsys.readouterr().out

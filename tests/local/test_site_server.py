@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from flows.local.ports import choose_port
-from flows.local.site_server import METRICS_TYPE, serving
+from flows.local.site_server import METRICS_TYPE, serve_site
 
 
 def build(folder: Path, words: str) -> Path:
@@ -36,7 +36,7 @@ def public(tmp_path: Path) -> Path:
 async def site(public: Path) -> AsyncIterator[httpx.AsyncClient]:
     port = choose_port("127.0.0.1", 0, "the site", "--port")
     async with (
-        serving(public, "127.0.0.1", port),
+        serve_site(public, "127.0.0.1", port),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         yield client
@@ -96,7 +96,7 @@ async def test_nothing_outside_the_folder_is_served(site: httpx.AsyncClient, pat
 
 async def test_before_the_first_build_it_says_so(tmp_path: Path) -> None:
     port = choose_port("127.0.0.1", 0, "the site", "--port")
-    async with serving(tmp_path / "absent", "127.0.0.1", port), httpx.AsyncClient() as client:
+    async with serve_site(tmp_path / "absent", "127.0.0.1", port), httpx.AsyncClient() as client:
         for path in ("", "metrics"):
             answer = await client.get(f"http://127.0.0.1:{port}/{path}")
             assert (answer.status_code, answer.text) == (503, "nothing is published yet\n")

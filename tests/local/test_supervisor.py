@@ -91,22 +91,22 @@ async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert await child.wait() == -signal.SIGKILL
 
 
-async def test_one_that_ends_while_starting_is_told_with_its_last_words(tmp_path: Path) -> None:
+async def test_one_that_ends_while_starting_is_reported_with_its_last_line(tmp_path: Path) -> None:
     async def never() -> bool:
         return False
 
     async with Supervisor(tmp_path) as supervisor:
-        with pytest.raises(MirrorError, match=r"broken ended with code 3 .*: no room left"):
+        with pytest.raises(MirrorError, match=r"broken exited with code 3 .*: no room left"):
             code = "import sys; print('no room left'); sys.exit(3)"
             await supervisor.start(python("broken", code, health=never))
 
 
-async def test_one_that_never_answers_is_told_and_stopped(tmp_path: Path) -> None:
+async def test_one_that_never_answers_is_reported_and_stopped(tmp_path: Path) -> None:
     async def never() -> bool:
         return False
 
     async with Supervisor(tmp_path) as supervisor:
-        with pytest.raises(MirrorError, match=r"mute did not answer within 0 s"):
+        with pytest.raises(MirrorError, match=r"mute did not become healthy within 0 s"):
             await supervisor.start(python("mute", FOREVER, health=never, startup_seconds=0.3))
 
 
@@ -123,6 +123,4 @@ async def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
             await keeper
         second = supervisor.running("flaky")
     assert second is not None and not alive(second)
-    assert said == [
-        f"flaky ended with code -9; starting it again in 1 s (log: {tmp_path / 'flaky.log'})"
-    ]
+    assert said == [f"flaky exited with code -9; restarting in 1 s (log: {tmp_path / 'flaky.log'})"]

@@ -20,20 +20,20 @@ import psutil
 import pytest
 import yaml
 
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import release
 from flows.local.prefect_programs import WORK_POOL
+from flows.local.sample_registry.releases import release
 from flows.orchestration.deployments import planned, register
 from mirror.config import load_settings
 from mirror.history.embedded import Cluster
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 MIRROR = Path(sys.executable).with_name("mirror")
 SOURCE = "newbe36524/hagicode"
 
 
-def mirror(name: str, source: DemoRegistry, target: DemoRegistry) -> dict[str, str]:
+def mirror(name: str, source: FakeRegistry, target: FakeRegistry) -> dict[str, str]:
     return {
         "source": f"{source.host}/{SOURCE}",
         "target": f"{target.host}/{name}/hagicode",
@@ -48,7 +48,7 @@ class Up:
 
     process: psutil.Process
     folder: Path
-    target: DemoRegistry
+    target: FakeRegistry
     said: str = ""
 
     def address(self, name: str) -> str:
@@ -95,7 +95,7 @@ async def refused(folder: Path, *options: str) -> tuple[int | None, str]:
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
     folder = tmp_path_factory.mktemp("up")
-    async with DemoRegistry() as source, DemoRegistry() as target, DemoHub(source.store) as hub:
+    async with FakeRegistry() as source, FakeRegistry() as target, FakeHub(source.store) as hub:
         made = release("0.1.0-beta.78")
         await push(source.url, SOURCE, made.tags, made.image)
         hosts = {
@@ -178,7 +178,7 @@ async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(up: Up) -> None
 async def test_a_second_one_on_the_same_data_says_so(up: Up) -> None:
     code, said = await refused(up.folder, "--ui-port", "0", "--site-port", "0")
     assert code == 1
-    assert said.count("\n") == 1 and "another `mirror up` runs" in said
+    assert said.count("\n") == 1 and "another `mirror up` uses" in said
 
 
 async def test_a_taken_port_is_one_clear_line(up: Up, tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_a_registry_cannot_write_markup_into_the_page() -> None:
 
 def test_what_was_not_measured_is_unknown_and_what_was_has_its_samples() -> None:
     rows = {row["goal"]: row for row in goal_rows(report(MirrorReport(STATUS, tags=Tags(199, 1))))}
-    assert rows["tags that ended well"] == {
+    assert rows["tags that arrive"] == {
         "mirror": "m",
-        "goal": "tags that ended well",
+        "goal": "tags that arrive",
         "wanted": "≥ 99.00%",
         "measured": "99.50%",
         "samples": 200,
@@ -70,19 +70,19 @@ def test_what_was_not_measured_is_unknown_and_what_was_has_its_samples() -> None
     assert rows["delay, 95 of 100 tags"]["wanted"] == "≤ 30m"
     assert rows["delay, 95 of 100 tags"]["measured"] == "unknown"
     assert rows["delay, 95 of 100 tags"]["met"] == "unknown"
-    assert rows["pull speed against the source"]["wanted"] == "≥ +50%"
+    assert rows["pull speed against source"]["wanted"] == "≥ +50%"
 
 
-def test_the_page_tells_of_lag_alerts_and_dead_channels() -> None:
+def test_the_page_shows_lag_alerts_and_failed_channels() -> None:
     page = markdown(report(MirrorReport(STATUS)), [ALERT], ["feishu: refused"])
     assert "| m | 3 | 2 | 1 | 1 | 1h30m | never | never |" in page
     assert "| warning | tag_failed | m | 1.0.0 | 2026-03-02 12:00 UTC |" in page
     assert "- feishu: refused" in page
 
 
-def test_thousands_of_alerts_are_cut_and_an_empty_record_is_said() -> None:
+def test_thousands_of_alerts_are_cut_and_an_empty_history_is_reported() -> None:
     many = [replace(ALERT, subject=str(number)) for number in range(5000)]
     assert len(alert_rows(many)) == ROWS
     page = markdown(Report(None, NOON, ()), [], [])
     assert page.startswith("# Mirrors from the beginning to 2026-03-02 12:00 UTC")
-    assert page.count("No mirror is in the record yet.") == 2
+    assert page.count("The history has no mirror yet.") == 2

@@ -1,5 +1,5 @@
-"""Lines that break or crawl: a TCP proxy whose connections end after so many bytes in either
-direction, or carry only so many a second."""
+"""Connections that break or crawl: a TCP proxy that resets them after so many bytes in either
+direction, or forwards only so many per second."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 _PIECE = 64 << 10
-_HELD = 128 << 10  # bytes on the line: what a break loses on its way to the client
+_HELD = 128 << 10  # bytes on the line: what a break loses before it reaches the client
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, as a broken line looks
 
 
 @dataclass
 class BreakingLine:
-    """Where it listens, and what went over it."""
+    """Where the proxy listens, and what it forwarded."""
 
     host: str = ""
     breaks_after: int | None = None
@@ -26,6 +26,9 @@ class BreakingLine:
     up: int = 0  # bytes from clients
     down: int = 0  # bytes to clients
     broken: int = 0  # connections
+    most_down: int = 0  # bytes to the client over one connection
+    most_at_once: int = 0  # connections that were sending to clients
+    _sending: int = 0
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -95,6 +98,12 @@ async def _pump(
         writer.write(piece)
         await writer.drain()
         if line.rate is not None and way == "down":
-            await asyncio.sleep(len(piece) / line.rate)
+            line.most_down = max(line.most_down, passed)
+            line._sending += 1
+            line.most_at_once = max(line.most_at_once, line._sending)
+            try:
+                await asyncio.sleep(len(piece) / line.rate)
+            finally:
+                line._sending -= 1
     if writer.can_write_eof():
         writer.write_eof()

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mirror.registry import Credential, Descriptor, Endpoint, Manifest, Registry, digest_of
-from mirror.registry.mediatypes import OCI_CONFIG, OCI_MANIFEST
-from mirror.registry.repository import Repository
-from mirror.registry.uploads import Upload
+from mirror.registry import Credential, Descriptor, Endpoint, Manifest, Registry
+from mirror.registry.digest import digest_of
+from mirror.registry.media_type import OCI_CONFIG, OCI_MANIFEST
+from mirror.registry.registry import Repository
+from mirror.registry.upload_session import UploadSession
 from tests.support.registry_process import DockerRegistry
 
 _NUMBERS = itertools.count()
@@ -46,7 +47,7 @@ def content(size: int) -> tuple[bytes, Descriptor]:
 async def put_blob(repository: Repository, data: bytes) -> Descriptor:
     """Push bytes as a blob, in one request."""
     digest = digest_of(data)
-    upload = await Upload.begin(repository, digest)
+    upload = await UploadSession.start(repository, digest)
     await upload.commit(data)
     return Descriptor("application/octet-stream", digest, len(data))
 

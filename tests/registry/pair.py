@@ -1,4 +1,4 @@
-"""Two registries with a blob between them, and what may happen on its way."""
+"""Two registries, a blob at one of them, and faults of copying it to the other."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from flows.local.fake_registry.answers import Answer
-from flows.local.fake_registry.faults import (
-    DroppedError,
-    Fault,
-)
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.interceptor import DroppedError, Interceptor
+from flows.local.sample_registry.replies import Reply
 from mirror.registry import (
-    Clockwork,
+    Clock,
     Descriptor,
     Endpoint,
     Registry,
@@ -21,43 +17,44 @@ from mirror.registry import (
     copy_blob,
 )
 from tests.registry.test_kinds_of_registries import NAME
+from tests.support.fake_registry.registry import FakeRegistry
 
 MIB = 1 << 20
 SIZE = 12 * MIB
 
 
 @dataclass(frozen=True)
-class LostAnswer(Fault):
+class LostAnswer(Interceptor):
     """The registry does what it was asked for, and the connection breaks before it says so."""
 
-    def amend(self, answer: Answer) -> Answer:
+    def amend(self, answer: Reply) -> Reply:
         raise DroppedError(b"", reset=True)
 
 
 class Pair:
     """Two registries in memory, a blob at the source, and clients of both."""
 
-    def __init__(self, origin: DemoRegistry, demo: DemoRegistry) -> None:
+    def __init__(self, origin: FakeRegistry, demo: FakeRegistry) -> None:
         self.origin, self.demo = origin, demo
         self.data = os.urandom(SIZE)
         digest = origin.store.add_blob("a/b", self.data)
         self.blob = Descriptor("application/octet-stream", digest, SIZE)
-        self.told = 0
+        self.reported = 0
         self.whole_put: bool | None = None
 
     async def copy(self, *, timeouts: Timeouts | None = None) -> None:
         """Copy the blob with fresh clients."""
 
-        def tell(count: int) -> None:
-            self.told += count
+        def report(count: int) -> None:
+            self.reported += count
 
         async with (
             hasty(self.origin.host, timeouts) as source,
             hasty(self.demo.host, timeouts) as target,
         ):
-            target.abilities.whole_put = self.whole_put
+            target.capabilities.whole_put = self.whole_put
             there = target.repository(NAME)
-            await copy_blob(source.repository("a/b"), there, self.blob, progress=tell)
+            await copy_blob(source.repository("a/b"), there, self.blob, progress=report)
 
     @property
     def arrived(self) -> bool:
@@ -80,6 +77,4 @@ def hasty(host: str, timeouts: Timeouts | None = None) -> Registry:
     async def no_wait(seconds: float) -> None:
         await asyncio.sleep(0)
 
-    return Registry(
-        Endpoint(host, insecure=True), timeouts=timeouts, clock=Clockwork(sleep=no_wait)
-    )
+    return Registry(Endpoint(host, insecure=True), timeouts=timeouts, clock=Clock(sleep=no_wait))

@@ -1,4 +1,4 @@
-"""Tokens are asked for once, renewed in time, and shown to nobody else."""
+"""Tokens are requested once, renewed in time, and sent to no other host."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import httpx
 import pytest
 
 from mirror.registry import (
-    Clockwork,
+    Clock,
     Credential,
     Descriptor,
     Endpoint,
+    InvalidManifest,
     ProtocolError,
     Registry,
+    RegistryError,
     RetryPolicy,
     Unauthorized,
     UntrustedRealm,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from tests.registry.scripted import Script, answer
 
 SECRET = "s3cret-passphrase"
@@ -35,14 +37,14 @@ class Time:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def clockwork(self) -> Clockwork:
+    def clockwork(self) -> Clock:
         """As the client takes it; sleeping moves the clock."""
 
         async def sleep(seconds: float) -> None:
             self.now += seconds
             await asyncio.sleep(0)
 
-        return Clockwork(sleep=sleep, monotonic=lambda: self.now, random=lambda: 0.5)
+        return Clock(sleep=sleep, monotonic=lambda: self.now, random=lambda: 0.5)
 
 
 def challenged(realm: str, scope: str = "") -> Callable[[httpx.Request], httpx.Response]:
@@ -64,7 +66,7 @@ def a_registry(
     *,
     host: str = "registry.example.com",
     insecure: bool = False,
-    clock: Clockwork | None = None,
+    clock: Clock | None = None,
 ) -> Registry:
     """A client of the scripted registry."""
     endpoint = Endpoint(host, insecure=insecure, credential=lambda repository: credential)
@@ -268,16 +270,28 @@ async def test_a_redirect_to_another_host_carries_no_authorization() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", "{}", '{"token":""}', '{"token":1}', '{"token":"a b\\r\\nX: y"}', "\x00\xff"]
+    ("body", "kind"),
+    [
+        ("", InvalidManifest),
+        ("[]", InvalidManifest),
+        ("\x00\xff", InvalidManifest),
+        ("{}", ProtocolError),
+        ('{"token":""}', ProtocolError),
+        ('{"token":1}', ProtocolError),
+        ('{"token":"a b\\r\\nX: y"}', ProtocolError),
+    ],
 )
-async def test_a_token_service_that_gives_no_token_is_told_so(body: str) -> None:
+async def test_a_token_service_that_returns_no_token_is_an_error(
+    body: str, kind: type[RegistryError]
+) -> None:
     script = Script()
     script.on("GET .*/tags/list", challenged(REALM))
     script.on("/token", answer(200, body))
     async with a_registry(script) as registry:
-        with pytest.raises(Exception, match="token") as caught:
+        with pytest.raises(kind, match="token") as caught:
             await registry.repository("a/b").tags()
-    assert caught.value.__class__.__module__ == ProtocolError.__module__
+    assert type(caught.value) is kind
+    assert caught.value.registry == registry.host
 
 
 async def test_a_token_service_that_refuses_the_credential_names_where_it_came_from() -> None:

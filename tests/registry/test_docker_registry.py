@@ -15,8 +15,8 @@ from mirror.registry import (
     Registry,
     Unauthorized,
     copy_blob,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from tests.registry.conftest import content, endpoint_of, put_blob, put_image
 from tests.support.fixtures import StartDockerRegistry
 
@@ -79,13 +79,13 @@ async def test_a_blob_is_copied_whatever_its_size(
     source, target = registry.repository(fresh_name()), registry.repository(fresh_name())
     data, descriptor = content(size)
     await put_blob(source, data)
-    told: list[int] = []
+    reported: list[int] = []
 
-    await copy_blob(source, target, descriptor, progress=told.append)
+    await copy_blob(source, target, descriptor, progress=reported.append)
 
     assert await target.head_blob(descriptor.digest) == size
     assert b"".join([piece async for piece in target.read_blob(descriptor)]) == data
-    assert sum(told) == size
+    assert sum(reported) == size
 
 
 @pytest.mark.parametrize("size", [1000, 3 << 20])

@@ -5,13 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from flows.local.fake_registry.faults import (
-    Corrupt,
-    Rule,
-)
-from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
-    Clockwork,
+    Clock,
     DigestMismatch,
     Endpoint,
     Manifest,
@@ -19,12 +14,14 @@ from mirror.registry import (
     RegistryError,
     RetryPolicy,
     Throttled,
-    digest_of,
 )
+from mirror.registry.digest import digest_of
 from tests.registry.conftest import put_image
 from tests.registry.pair import LostAnswer, hasty
 from tests.registry.scripted import Script, answer
 from tests.registry.test_kinds_of_registries import NAME
+from tests.support.fake_registry.faults import Corrupt, Rule
+from tests.support.fake_registry.registry import FakeRegistry
 
 IMAGE = Manifest.parse(
     b'{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"'
@@ -34,7 +31,7 @@ IMAGE = Manifest.parse(
 
 
 async def test_a_manifest_whose_put_broke_is_put_again() -> None:
-    async with DemoRegistry() as demo, hasty(demo.host) as registry:
+    async with FakeRegistry() as demo, hasty(demo.host) as registry:
         repository = registry.repository(NAME)
         demo.faults.add(Rule("PUT .*/manifests/", LostAnswer()))
         image = await put_image(repository, "1", b"layer")
@@ -42,7 +39,7 @@ async def test_a_manifest_whose_put_broke_is_put_again() -> None:
 
 
 async def test_a_manifest_that_came_damaged_is_asked_for_once_more() -> None:
-    async with DemoRegistry() as demo, hasty(demo.host) as registry:
+    async with FakeRegistry() as demo, hasty(demo.host) as registry:
         repository = registry.repository(NAME)
         image = await put_image(repository, "1", b"layer")
         demo.faults.add(Rule("GET .*/manifests/", Corrupt(offset=3)))
@@ -64,7 +61,7 @@ async def test_retry_after_is_waited_for_but_not_for_ever() -> None:
         return Registry(
             Endpoint("registry.example.com"),
             transport=script,
-            clock=Clockwork(sleep=sleep),
+            clock=Clock(sleep=sleep),
             retry=RetryPolicy(attempts=2, patience=60),
         )
 

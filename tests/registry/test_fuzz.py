@@ -10,30 +10,35 @@ import json
 import os
 import random
 import secrets
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 
-from flows.local.fake_registry.registry import DemoRegistry
 from mirror.registry import (
-    Clockwork,
+    Clock,
+    ConnectionFailed,
     Credential,
     Descriptor,
     Endpoint,
     HubApi,
     Manifest,
+    NotFound,
+    ProtocolError,
     Registry,
     RegistryError,
     Repository,
     RetryPolicy,
+    TimedOut,
     Timeouts,
     copy_blob,
-    digest_of,
 )
-from mirror.registry.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from mirror.registry.digest import digest_of
+from mirror.registry.media_type import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
+from tests.support.fake_registry.registry import FakeRegistry
 
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))
 ANSWERS = 2_500
@@ -57,7 +62,7 @@ async def _no_wait(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-IMPATIENT = Clockwork(sleep=_no_wait)
+IMPATIENT = Clock(sleep=_no_wait)
 
 
 class Answers:
@@ -245,7 +250,7 @@ async def test_two_thousand_answers_of_any_kind_end_well_or_as_an_error_of_the_t
 async def test_a_source_that_answers_anything_never_spoils_the_target() -> None:
     chance = random.Random(SEED)
     answers = Answers(chance)
-    async with DemoRegistry() as demo, Registry(Endpoint(demo.host, insecure=True)) as target:
+    async with FakeRegistry() as demo, Registry(Endpoint(demo.host, insecure=True)) as target:
         while answers.given < 300:
             script = Script()
             script.on("", answers)
@@ -261,48 +266,48 @@ async def test_a_source_that_answers_anything_never_spoils_the_target() -> None:
             assert held is None or digest_of(held.read()) == blob.digest, f"seed {SEED}"
 
 
-RAW = [
-    b"",
-    b"HTTP/1.1 200",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\na small blob",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\na small blob",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na small blob",
-    b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Length: 13\r\n\r\na small blob",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\na small blob\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-    b"HTTP/1.1 abc OK\r\n\r\n",
-    b"HTTP/9.9 200 OK\r\n\r\n",
-    b"SSH-2.0-OpenSSH_9.2\r\n",
-    b"\x15\x03\x01\x00\x02\x02\x28",
-    b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
-    b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nA" * 3000,
-    b"HTTP/1.1 200 OK\r\n: x\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nSet-Cookie: \x00=\x01\r\nContent-Length: 0\r\n\r\n",
-]
+# What a server may write instead of HTTP, and how a request for 200 ends then.
+_BROKEN: dict[bytes, type[RegistryError]] = {
+    b"": ConnectionFailed,
+    b"HTTP/1.1 200": ConnectionFailed,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\na small blob": ConnectionFailed,
+}
+_RAW: dict[bytes, type[RegistryError] | None] = {
+    **_BROKEN,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\na small blob": None,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na small blob": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\na blob": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\na small blob\r\n0\r\n\r\n": None,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n": None,
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc": None,
+    b"HTTP/1.1 abc OK\r\n\r\n": ProtocolError,
+    b"HTTP/9.9 200 OK\r\n\r\n": ProtocolError,
+    b"SSH-2.0-OpenSSH_9.2\r\n": ProtocolError,
+    b"\x15\x03\x01\x00\x02\x02\x28": ProtocolError,
+    b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello": ProtocolError,
+    b"HTTP/1.1 307 X\r\nLocation: http://[::1]:1/\r\nContent-Length: 0\r\n\r\n": ConnectionFailed,
+    b"HTTP/1.1 200 OK\r\nA" * 3000: ProtocolError,
+    b"HTTP/1.1 200 OK\r\n: x\r\n\r\n": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 0\r\n\r\n": None,
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n": NotFound,
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n": ProtocolError,
+    b"HTTP/1.1 200 OK\r\nSet-Cookie: \x00=\x01\r\nContent-Length: 0\r\n\r\n": ProtocolError,
+}
 
 
-@pytest.mark.parametrize("end", ["close", "reset", "silence"])
-async def test_bytes_that_are_no_http_end_as_errors_of_the_tree(end: str) -> None:
-    chance = random.Random(SEED)
+@asynccontextmanager
+async def raw_server(write: Callable[[], bytes], end: str, stall: float) -> AsyncIterator[Registry]:
+    """A client of a server that writes these bytes, and then closes, resets or falls silent."""
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
-            raw = chance.choice(RAW)
-            if raw and chance.random() < 0.3:
-                place = chance.randrange(len(raw))
-                raw = raw[:place] + bytes([chance.randrange(256)]) + raw[place + 1 :]
-            writer.write(raw)
+            writer.write(write())
             await writer.drain()
             if end == "reset":
                 writer.transport.abort()
@@ -311,21 +316,69 @@ async def test_bytes_that_are_no_http_end_as_errors_of_the_tree(end: str) -> Non
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    timeouts = Timeouts(connect=1, stall=0.05, answer=0.2)
-    endpoint = Endpoint(host, insecure=True, hub_api=f"http://{host}")
-    calls = 24 if end == "silence" else 300
     try:
         async with Registry(
-            endpoint, clock=IMPATIENT, retry=RetryPolicy(attempts=1), timeouts=timeouts
+            Endpoint(host, insecure=True, hub_api=f"http://{host}"),
+            clock=IMPATIENT,
+            retry=RetryPolicy(attempts=1),
+            timeouts=Timeouts(connect=20, stall=stall, answer=4 * stall),
         ) as registry:
-            for _ in range(calls):
-                with suppress(RegistryError):
-                    async with asyncio.timeout(SECONDS):
-                        await chance.choice(_calls(registry))()
-    except BaseException as error:
-        error.add_note(f"FUZZ_SEED={SEED}")
-        raise
+            yield registry
     finally:
         server.close()
         for writer in writers:
             writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("raw", "end", "kind"),
+    [
+        *((raw, "close", kind) for raw, kind in _RAW.items()),
+        *((raw, "silence", TimedOut) for raw in _BROKEN),
+    ],
+    ids=lambda value: repr(value)[:70],
+)
+async def test_bytes_that_are_not_http_have_one_outcome(
+    raw: bytes, end: str, kind: type[RegistryError] | None
+) -> None:
+    async with raw_server(lambda: raw, end, stall=1 if end == "silence" else 20) as registry:
+        if kind is None:
+            await registry.ping()
+            return
+        with pytest.raises(RegistryError) as caught:
+            await registry.ping()
+    assert type(caught.value) is kind
+    assert caught.value.registry == registry.host
+    assert "url=" not in str(caught.value), "addresses may be signed"
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "silence"])
+async def test_bytes_that_are_nearly_http_end_as_errors_of_the_tree(end: str) -> None:
+    chance = random.Random(SEED)
+    outcomes: Counter[type[RegistryError] | None] = Counter()
+
+    def write() -> bytes:
+        raw = chance.choice(list(_RAW))
+        if raw and chance.random() < 0.3:
+            place = chance.randrange(len(raw))
+            raw = raw[:place] + bytes([chance.randrange(256)]) + raw[place + 1 :]
+        return raw
+
+    calls = 24 if end == "silence" else 300
+    try:
+        async with raw_server(write, end, stall=0.05 if end == "silence" else 10) as registry:
+            for _ in range(calls):
+                try:
+                    async with asyncio.timeout(SECONDS):
+                        await chance.choice(_calls(registry))()
+                    outcomes[None] += 1
+                except RegistryError as error:
+                    outcomes[type(error)] += 1
+                    assert str(error).isprintable()
+                    assert error.registry == registry.host
+        assert outcomes[None] < calls / 2, f"{outcomes}"
+        assert outcomes[ProtocolError] > calls / 6, f"{outcomes}"
+        assert end != "silence" or outcomes[TimedOut] > 0, f"{outcomes}"
+    except BaseException as error:
+        error.add_note(f"FUZZ_SEED={SEED}")
+        raise

@@ -1,6 +1,6 @@
 """Blobs and manifests reach every kind of registry that is known to differ.
 
-The behaviours cite the facts that they imitate (flows/local/fake_registry/quirks.py). All of them
+The behaviours cite the facts that they imitate (tests/support/fake_registry/quirks.py). All of them
 are reached by 127.0.0.1, so that nothing is known of them by their host name.
 """
 
@@ -10,11 +10,12 @@ import os
 
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Behaviour, Scheme
-from flows.local.fake_registry.registry import DemoRegistry
-from mirror.registry import Credential, Descriptor, Endpoint, Registry, copy_blob, digest_of
+from mirror.registry import Credential, Descriptor, Endpoint, Registry, copy_blob
+from mirror.registry.digest import digest_of
 from tests.registry.conftest import put_image
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Behaviour, Scheme
+from tests.support.fake_registry.registry import FakeRegistry
 
 KINDS = [
     *quirks.NAMED.values(),
@@ -25,7 +26,7 @@ KINDS = [
 NAME = "hagicode/hagicode"
 
 
-def client_of(demo: DemoRegistry) -> Registry:
+def client_of(demo: FakeRegistry) -> Registry:
     """A client that is logged in where the registry wants that."""
     credential = Credential(quirks.USERNAME, quirks.PASSWORD, origin="the test")
     wanted = demo.behaviour.auth.scheme is not Scheme.NONE
@@ -42,8 +43,8 @@ def client_of(demo: DemoRegistry) -> Registry:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_blobs_of_every_size_reach_it_and_come_back(kind: Behaviour) -> None:
     async with (
-        DemoRegistry() as origin,
-        DemoRegistry(kind) as demo,
+        FakeRegistry() as origin,
+        FakeRegistry(kind) as demo,
         client_of(origin) as source,
         client_of(demo) as target,
     ):
@@ -60,7 +61,7 @@ async def test_blobs_of_every_size_reach_it_and_come_back(kind: Behaviour) -> No
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_an_image_reaches_it_and_its_tags_are_listed(kind: Behaviour) -> None:
-    async with DemoRegistry(kind) as demo, client_of(demo) as registry:
+    async with FakeRegistry(kind) as demo, client_of(demo) as registry:
         repository = registry.repository(NAME)
         image = await put_image(repository, "1.0", b"layer")
         for number in range(3):
@@ -73,18 +74,18 @@ async def test_an_image_reaches_it_and_its_tags_are_listed(kind: Behaviour) -> N
 
 
 async def test_what_was_found_out_is_remembered_and_not_tried_again() -> None:
-    async with DemoRegistry() as origin, DemoRegistry(quirks.AZURE) as demo:
+    async with FakeRegistry() as origin, FakeRegistry(quirks.AZURE) as demo:
         data = os.urandom(3 << 20)
         blob = Descriptor("x", origin.store.add_blob("a/b", data), len(data))
         async with client_of(origin) as source, client_of(demo) as target:
             await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
-            remembered = target.abilities.export()
+            remembered = target.capabilities.dump()
         demo.exchanges.clear()
         other = os.urandom(2 << 20)
         blob = Descriptor("x", digest_of(other), len(other))
         origin.store.add_blob("a/b", other)
         async with client_of(origin) as source, client_of(demo) as target:
-            target.abilities.absorb(remembered)
+            target.capabilities.load(remembered)
             await copy_blob(source.repository("a/b"), target.repository(NAME), blob)
         assert [one.line for one in demo.exchanges if one.status in range(400, 600)] == [
             f"POST /v2/{NAME}/blobs/uploads/"

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from mirror.registry import (
+    EMPTY_INDEX,
+    Descriptor,
     InvalidManifest,
     InvalidReference,
     Manifest,
     Reference,
     RegistryError,
-    digest_of,
     parse_digest,
+    rewrite_index,
 )
-from mirror.registry.challenges import Challenge, choose, parse_challenges
+from mirror.registry.auth import Challenge, choose, parse_challenges
+from mirror.registry.digest import digest_of
 from mirror.registry.headers import (
     ContentRange,
     content_range,
     length,
     next_link,
-    quota,
+    quota_status,
     retry_after,
     uploaded_bytes,
 )
-from mirror.registry.mediatypes import essence, is_foreign_layer, is_index
+from mirror.registry.media_type import essence, is_foreign_layer, is_index
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -51,7 +56,7 @@ host = st.one_of(
 tag = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
 digest = st.binary(max_size=8).map(digest_of)
 token = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=10)
-# What stands between quotes in a header, as a client has to expect it.
+# A quoted string in a header, as a client has to expect it.
 quoted = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
 
 
@@ -91,12 +96,14 @@ def test_any_text_is_a_reference_or_a_clear_error(text: str) -> None:
         assert Reference.parse(str(found)) == found
 
 
-@given(st.text(max_size=140) | st.text("abcdef0123456789:sh", max_size=80))
+@given(digest | st.text(max_size=140) | st.text("abcdef0123456789:sh", max_size=80))
 def test_any_text_is_a_digest_or_an_error(text: str) -> None:
-    try:
+    if re.fullmatch(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}", text, re.ASCII):
         assert str(parse_digest(text)) == text
-    except InvalidReference:
-        return
+    else:
+        with pytest.raises(InvalidReference, match="is not a digest") as caught:
+            parse_digest(text)
+        assert str(caught.value).isprintable()
 
 
 @given(st.binary(max_size=100), st.sampled_from(["sha256", "sha512"]))
@@ -144,7 +151,18 @@ def test_challenges_survive_being_written_and_read(
 
 @given(st.lists(st.text(max_size=80) | st.text('Bearer ealm="\\,', max_size=40), max_size=3))
 def test_any_text_gives_challenges_or_none(values: list[str]) -> None:
-    choose(parse_challenges(values))
+    found = parse_challenges(values)
+    text = "\n".join(values).lower()
+    for challenge in found:
+        assert challenge.scheme and challenge.scheme in text
+        assert all(name and name in text for name in challenge.parameters)
+    chosen = choose(found)
+    if chosen is None:
+        assert all(one.scheme != "basic" for one in found)
+        assert not any(one.parameters.get("realm") for one in found if one.scheme == "bearer")
+    else:
+        assert chosen in found
+        assert chosen.scheme == "basic" or chosen.parameters["realm"]
 
 
 def test_bearer_comes_before_basic_and_needs_a_realm() -> None:
@@ -167,11 +185,13 @@ def test_the_link_to_the_next_page_is_found(target: str, relation: str) -> None:
 
 @given(st.text(max_size=80) | st.text('<>;,rel="next', max_size=40))
 def test_any_text_has_a_next_link_or_none(text: str) -> None:
-    next_link(text)
+    found = next_link(text)
+    assert found is None or f"<{found}>" in text, "a link that the text does not hold"
+    assert found is not None or not re.match(r"\s*<[^<>;,]*>\s*$", text)
 
 
 @given(st.integers(1, 10**12))
-def test_the_range_of_an_upload_tells_how_many_bytes_it_holds(last: int) -> None:
+def test_the_range_of_an_upload_says_how_many_bytes_it_holds(last: int) -> None:
     assert uploaded_bytes(f"0-{last}") == uploaded_bytes(f"bytes=0-{last}") == last + 1
 
 
@@ -192,11 +212,22 @@ def test_a_content_range_is_read(start: int, more: int, beyond: int) -> None:
 
 @given(st.text(max_size=60) | st.text("bytes 0123456789-/*=", max_size=40))
 def test_any_text_is_a_range_a_length_a_wait_a_quota_or_none(text: str) -> None:
-    content_range(text)
-    uploaded_bytes(text)
-    assert (length(text) or 0) >= 0
-    assert (retry_after(text, NOW) or 0.0) >= 0.0
-    quota(text, text, text, NOW)
+    part = content_range(text)
+    if part is not None:
+        assert 0 <= part.start <= part.end
+        assert part.total is None or part.end < part.total
+        assert f"{part.start}-{part.end}" in re.sub(r"\b0+(?=[0-9])", "", text)
+    held = uploaded_bytes(text)
+    assert held is None or held == 0 or re.search(rf"0-0*{held - 1}\s*$", text)
+    size = length(text)
+    assert size is None or size == int(text)
+    wait = retry_after(text, NOW)
+    assert wait is None or wait >= 0.0
+    reading = quota_status({"ratelimit-limit": text, "ratelimit-remaining": text}, NOW)
+    if reading is not None:
+        assert reading.limit == reading.remaining == int(re.split(r"[\s;]", text.strip())[0])
+        assert reading.window_seconds >= 0
+    assert quota_status({"ratelimit-limit": text}, NOW) is None
 
 
 @given(st.integers(0, 86_400))
@@ -210,9 +241,15 @@ def test_retry_after_is_seconds_a_date_or_a_unix_timestamp(seconds: int) -> None
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 10**6))
 def test_a_quota_is_read(limit: int, remaining: int, window: int) -> None:
-    found = quota(f"{limit};w={window}", f"{remaining};w={window}", "192.0.2.1", NOW)
+    fields = {
+        "ratelimit-limit": f"{limit};w={window}",
+        "ratelimit-remaining": f"{remaining};w={window}",
+        "docker-ratelimit-source": "192.0.2.1",
+    }
+    found = quota_status(fields, NOW)
     assert found is not None
     assert (found.limit, found.remaining, found.window_seconds) == (limit, remaining, window)
+    assert (found.source, found.read_at) == ("192.0.2.1", NOW)
 
 
 json_value = st.recursive(
@@ -231,9 +268,17 @@ descriptor = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(descriptor, max_size=5), st.data())
-def test_an_index_without_some_children_keeps_all_else(
-    children: list[dict[str, object]], data: st.DataObject
+@given(
+    st.lists(descriptor, max_size=5),
+    st.lists(descriptor, max_size=2),
+    st.sampled_from(["sha256", "sha512"]),
+    st.data(),
+)
+def test_a_rewritten_index_keeps_all_that_is_not_rewritten(
+    children: list[dict[str, Any]],
+    more: list[dict[str, Any]],
+    algorithm: str,
+    data: st.DataObject,
 ) -> None:
     document = {
         "schemaVersion": 2,
@@ -242,15 +287,46 @@ def test_an_index_without_some_children_keeps_all_else(
         "annotations": {"a": "ü"},
         "x": [1.5, None],
     }
-    index = Manifest.parse(json.dumps(document).encode())
+    raw = json.dumps(document).encode()
+    index = Manifest.parse(raw, digest=digest_of(raw, algorithm))
     digests = [child.digest for child in index.children]
-    left_out = set(data.draw(st.lists(st.sampled_from(digests), max_size=3))) if digests else set()
-    rebuilt = index.without(left_out)
-    kept = [child for child in children if child["digest"] not in left_out]
-    expected = {**document, "manifests": kept}
-    assert json.dumps(json.loads(rebuilt.raw)) == json.dumps(expected)
+    some = st.lists(st.sampled_from(digests), max_size=3).map(set) if digests else st.just(set())
+    left_out, exchanged = data.draw(some), data.draw(some)
+    other = EMPTY_INDEX
+    added = [Descriptor(one["mediaType"], one["digest"], one["size"]) for one in more]
+
+    rebuilt = rewrite_index(
+        index, without=left_out, replaced=dict.fromkeys(exchanged, other), added=added
+    )
+
+    kept = [
+        {**child, "digest": other.digest, "size": other.size}
+        if child["digest"] in exchanged
+        else child
+        for child in children
+        if child["digest"] not in left_out
+    ]
+    kept += [
+        {name: one[name] for name in ("mediaType", "digest", "size")}
+        for one in more
+        if one["digest"] not in digests
+    ]
+    assert json.dumps(json.loads(rebuilt.raw)) == json.dumps({**document, "manifests": kept})
     assert rebuilt.media_type == index.media_type
-    assert rebuilt.digest == digest_of(rebuilt.raw)
+    assert rebuilt.digest == digest_of(rebuilt.raw, algorithm)
+    if kept == children:
+        assert rebuilt is index, "its bytes are kept where nothing changes"
+
+
+def test_only_an_index_is_rewritten() -> None:
+    document = {
+        "config": {"mediaType": "a/b", "digest": digest_of(b""), "size": 0},
+        "layers": [],
+    }
+    image = Manifest.parse(json.dumps(document).encode())
+    assert rewrite_index(image, without={digest_of(b"")}) is image
+    with pytest.raises(InvalidManifest, match="is not an index"):
+        rewrite_index(image, added=[EMPTY_INDEX.descriptor])
 
 
 @given(

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import pytest
 
-from flows.local.fake_registry.content import Content, Image, index
-from flows.local.fake_registry.images import BOTH, over, single
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Content, Image, index
+from flows.local.sample_registry.images import BOTH, over, single
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.registry_process import DockerRegistry, docker_registry_process
 from tests.support.rootfs import root_filesystem_layer
 
@@ -31,7 +31,7 @@ class StartDockerRegistry(Protocol):
 
 @pytest.fixture
 def docker_registry(tmp_path: Path) -> Iterator[StartDockerRegistry]:
-    """A function that starts real docker-registry processes, each with a storage of its own."""
+    """A function that starts real docker-registry processes, each with its own storage."""
     with ExitStack() as running:
         count = 0
 
@@ -54,15 +54,15 @@ def docker_registry(tmp_path: Path) -> Iterator[StartDockerRegistry]:
 
 @pytest.fixture(scope="session")
 def shared_docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
-    """One real docker-registry for the whole session: give each test a repository of its own."""
+    """One real docker-registry for the whole session: use another repository in each test."""
     with docker_registry_process(tmp_path_factory.mktemp("docker-registry")) as registry:
         yield registry
 
 
 @pytest.fixture
-async def demo_registry() -> AsyncIterator[DemoRegistry]:
+async def fake_registry() -> AsyncIterator[FakeRegistry]:
     """A registry in memory that behaves as the specification says."""
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         yield registry
 
 

@@ -46,7 +46,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def migrated(cluster: Cluster) -> str:
-    """A database that `upgrade` has brought from empty to head."""
+    """A database that `upgrade` has migrated from empty to head."""
     cluster.ensure_database("mirror")
     url = embedded_url("mirror", cluster)
     upgrade(url)

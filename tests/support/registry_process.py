@@ -1,4 +1,4 @@
-"""Debian's docker-registry (distribution 2.8) as a process of its own, on a free port."""
+"""Debian's docker-registry (distribution 2.8) as a process on a free port."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def docker_registry_process(
 ) -> Iterator[DockerRegistry]:
     """A docker-registry that stores under `folder` and ends with the block.
 
-    `auth`: Basic with USERNAME and PASSWORD. `tls`: https with an authority of its own, whose
+    `auth`: Basic with USERNAME and PASSWORD. `tls`: https with its own authority, whose
     certificate is `ca_file`. `proxied`: a pull-through cache of that address.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import Content
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import Content
 from tests.support.registry_process import program
 
 PACKAGES = (

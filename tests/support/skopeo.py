@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from flows.local.fake_registry.content import Image
+from flows.local.sample_registry.content import Image
 from tests.support.registry_process import program
 
 P = ParamSpec("P")

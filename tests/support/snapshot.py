@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.push import plain_client
+from flows.local.sample_registry import media_types as mediatypes
+from tests.support.fake_registry.push import plain_client
 
 
 @dataclass(frozen=True)

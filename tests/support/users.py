@@ -1,4 +1,4 @@
-"""A user of this machine with a home folder, logins and helper programs of its own."""
+"""A user of this machine with a separate home folder, logins and helper programs."""
 
 from __future__ import annotations
 

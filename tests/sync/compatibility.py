@@ -14,7 +14,7 @@ HEADER = """\
 What becomes of every kind of image at every kind of registry. The tests write this table
 (`tests/sync/test_compatibility.py`): each cell is a whole sync, read back at the target with
 every manifest and blob hashed. distribution 2.8 is Debian's docker-registry; the others are
-imitations, each of whose quirks cites a documented fact (`flows/local/fake_registry/quirks.py`).
+imitations, each of whose quirks cites a documented fact (`tests/support/fake_registry/quirks.py`).
 
 - **identical**: tag, digests and all bytes are the source's.
 - **filtered**: the target refuses a part; it was left out, the index rebuilt without it, and both

@@ -9,12 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Scheme
-from flows.local.fake_registry.content import Content, Image
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.store import Store, StoredManifest
+from flows.local.sample_registry.content import Content, Image
+from flows.local.sample_registry.store import Store, StoredManifest
 from mirror.config import MirrorSettings
 from mirror.config.models import TagPolicy
 from mirror.outcome import (
@@ -33,6 +29,10 @@ from mirror.sync.clients import connect
 from mirror.sync.context import SyncContext
 from mirror.sync.prefetch import Prefetch
 from mirror.sync.run import run
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Scheme
+from tests.support.fake_registry.hub import FakeHub
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.memory_recorder import MemoryRecorder
 from tests.support.registry_process import DockerRegistry
 
@@ -42,9 +42,9 @@ NAME = "app"
 _LOGIN = Credential(quirks.USERNAME, quirks.PASSWORD, origin="the test")
 
 
-def endpoint_of(registry: DemoRegistry | DockerRegistry, hub: DemoHub | None = None) -> Endpoint:
+def endpoint_of(registry: FakeRegistry | DockerRegistry, hub: FakeHub | None = None) -> Endpoint:
     """How a client reaches a registry of the tests, logged in where it wants that."""
-    login = isinstance(registry, DemoRegistry) and registry.behaviour.auth.scheme is not Scheme.NONE
+    login = isinstance(registry, FakeRegistry) and registry.behaviour.auth.scheme is not Scheme.NONE
     return Endpoint(
         registry.host,
         insecure=True,

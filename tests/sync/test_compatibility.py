@@ -16,22 +16,22 @@ from pathlib import Path
 
 import pytest
 
-from flows.local.fake_registry import oddities, quirks
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.content import Content, Image, blobs_of, index, layer, manifest
-from flows.local.fake_registry.digests import digest_of
-from flows.local.fake_registry.images import (
-    AMD64,
-    BOTH,
-    EMPTY,
-    attested,
-    multi_platform,
-    over,
-    single,
+from flows.local.sample_registry.content import (
+    Content,
+    Image,
+    blobs_of,
+    digest_of,
+    index,
+    layer,
+    manifest,
 )
-from flows.local.fake_registry.kinds import Sample, samples
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import AMD64, BOTH, EMPTY, attested, over, single
 from mirror.outcome import DropReason, Reason
+from tests.support.fake_registry import oddities, quirks
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.kinds import Sample, samples
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.registry_process import DockerRegistry
 from tests.support.snapshot import Snapshot, snapshot
 from tests.sync.compatibility import Cell, Table, Verdict, markdown
@@ -125,20 +125,20 @@ def _nested_attested() -> Image:
 class Sides:
     """The registries of the table."""
 
-    source: DemoRegistry
-    hub: DemoRegistry
-    targets: Mapping[str, DemoRegistry | DockerRegistry]
+    source: FakeRegistry
+    hub: FakeRegistry
+    targets: Mapping[str, FakeRegistry | DockerRegistry]
 
 
 @pytest.fixture(scope="module")
 async def table(shared_docker_registry: DockerRegistry) -> AsyncIterator[Table]:
     """The whole table, each cell by a sync of its own between repositories of its own."""
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(DemoRegistry(quirks.SCHEMA1))
-        hub = await stack.enter_async_context(DemoRegistry(_without_quota(), store=source.store))
-        targets: dict[str, DemoRegistry | DockerRegistry] = {REAL: shared_docker_registry}
+        source = await stack.enter_async_context(FakeRegistry())
+        hub = await stack.enter_async_context(FakeRegistry(_without_quota(), store=source.store))
+        targets: dict[str, FakeRegistry | DockerRegistry] = {REAL: shared_docker_registry}
         for name, behaviour in {**TARGETS, FROM_HUB: quirks.SPECIFICATION}.items():
-            targets[name] = await stack.enter_async_context(DemoRegistry(behaviour))
+            targets[name] = await stack.enter_async_context(FakeRegistry(behaviour))
         sides = Sides(source, hub, targets)
         gate = asyncio.Semaphore(AT_ONCE)
         cells: dict[str, dict[str, Cell]] = {}
@@ -201,11 +201,11 @@ async def _judged(synced: Synced, held: Snapshot, sample: Sample) -> Cell:
     return Cell(Verdict.FILTERED, dropped=frozenset(dropped), digests=digests)
 
 
-async def _read(target: DemoRegistry | DockerRegistry, repository: str) -> Snapshot:
+async def _read(target: FakeRegistry | DockerRegistry, repository: str) -> Snapshot:
     if isinstance(target, DockerRegistry):
         return await snapshot(target.url, repository)
     # The same store without what the imitation asks of clients: logins, quotas, chunks.
-    async with DemoRegistry(store=target.store) as reader:
+    async with FakeRegistry(store=target.store) as reader:
         return await snapshot(reader.url, repository)
 
 

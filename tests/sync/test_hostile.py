@@ -8,31 +8,32 @@ from typing import Any
 
 import pytest
 
-from flows.local.fake_registry import media_types as mediatypes
-from flows.local.fake_registry.content import (
+from flows.local.sample_registry import media_types as mediatypes
+from flows.local.sample_registry.content import (
     Content,
     Image,
     blobs_of,
+    digest_of,
     image_config,
     index,
     layer,
     manifest,
 )
-from flows.local.fake_registry.digests import digest_of
-from flows.local.fake_registry.faults import Respond, Rule
-from flows.local.fake_registry.images import AMD64, ARM64, multi_platform, over, single
-from flows.local.fake_registry.oddities import artifact
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import AMD64, ARM64, over, single
 from mirror.config.models import TagPolicy
 from mirror.outcome import Reason
+from tests.support.fake_registry.faults import Respond, Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.oddities import artifact
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed, stored
 
 GOOD = single("hostile/good")
 
 
-async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, DemoRegistry]:
+async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, FakeRegistry]:
     """Sync a source with these tags, and a good one beside them, to a specification registry."""
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         for tag, image in {"good": GOOD, **images}.items():
             seed(source.store, SOURCE, tag, image)
         core = CoreSync(endpoint_of(source), endpoint_of(target), **options)
@@ -179,7 +180,7 @@ async def test_a_tag_of_128_characters_arrives() -> None:
 
 
 async def test_a_tag_that_rename_makes_too_long_fails_alone() -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         long = "t" * 126
         seed(source.store, SOURCE, ("good", long), GOOD)
         rules = TagPolicy(rename="hub-{tag}")
@@ -211,8 +212,8 @@ async def test_a_registry_that_lists_a_manifest_as_its_own_referrer_is_not_follo
     listed = index([image.root.descriptor(), stranger.root.descriptor()])
     answer = Respond(200, headers={"Content-Type": mediatypes.OCI_INDEX}, body=listed.raw)
     async with (
-        DemoRegistry(faults=(Rule(f"/referrers/{image.digest}", answer, times=None),)) as source,
-        DemoRegistry() as target,
+        FakeRegistry(faults=(Rule(f"/referrers/{image.digest}", answer, times=None),)) as source,
+        FakeRegistry() as target,
     ):
         seed(source.store, SOURCE, "self", image)
         source.store.add_manifest(SOURCE, stored(stranger.root), None)

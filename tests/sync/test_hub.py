@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Auth, PullQuota
-from flows.local.fake_registry.hub import DemoHub, HubBehaviour
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.store import Store
+from flows.local.sample_registry.images import single
+from flows.local.sample_registry.store import Store
 from mirror.config.models import TagPolicy
 from mirror.outcome import Change, ChangeKind, Quota, SourceTag
 from mirror.sync.quota import spend
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Auth, PullQuota
+from tests.support.fake_registry.hub import FakeHub, HubBehaviour
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 OPEN = replace(quirks.DOCKER_HUB, auth=Auth(), quota=PullQuota(limit=10_000))
@@ -27,7 +28,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 @asynccontextmanager
 async def hub_mirror(
     count: int = 0, behaviour: HubBehaviour | None = None
-) -> AsyncIterator[tuple[DemoRegistry, DemoHub, DemoRegistry, CoreSync]]:
+) -> AsyncIterator[tuple[FakeRegistry, FakeHub, FakeRegistry, CoreSync]]:
     """Docker Hub with `count` tags of one image each minute, its web API, a target, a mirror."""
     clock = Clock()
     store = Store(clock)
@@ -35,12 +36,11 @@ async def hub_mirror(
     for number in range(count):
         seed(store, SOURCE, f"t{number}", image)
     async with (
-        DemoRegistry(OPEN, store=store) as source,
-        DemoHub(store, behaviour, clock=lambda: clock.now + timedelta(days=1)) as hub,
-        DemoRegistry() as target,
+        FakeRegistry(OPEN, store=store) as source,
+        FakeHub(store, behaviour, clock=lambda: clock.now + timedelta(days=1)) as hub,
+        FakeRegistry() as target,
     ):
         yield source, hub, target, CoreSync(endpoint_of(source, hub), endpoint_of(target))
-    store.close()
 
 
 class Clock:
@@ -54,7 +54,7 @@ class Clock:
         return self.now
 
 
-def manifest_gets(registry: DemoRegistry) -> list[str]:
+def manifest_gets(registry: FakeRegistry) -> list[str]:
     return [
         one.path for one in registry.exchanges if one.method == "GET" and "/manifests/" in one.path
     ]

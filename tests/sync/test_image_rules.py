@@ -8,22 +8,14 @@ from typing import Any
 
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.content import Image, index
-from flows.local.fake_registry.images import (
-    AMD64,
-    ARM64,
-    ARMV7,
-    BOTH,
-    attested,
-    multi_platform,
-    over,
-    single,
-)
-from flows.local.fake_registry.oddities import artifact, described_at_length, foreign_layers
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.content import Image, index
+from flows.local.sample_registry.images import AMD64, ARM64, BOTH, attested, over, single
 from mirror.outcome import DropReason, Reason
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.images import ARMV7, multi_platform
+from tests.support.fake_registry.oddities import artifact, described_at_length, foreign_layers
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed
 
 AMD64_ONLY = {"platforms": ("linux/amd64",)}
@@ -31,15 +23,15 @@ AMD64_ONLY = {"platforms": ("linux/amd64",)}
 
 async def mirrored(
     image: Image, wanted: Mapping[str, Any], behaviour: Behaviour = quirks.SPECIFICATION
-) -> tuple[Synced, Synced, DemoRegistry]:
+) -> tuple[Synced, Synced, FakeRegistry]:
     """The first and the second sync of one tag, and the target."""
-    async with DemoRegistry() as source, DemoRegistry(behaviour) as target:
+    async with FakeRegistry() as source, FakeRegistry(behaviour) as target:
         seed(source.store, SOURCE, "1.0.0", image)
         core = CoreSync(endpoint_of(source), endpoint_of(target), **wanted)
         return await core.sync(), await core.sync(), target
 
 
-def index_of(target: DemoRegistry) -> dict[str, Any]:
+def index_of(target: FakeRegistry) -> dict[str, Any]:
     held = target.store.repository(TARGET)
     document: dict[str, Any] = json.loads(held.manifests[held.tags["1.0.0"]].raw)
     return document
@@ -126,7 +118,7 @@ async def test_attestations_are_left_out_by_wish_in_either_form(artifacts: bool)
 async def test_refused_attestations_are_learnt_once_for_the_target_and_remembered(
     behaviour: Behaviour, artifacts: bool, status: int
 ) -> None:
-    async with DemoRegistry() as source, DemoRegistry(behaviour) as target:
+    async with FakeRegistry() as source, FakeRegistry(behaviour) as target:
         core = CoreSync(endpoint_of(source), endpoint_of(target))
         for number in range(3):
             image = attested(f"filter/refused/{number}", artifacts=artifacts)
@@ -148,7 +140,7 @@ async def test_refused_attestations_are_learnt_once_for_the_target_and_remembere
 
 
 async def test_what_was_left_out_is_told_of_every_tag_that_shares_it() -> None:
-    async with DemoRegistry() as source, DemoRegistry(quirks.ALIYUN_PERSONAL) as target:
+    async with FakeRegistry() as source, FakeRegistry(quirks.ALIYUN_PERSONAL) as target:
         image = attested("filter/shared", artifacts=True)
         sbom = artifact("filter/shared/sbom", image.root)
         signed = Image(image.root, image.children, image.blobs, (sbom,))

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.local.fake_registry.faults import Respond, Rule
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import single
 from mirror.config.models import TagPolicy
 from mirror.outcome import Reason, RunStatus, TagStatus
 from tests.support.clock import clock_set_to
+from tests.support.fake_registry.faults import Respond, Rule
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -25,8 +25,8 @@ TWO_WEEKS = TagPolicy(delete_after=timedelta(days=14))
 class World:
     """A mirror of twelve tags, in sync, and a clock."""
 
-    source: DemoRegistry
-    target: DemoRegistry
+    source: FakeRegistry
+    target: FakeRegistry
     core: CoreSync
     now: datetime = NOW
 
@@ -47,7 +47,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     """The mirror after its first sync."""
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         for tag in TAGS:
             seed(source.store, SOURCE, tag, single(f"lost/{tag}", sizes=(100,)))
         core = CoreSync(endpoint_of(source), endpoint_of(target), tags=TWO_WEEKS)

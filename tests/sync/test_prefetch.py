@@ -8,28 +8,29 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from flows.local.fake_registry.behaviour import Behaviour, PullQuota
-from flows.local.fake_registry.faults import Respond, Rule
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import single
 from mirror.outcome import Discovery, KnownTag
 from mirror.registry import Endpoint, NotFound, Registry, Repository
 from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.image_rules import ImageRules
 from mirror.sync.prefetch import Prefetch
 from mirror.sync.tag_rules import TagRules
+from tests.support.fake_registry.behaviour import Behaviour, PullQuota
+from tests.support.fake_registry.faults import Respond, Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 
 @pytest.fixture
-async def source() -> AsyncIterator[DemoRegistry]:
+async def source() -> AsyncIterator[FakeRegistry]:
     """A registry."""
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         yield registry
 
 
 @pytest.fixture
-async def there(source: DemoRegistry) -> AsyncIterator[Repository]:
+async def there(source: FakeRegistry) -> AsyncIterator[Repository]:
     """Its repository, by a client."""
     async with Registry(Endpoint(source.host, insecure=True)) as registry:
         yield registry.repository("team/app")
@@ -43,7 +44,7 @@ async def look(
     return await discover(DiscoverRequest(there, there, TagRules(), known, full=False), prefetch)
 
 
-def asked(source: DemoRegistry, method: str) -> list[str]:
+def asked(source: FakeRegistry, method: str) -> list[str]:
     """The manifests that were asked for, by the end of their paths."""
     return [
         exchange.path.rpartition("/")[2]
@@ -53,7 +54,7 @@ def asked(source: DemoRegistry, method: str) -> list[str]:
 
 
 async def test_a_new_tag_is_read_once_for_discovery_and_copy(
-    source: DemoRegistry, there: Repository
+    source: FakeRegistry, there: Repository
 ) -> None:
     image = multi_platform("app")
     digest = await push(source.url, "team/app", "1.0", image)
@@ -70,7 +71,7 @@ async def test_a_new_tag_is_read_once_for_discovery_and_copy(
 
 
 async def test_a_platform_that_is_not_wanted_is_not_read_ahead(
-    source: DemoRegistry, there: Repository
+    source: FakeRegistry, there: Repository
 ) -> None:
     digest = await push(source.url, "team/app", "1.0", multi_platform("app"))
     source.exchanges.clear()
@@ -83,7 +84,7 @@ async def test_a_platform_that_is_not_wanted_is_not_read_ahead(
 
 
 async def test_nothing_is_read_ahead_where_pulls_are_counted() -> None:
-    async with DemoRegistry(Behaviour(quota=PullQuota(100))) as hub:
+    async with FakeRegistry(Behaviour(quota=PullQuota(100))) as hub:
         await push(hub.url, "team/app", [f"1.0.{number}" for number in range(20)], single("app"))
         hub.exchanges.clear()
         async with Registry(Endpoint(hub.host, insecure=True)) as registry:
@@ -96,7 +97,7 @@ async def test_nothing_is_read_ahead_where_pulls_are_counted() -> None:
 
 
 async def test_a_tag_that_is_known_and_a_look_that_copies_nothing_read_nothing(
-    source: DemoRegistry, there: Repository
+    source: FakeRegistry, there: Repository
 ) -> None:
     digest = await push(source.url, "team/app", "1.0", single("app"))
     source.exchanges.clear()
@@ -107,7 +108,7 @@ async def test_a_tag_that_is_known_and_a_look_that_copies_nothing_read_nothing(
 
 
 async def test_a_manifest_that_cannot_be_read_is_a_failure_of_its_copy_alone(
-    source: DemoRegistry, there: Repository
+    source: FakeRegistry, there: Repository
 ) -> None:
     digest = await push(source.url, "team/app", ["1.0", "2.0"], single("app"))
     source.faults.add(Rule("GET .*/manifests/", Respond(404, "MANIFEST_UNKNOWN"), times=None))
@@ -121,7 +122,7 @@ async def test_a_manifest_that_cannot_be_read_is_a_failure_of_its_copy_alone(
 
 
 async def test_what_is_begun_and_not_wanted_ends_with_it(
-    source: DemoRegistry, there: Repository
+    source: FakeRegistry, there: Repository
 ) -> None:
     before = asyncio.all_tasks()
     async with Prefetch(there, there, images=ImageRules()) as prefetch:

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from flows.local.fake_registry import quirks
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.faults import Delay, Rule
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.oddities import artifact, with_referrers
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.signatures import cosign_tags, fallback_index, fallback_tag
+from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import single
 from mirror.config.models import TagPolicy
 from mirror.registry import Registry
+from tests.support.fake_registry import quirks
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.faults import Delay, Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.oddities import artifact, with_referrers
+from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.fake_registry.signatures import cosign_tags, fallback_index, fallback_tag
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 WITHOUT_API = replace(
@@ -25,7 +26,7 @@ WITHOUT_API = replace(
 VERSIONS_ONLY = TagPolicy(include=("1.*",))
 
 
-async def referrers_at(target: DemoRegistry, digest: str) -> set[str]:
+async def referrers_at(target: FakeRegistry, digest: str) -> set[str]:
     """What a client finds at the mirror: by the API, else by the fallback tag."""
     async with Registry(endpoint_of(target)) as registry:
         return {one.digest for one in await registry.repository(TARGET).referrers(digest)}
@@ -33,7 +34,7 @@ async def referrers_at(target: DemoRegistry, digest: str) -> set[str]:
 
 @pytest.mark.parametrize("behaviour", [quirks.SPECIFICATION, WITHOUT_API], ids=lambda b: b.name)
 async def test_referrers_by_subject_arrive_recursively(behaviour: Behaviour) -> None:
-    async with DemoRegistry() as source, DemoRegistry(behaviour) as target:
+    async with FakeRegistry() as source, FakeRegistry(behaviour) as target:
         image = with_referrers("referrers/deep")
         seed(source.store, SOURCE, "1.0.0", image)
         synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
@@ -49,7 +50,7 @@ async def test_referrers_by_subject_arrive_recursively(behaviour: Behaviour) -> 
 
 
 async def test_what_refers_to_one_platform_of_an_image_arrives() -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         image = multi_platform("referrers/platform")
         signature = artifact("referrers/platform/sig", image.children[1])
         seed(source.store, SOURCE, "1.0.0", replace(image, referrers=(signature,)))
@@ -58,7 +59,7 @@ async def test_what_refers_to_one_platform_of_an_image_arrives() -> None:
 
 
 async def test_a_fallback_index_at_the_target_is_added_to_and_keeps_what_others_put_there() -> None:
-    async with DemoRegistry() as source, DemoRegistry(WITHOUT_API) as target:
+    async with FakeRegistry() as source, FakeRegistry(WITHOUT_API) as target:
         image = single("referrers/kept")
         own = artifact("referrers/kept/own", image.root)
         theirs = artifact("referrers/kept/theirs", image.root)
@@ -76,7 +77,7 @@ async def test_a_fallback_index_at_the_target_is_added_to_and_keeps_what_others_
 async def test_referrers_that_the_source_keeps_by_fallback_tag_arrive(
     behaviour: Behaviour,
 ) -> None:
-    async with DemoRegistry(WITHOUT_API) as source, DemoRegistry(behaviour) as target:
+    async with FakeRegistry(WITHOUT_API) as source, FakeRegistry(behaviour) as target:
         image = single("referrers/fallback")
         both = (artifact("referrers/a", image.root), artifact("referrers/b", image.root))
         seed(source.store, SOURCE, "1.0.0", image)
@@ -91,7 +92,7 @@ async def test_referrers_that_the_source_keeps_by_fallback_tag_arrive(
 async def test_what_the_source_lists_by_api_and_by_fallback_tag_is_joined_under_the_tag(
     rules: TagPolicy,
 ) -> None:
-    async with DemoRegistry() as source, DemoRegistry(WITHOUT_API) as target:
+    async with FakeRegistry() as source, FakeRegistry(WITHOUT_API) as target:
         image = single("referrers/both ways")
         old, new, newest = (artifact(f"referrers/both ways/{n}", image.root) for n in range(3))
         seed(source.store, SOURCE, "1.0.0", replace(image, referrers=(new,)))
@@ -113,7 +114,7 @@ async def test_what_the_source_lists_by_api_and_by_fallback_tag_is_joined_under_
 
 
 async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() -> None:
-    async with DemoRegistry() as source, DemoRegistry(WITHOUT_API) as target:
+    async with FakeRegistry() as source, FakeRegistry(WITHOUT_API) as target:
         image = single("referrers/counted")
         listed = artifact("referrers/counted/listed", image.root)
         tagged = artifact("referrers/counted/tagged", image.root)
@@ -131,7 +132,7 @@ async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["tags: *", "tags: 1.*"])
 async def test_cosign_s_tags_travel_with_their_image_and_verify_at_the_mirror(whole: bool) -> None:
-    async with DemoRegistry(WITHOUT_API) as source, DemoRegistry() as target:
+    async with FakeRegistry(WITHOUT_API) as source, FakeRegistry() as target:
         image = multi_platform("referrers/cosign")
         stranger = single("referrers/stranger")
         for tag, one in {
@@ -152,7 +153,7 @@ async def test_cosign_s_tags_travel_with_their_image_and_verify_at_the_mirror(wh
 
 
 async def test_a_signature_added_later_arrives_whether_of_the_image_or_of_one_platform() -> None:
-    async with DemoRegistry(WITHOUT_API) as source, DemoRegistry() as target:
+    async with FakeRegistry(WITHOUT_API) as source, FakeRegistry() as target:
         image = multi_platform("referrers/later")
         seed(source.store, SOURCE, "1.0.0", image)
         core = CoreSync(endpoint_of(source), endpoint_of(target), tags=VERSIONS_ONLY)
@@ -167,7 +168,7 @@ async def test_a_signature_added_later_arrives_whether_of_the_image_or_of_one_pl
 
 
 async def test_signatures_keep_their_name_when_tags_are_renamed_and_are_never_held() -> None:
-    async with DemoRegistry(WITHOUT_API) as source, DemoRegistry() as target:
+    async with FakeRegistry(WITHOUT_API) as source, FakeRegistry() as target:
         image = single("referrers/renamed")
         tags = cosign_tags(image)
         for tag, one in {"1.0.0": image, **tags}.items():
@@ -183,7 +184,7 @@ async def test_signatures_keep_their_name_when_tags_are_renamed_and_are_never_he
 
 
 async def test_referrers_false_leaves_them_at_the_source() -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         image = with_referrers("referrers/off")
         for tag, one in {"1.0.0": image, **cosign_tags(image)}.items():
             seed(source.store, SOURCE, tag, one)
@@ -194,7 +195,7 @@ async def test_referrers_false_leaves_them_at_the_source() -> None:
         assert set(held.manifests) == {image.digest}
 
 
-async def verified_as_cosign_does(target: DemoRegistry, tag: str) -> str:
+async def verified_as_cosign_does(target: FakeRegistry, tag: str) -> str:
     """Resolve the tag, find its signature by name, and see that its payload names the digest."""
     async with Registry(endpoint_of(target)) as registry:
         repository = registry.repository(TARGET)

@@ -7,47 +7,48 @@ from datetime import timedelta
 
 import pytest
 
-from flows.local.fake_registry.behaviour import Behaviour
-from flows.local.fake_registry.faults import Respond, Rule
-from flows.local.fake_registry.images import multi_platform, single
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import single
 from mirror.outcome import Change, ChangeKind, CopyOutcome, KnownTag, utcnow
 from mirror.registry import Endpoint, Manifest, Registry, Repository
 from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.tag_rules import TagRules
 from mirror.sync.verify import Verifier
+from tests.support.fake_registry.behaviour import Behaviour
+from tests.support.fake_registry.faults import Respond, Rule
+from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 
 TAGS = [f"1.0.{number}" for number in range(20)]
 ROUND_TRIP = 0.3  # seconds
 
 
 @pytest.fixture
-async def source() -> AsyncIterator[DemoRegistry]:
+async def source() -> AsyncIterator[FakeRegistry]:
     """A registry with many tags."""
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         await push(registry.url, "team/app", TAGS, single("app"))
         yield registry
 
 
 @pytest.fixture
-async def target() -> AsyncIterator[DemoRegistry]:
+async def target() -> AsyncIterator[FakeRegistry]:
     """Another registry, empty at first."""
-    async with DemoRegistry() as registry:
+    async with FakeRegistry() as registry:
         yield registry
 
 
-def client(registry: DemoRegistry) -> Registry:
+def client(registry: FakeRegistry) -> Registry:
     """A client for a registry of the demo."""
     return Registry(Endpoint(registry.host, insecure=True))
 
 
-def at_target(registry: DemoRegistry) -> list[str]:
+def at_target(registry: FakeRegistry) -> list[str]:
     """The requests that a look sent, as "METHOD path"."""
     return [f"{exchange.method} {exchange.path}" for exchange in registry.exchanges]
 
 
-async def look(source: DemoRegistry, target: DemoRegistry, known: dict[str, KnownTag]) -> int:
+async def look(source: FakeRegistry, target: FakeRegistry, known: dict[str, KnownTag]) -> int:
     """A full look at both sides; how many tags the target was seen to hold."""
     async with client(source) as there, client(target) as here:
         found = await discover(
@@ -65,14 +66,14 @@ async def look(source: DemoRegistry, target: DemoRegistry, known: dict[str, Know
 
 
 async def test_a_first_look_at_an_empty_target_asks_it_once(
-    source: DemoRegistry, target: DemoRegistry
+    source: FakeRegistry, target: FakeRegistry
 ) -> None:
     assert await look(source, target, {}) == 0
     assert at_target(target) == ["GET /v2/copy/app/tags/list"]
 
 
 async def test_a_target_that_holds_tags_is_asked_for_each(
-    source: DemoRegistry, target: DemoRegistry
+    source: FakeRegistry, target: FakeRegistry
 ) -> None:
     await push(target.url, "copy/app", TAGS[:3], single("app"))
     target.exchanges.clear()
@@ -82,14 +83,14 @@ async def test_a_target_that_holds_tags_is_asked_for_each(
 
 
 async def test_a_target_that_the_record_knows_is_compared_tag_by_tag_without_its_list(
-    source: DemoRegistry, target: DemoRegistry
+    source: FakeRegistry, target: FakeRegistry
 ) -> None:
     known = {TAGS[0]: KnownTag(TAGS[0], "sha256:" + "0" * 64, None, None)}
     assert await look(source, target, known) == 0
     assert all(line.startswith("HEAD") for line in at_target(target))
 
 
-async def verified(target: DemoRegistry, put: dict[str, Manifest], digest: str) -> timedelta:
+async def verified(target: FakeRegistry, put: dict[str, Manifest], digest: str) -> timedelta:
     """Verify the tag `1`; the time between the first and the last request."""
     change = Change("1", "1", ChangeKind.NEW, digest, None, utcnow())
     now = utcnow()
@@ -111,7 +112,7 @@ async def manifests(repository: Repository, digest: str) -> dict[str, Manifest]:
     return {manifest.digest: manifest for manifest in (root, *children)}
 
 
-async def test_what_a_run_has_put_is_verified_in_one_round_trip(target: DemoRegistry) -> None:
+async def test_what_a_run_has_put_is_verified_in_one_round_trip(target: FakeRegistry) -> None:
     digest = await push(target.url, "copy/app", "1", multi_platform("app"))
     async with client(target) as registry:
         put = await manifests(registry.repository("copy/app"), digest)
@@ -122,7 +123,7 @@ async def test_what_a_run_has_put_is_verified_in_one_round_trip(target: DemoRegi
 
 
 async def test_a_blob_that_is_missing_is_seen_though_the_manifest_is_known(
-    target: DemoRegistry,
+    target: FakeRegistry,
 ) -> None:
     image = multi_platform("app")
     digest = await push(target.url, "copy/app", "1", image)

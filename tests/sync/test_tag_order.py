@@ -7,12 +7,12 @@ import random
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from flows.local.fake_registry.faults import Delay, Respond, Rule
-from flows.local.fake_registry.images import single
-from flows.local.fake_registry.registry import DemoRegistry
+from flows.local.sample_registry.images import single
 from mirror.outcome import Discovery, Reason, SourceTag, TagFailure, utcnow
 from mirror.sync.diff import diff
 from mirror.sync.tag_rules import TagRules, specificity
+from tests.support.fake_registry.faults import Delay, Respond, Rule
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
 RELEASES = {
@@ -23,7 +23,7 @@ RELEASES = {
 }
 
 
-async def landed(source: DemoRegistry, target: DemoRegistry) -> list[str]:
+async def landed(source: FakeRegistry, target: FakeRegistry) -> list[str]:
     """Sync everything; the tags in the order in which they were written."""
     await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
     prefix = f"/v2/{TARGET}/manifests/"
@@ -62,7 +62,7 @@ async def _lands_in_order(seed_of_chance: int, failing: str | None) -> None:
     ]
     if failing:
         rules.insert(0, Rule(f"PUT .*manifests/{failing}$", Respond(400), times=None))
-    async with DemoRegistry() as source, DemoRegistry(faults=tuple(rules)) as target:
+    async with FakeRegistry() as source, FakeRegistry(faults=tuple(rules)) as target:
         names = list(RELEASES.items())
         chance.shuffle(names)
         for name, tags in names:
@@ -79,7 +79,7 @@ async def _lands_in_order(seed_of_chance: int, failing: str | None) -> None:
 
 
 async def test_a_floating_tag_waits_for_a_new_release_that_could_not_be_looked_at() -> None:
-    async with DemoRegistry() as source, DemoRegistry() as target:
+    async with FakeRegistry() as source, FakeRegistry() as target:
         image = single("order/hidden")
         seed(source.store, SOURCE, ("1.2.3", "1.2", "latest"), image)
         seed(source.store, SOURCE, ("other", "0.9.0", "0.9"), single("order/older"))

@@ -1,4 +1,4 @@
-"""`mirror` as a process of its own, as an operator or a schedule runs it."""
+"""`mirror` as a separate process, as an operator or a schedule runs it."""
 
 from __future__ import annotations
 
@@ -11,60 +11,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.local.demo.screen import TourError
+from flows.local.demo.screen import DemoError
 
 MIRROR = str(Path(sys.executable).with_name("mirror"))
 
 
 @dataclass(frozen=True, slots=True)
-class SyncResult:
-    """One object of what `mirror sync --json` prints. Bytes and seconds."""
+class SyncSummary:
+    """What the steps read of `mirror sync --json` for one mirror. Bytes and seconds."""
 
-    run_id: str
     status: str
     discovered: int
     changed: int
     copied: int
-    failed: int
     blobs_copied: int
-    blobs_mounted: int
-    blobs_reused: int
     bytes_copied: int
     source_requests: int
-    target_requests: int
     seconds: float
 
     @classmethod
-    def parse(cls, text: str) -> SyncResult:
-        """Read the JSON list of one mirror."""
+    def parse(cls, text: str) -> SyncSummary:
+        """Read the JSON list with one mirror in it."""
         (body,) = json.loads(text)
-        tags, blobs, requests = body["tags"], body["blobs"], body["requests"]
+        tags = body["tags"]
         return cls(
-            run_id=body["run_id"],
             status=body["status"],
             discovered=tags["discovered"],
             changed=tags["changed"],
             copied=tags["copied"],
-            failed=tags["failed"],
-            blobs_copied=blobs["copied"],
-            blobs_mounted=blobs["mounted"],
-            blobs_reused=blobs["reused"],
+            blobs_copied=body["blobs"]["copied"],
             bytes_copied=body["bytes_copied"],
-            source_requests=requests["source"],
-            target_requests=requests["target"],
+            source_requests=body["requests"]["source"],
             seconds=body["seconds"]["total"],
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
+class MirrorCommand:
     """The command `mirror` in the environment of the guided run."""
 
     environment: Mapping[str, str]
     log: Path
 
     async def start(self, *arguments: str, output: int | None = None) -> asyncio.subprocess.Process:
-        """Start `mirror` with these arguments; what it says on stderr goes to the log."""
+        """Start `mirror` with these arguments; its stderr goes to the log."""
         with self.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 MIRROR,
@@ -77,7 +67,7 @@ class Mirror:
             )
 
     async def run(self, *arguments: str) -> str:
-        """Run `mirror` to its end; what it printed. Raises TourError when it fails."""
+        """Run `mirror` and return its output. Raises DemoError when it fails."""
         process = await self.start(*arguments, output=asyncio.subprocess.PIPE)
         try:
             printed, _ = await process.communicate()
@@ -85,19 +75,19 @@ class Mirror:
             kill(process)
             raise
         if process.returncode != 0:
-            raise TourError(
-                f"demo: `mirror {' '.join(arguments)}` ended with code {process.returncode}: "
+            raise DemoError(
+                f"demo: `mirror {' '.join(arguments)}` exited with code {process.returncode}: "
                 f"{self._last_line()}"
             )
         return printed.decode()
 
-    async def sync(self, *arguments: str) -> SyncResult:
-        """`mirror sync ... --json`, read."""
-        return SyncResult.parse(await self.run("sync", *arguments, "--json"))
+    async def sync(self, *arguments: str) -> SyncSummary:
+        """The summary of `mirror sync ... --json`."""
+        return SyncSummary.parse(await self.run("sync", *arguments, "--json"))
 
     def _last_line(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it said nothing"
+        return lines[-1].strip() if lines else "no output"
 
 
 def kill(process: asyncio.subprocess.Process) -> None:

@@ -1,4 +1,4 @@
-"""What the guided run mirrors: a Docker Hub and a target of its own, and HagiCode's releases."""
+"""What the guided run mirrors: a sample Docker Hub, a sample target, and HagiCode's releases."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from flows.local.fake_registry.faults import Crawl, Rule
-from flows.local.fake_registry.hub import DemoHub
-from flows.local.fake_registry.push import push
-from flows.local.fake_registry.registry import DemoRegistry
-from flows.local.fake_registry.releases import Release, release
-from flows.local.fake_registry.store import RepositoryStore
+from flows.local.sample_registry.hub import SampleHub
+from flows.local.sample_registry.interceptor import Crawl, Interceptor
+from flows.local.sample_registry.registry import SampleRegistry
+from flows.local.sample_registry.releases import Release, release
+from flows.local.sample_registry.store import RepositoryStore
 
 MIRROR = "hagicode"
 SOURCE = "newbe36524/hagicode"
@@ -23,51 +22,54 @@ TARGET = "hagicode/hagicode"
 KIB = 1024
 MIB = 1024 * KIB
 
-# The releases that are there when the guided run begins, oldest first; the floating tags move with
-# each of them, as HagiCode's do.
+# The releases that exist when the guided run starts, oldest first. Each moves the floating tags, as
+# HagiCode's releases do.
 FIRST = ("0.1.0-beta.75", "0.1.0-beta.76", "0.1.0-beta.77")
 NEXT = "0.1.0-beta.78"
 LARGE = "0.1.0-beta.79"
 LAYERS = (192 * KIB, 384 * KIB)
 LARGE_LAYERS = (256 * KIB, 512 * KIB, 6 * MIB)
-SLOW = 512 * KIB  # bytes a second of a connection: the large layers take seconds
+SLOW = 512 * KIB  # bytes per second and connection: the large layers take seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class DemoSample:
     """Both registries, in memory, and the mirrors.yaml that names them."""
 
-    source: DemoRegistry
-    target: DemoRegistry
+    source: SampleRegistry
+    target: SampleRegistry
     config: Path
 
     @property
-    def ours(self) -> RepositoryStore:
+    def source_side(self) -> RepositoryStore:
         """What the source holds."""
         return self.source.store.repository(SOURCE)
 
     @property
-    def theirs(self) -> RepositoryStore:
+    def target_side(self) -> RepositoryStore:
         """What the target holds."""
         return self.target.store.repository(TARGET)
 
-    async def publish(self, version: str, sizes: tuple[int, ...] = LAYERS) -> Release:
+    def publish(self, version: str, sizes: tuple[int, ...] = LAYERS) -> Release:
         """Push a release under its exact tag and the floating ones. Sizes of layers in bytes."""
         made = release(version, sizes=sizes)
-        await push(self.source.url, SOURCE, made.tags, made.image)
+        self.source.store.add_image(SOURCE, made.tags, made.image)
         return made
 
     def slow_down(self, digests: frozenset[str]) -> None:
-        """Let these blobs of the source crawl, until speed_up."""
-        for digest in digests:
-            self.source.faults.add(Rule(f"GET /v2/.*/blobs/{digest}", Crawl(SLOW), times=None))
+        """Send these blobs of the source slowly, until speed_up."""
+
+        def crawl(line: str) -> Interceptor | None:
+            return Crawl(SLOW) if line.rpartition("/")[2] in digests else None
+
+        self.source.server.intercept = crawl
 
     def speed_up(self) -> None:
-        """Let everything flow again."""
-        self.source.faults.clear()
+        """Send everything at full speed again."""
+        self.source.server.intercept = lambda line: None
 
     def fetched(self, since: int) -> frozenset[str]:
-        """Digests of blobs that were asked of the source since its exchange number `since`."""
+        """Digests of blobs that were requested from the source since exchange number `since`."""
         return frozenset(
             exchange.path.rpartition("/")[2]
             for exchange in self.source.exchanges[since:]
@@ -75,37 +77,42 @@ class Sample:
         )
 
     def identical(self) -> bool:
-        """Whether tags, manifests and blobs of the source are at the target, byte for byte."""
+        """Whether the target holds the source's tags, manifests and blobs, byte for byte."""
         manifests = all(
-            (held := self.theirs.manifests.get(digest)) is not None and held.raw == manifest.raw
-            for digest, manifest in self.ours.manifests.items()
+            (held := self.target_side.manifests.get(digest)) is not None
+            and held.raw == manifest.raw
+            for digest, manifest in self.source_side.manifests.items()
         )
         blobs = all(
-            digest in self.theirs.blobs
+            digest in self.target_side.blobs
             and self.target.store.blobs[digest].read() == self.source.store.blobs[digest].read()
-            for digest in self.ours.blobs
+            for digest in self.source_side.blobs
         )
-        return self.ours.tags == self.theirs.tags and manifests and blobs
+        return self.source_side.tags == self.target_side.tags and manifests and blobs
 
     def incomplete_tags(self) -> list[str]:
-        """Tags of the target that point at something of which a part is missing there."""
-        return [tag for tag in self.theirs.tags if not self._whole(tag)]
+        """Tags of the target that point at an image with missing parts."""
+        return [tag for tag in self.target_side.tags if not self._complete(tag)]
 
-    def _whole(self, reference: str) -> bool:
-        manifest = self.theirs.resolve(reference)
+    def _complete(self, reference: str) -> bool:
+        manifest = self.target_side.resolve(reference)
         if manifest is None:
             return False
         document = json.loads(manifest.raw)
         if "manifests" in document:
-            return all(self._whole(child["digest"]) for child in document["manifests"])
+            return all(self._complete(child["digest"]) for child in document["manifests"])
         parts = [document["config"], *document["layers"]]
-        return all(part["digest"] in self.theirs.blobs for part in parts)
+        return all(part["digest"] in self.target_side.blobs for part in parts)
 
 
 @asynccontextmanager
-async def sample_registries(folder: Path) -> AsyncIterator[Sample]:
-    """Both registries with Hub's web API before the source, and mirrors.yaml in `folder`."""
-    async with DemoRegistry() as source, DemoHub(source.store) as hub, DemoRegistry() as target:
+async def sample_registries(folder: Path) -> AsyncIterator[DemoSample]:
+    """Both registries, Hub's web API for the source, and mirrors.yaml in `folder`."""
+    async with (
+        SampleRegistry() as source,
+        SampleHub(source.store) as hub,
+        SampleRegistry() as target,
+    ):
         config = folder / "mirrors.yaml"
         settings = {
             "registries": {
@@ -121,7 +128,7 @@ async def sample_registries(folder: Path) -> AsyncIterator[Sample]:
             },
         }
         config.write_text(yaml.safe_dump(settings, sort_keys=False))
-        yield Sample(source, target, config)
+        yield DemoSample(source, target, config)
 
 
 def large_blobs(made: Release) -> frozenset[str]:

@@ -1,0 +1,74 @@
+"""What refers to a manifest: signatures, SBOMs, attestations.
+
+distribution-spec v1.1, "Listing Referrers" and "Unavailable Referrers API".
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from mirror.registry import media_type
+from mirror.registry.descriptor import Descriptor, read_descriptor
+from mirror.registry.digest import parse_digest
+from mirror.registry.errors import NotFound, RequestRefused
+from mirror.registry.manifest import MAX_BYTES, load_object
+from mirror.registry.repository_api import RepositoryApi
+from mirror.registry.request import Request
+
+
+def fallback_tag(digest: str) -> str:
+    """The tag under which clients keep the referrers of a manifest where there is no API."""
+    subject = parse_digest(digest)
+    return f"{subject.algorithm}-{subject.encoded}"
+
+
+async def list_referrers(
+    repository: RepositoryApi, digest: str, artifact_type: str | None
+) -> list[Descriptor] | None:
+    """What refers to a manifest by the referrers API; None where the registry has none.
+
+    What the registry turns out to support is noted in its capabilities.
+    """
+    subject = str(parse_digest(digest))
+    capabilities = repository.registry.capabilities
+    if capabilities.referrers is False:
+        return None
+    found = await _by_api(repository, subject, artifact_type)
+    if found is not None or capabilities.referrers is None:
+        # Once it was there, one odd response does not prove that it is gone.
+        capabilities.referrers = found is not None
+    return found
+
+
+async def _by_api(
+    repository: RepositoryApi, digest: str, artifact_type: str | None
+) -> list[Descriptor] | None:
+    found: dict[str, Descriptor] = {}
+    query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
+    url: str | None = f"{repository.base}/referrers/{digest}{query}"
+    seen: set[str] = set()
+    context = repository.context("listing the referrers", digest)
+    accept = {"Accept": media_type.OCI_INDEX}
+    while url is not None:
+        seen.add(url)
+        request = Request("GET", url, context, repository.pull, accept)
+        try:
+            response = await repository.registry.call(request, (200,), MAX_BYTES)
+        except (NotFound, RequestRefused):
+            return None
+        if media_type.essence(response.headers.get("content-type", "")) != media_type.OCI_INDEX:
+            return None  # distribution 2 and proxies answer with something else
+        before = len(found)
+        found.update((one.digest, one) for one in _listed(repository, response.body, digest))
+        url = repository.next_page(response, seen) if len(found) > before else None
+    return list(found.values())
+
+
+def _listed(repository: RepositoryApi, body: bytes, digest: str) -> list[Descriptor]:
+    what = f"the referrers of {digest} at {repository}"
+    listed = load_object(body, what).get("manifests")
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise repository.malformed("an invalid list of referrers")
+    return [read_descriptor(one, what) for one in listed]

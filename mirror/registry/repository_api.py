@@ -1,0 +1,87 @@
+"""The API of one repository: addresses, scopes, and errors that name it.
+
+What the specification's other nouns (tag list, referrers, blobs) build their requests with.
+"""
+
+from __future__ import annotations
+
+from mirror.registry import headers
+from mirror.registry.auth import repository_scope
+from mirror.registry.descriptor import Descriptor
+from mirror.registry.digest import parse_digest
+from mirror.registry.errors import (
+    DigestMismatch,
+    InvalidReference,
+    NotFound,
+    ProtocolError,
+    one_line,
+)
+from mirror.registry.http import HttpSession
+from mirror.registry.reference import is_repository
+from mirror.registry.request import Request, RequestContext, Response, resolve
+
+
+class RepositoryApi:
+    """A repository of a registry, by name.
+
+    base: where its API is. pull, push, remove: what a token must allow for reading, writing and
+    deleting.
+    """
+
+    def __init__(self, registry: HttpSession, name: str) -> None:
+        if not is_repository(name):
+            raise InvalidReference(f"{one_line(name, 160)!r} is not a repository name")
+        self.registry = registry
+        self.name = name
+        self.base = f"{registry.endpoint.base}/v2/{name}"
+        self.pull = (repository_scope(name, "pull"),)
+        self.push = (repository_scope(name, "pull", "push"),)
+        self.remove = (repository_scope(name, "pull", "push", "delete"),)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    def __str__(self) -> str:
+        return f"{self.registry.host}/{self.name}"
+
+    async def head_blob(self, digest: str) -> int | None:
+        """Size in bytes of a blob that the repository holds; None when it does not."""
+        context = self.context("looking for the blob", str(parse_digest(digest)))
+        request = Request("HEAD", f"{self.base}/blobs/{digest}", context, self.pull)
+        try:
+            response = await self.registry.call(request, (200,))
+        except NotFound:
+            return None
+        size = headers.length(response.headers.get("content-length"))
+        if size is None:
+            raise self.malformed(f"no size for blob {digest}")
+        return size
+
+    def context(self, doing: str, reference: str | None = None) -> RequestContext:
+        """What a request to this repository is about, for error messages."""
+        return RequestContext(self.registry.host, doing, self.name, reference)
+
+    def malformed(self, what: str) -> ProtocolError:
+        """The error of a response that the specification does not allow."""
+        return self.context("").error(ProtocolError, f"the registry returned {what}")
+
+    def mismatch(self, blob: Descriptor, what: str, *, transient: bool = False) -> DigestMismatch:
+        """The error of a blob that is not what its descriptor says."""
+        context = self.context("", blob.digest)
+        message = f"blob of {blob.size} bytes: {what}"
+        return context.error(DigestMismatch, message, transient=transient)
+
+    def next_page(self, response: Response, seen: set[str]) -> str | None:
+        """The address of a list's next page; None at its end or where that was read already."""
+        link = headers.next_link(response.headers.get("link"))
+        if link is None:
+            return None
+        target = resolve(link, response.url)
+        if target is None:
+            raise self.malformed("a link to the next page that is not an address")
+        # Behind a proxy that ends TLS, registries name themselves by http or another host: path
+        # and query are what counts.
+        url = str(target)
+        if not self.registry.authorizes(url):
+            url = f"{self.registry.endpoint.base}{target.raw_path.decode('ascii')}"
+        return None if url in seen else url

@@ -1,0 +1,166 @@
+"""What is sent to a registry, what comes back, and what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import httpx
+
+from mirror.registry import headers
+from mirror.registry.errors import ProtocolError, RegistryError
+
+E = TypeVar("E", bound=RegistryError)
+
+ADDRESS: Final = "address"  # extension of an httpx response
+PIECE: Final = 256 << 10  # a longer body is written in pieces, so as not to block the event loop
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. connect: until a connection is open; stall: between two bytes; answer: for a whole
+    request without a blob body."""
+
+    connect: float = 10.0
+    stall: float = 30.0
+    answer: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What a request is about, for error messages."""
+
+    registry: str
+    doing: str  # "reading the manifest", "uploading a blob"
+    repository: str | None = None
+    reference: str | None = None  # a tag or a digest
+    origin: str | None = None  # of the credential in use; None: anonymous
+
+    def __str__(self) -> str:
+        if self.repository is None:
+            return self.registry
+        mark = "@" if self.reference and ":" in self.reference else ":"
+        tail = f"{mark}{self.reference}" if self.reference else ""
+        return f"{self.registry}/{self.repository}{tail}"
+
+    def error(
+        self,
+        kind: type[E],
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> E:
+        """An error of the tree whose message starts with what this is about."""
+        return kind(
+            f"{self}: {message}",
+            registry=self.registry,
+            repository=self.repository,
+            reference=self.reference,
+            status=status,
+            code=code,
+            transient=transient,
+            retry_after=retry_after,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that may be sent several times.
+
+    scopes: what its token must allow. authorize: false for services next to the registry (token
+    services, Docker Hub's web API), which get `headers` as they are. fresh_connection: on a new
+    connection that is closed afterwards. read_timeout: seconds until the response and between two
+    of its bytes, instead of the session's stall timeout.
+    """
+
+    method: str
+    url: str
+    context: RequestContext
+    scopes: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may be secret
+    content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
+    authorize: bool = True
+    fresh_connection: bool = False
+    read_timeout: float | None = None
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent a second time."""
+        return self.content is None or isinstance(self.content, bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response with its whole body. `url` is where it came from, after redirects."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    url: str
+
+
+def http_url(text: str) -> httpx.URL | None:
+    """An absolute http or https address; None for anything else."""
+    return resolve(text, "")
+
+
+def resolve(reference: str, base: str) -> httpx.URL | None:
+    """The http or https address that a Location or Link of a response from `base` leads to.
+
+    None where it is not an address.
+    """
+    try:
+        url = httpx.URL(base).join(reference)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
+
+
+def origin(address: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what Authorization belongs to. Raises httpx.InvalidURL."""
+    url = httpx.URL(address)
+    port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+    return url.scheme, url.host, port
+
+
+def address_of(response: httpx.Response) -> str:
+    """The address that the response came from, after redirects."""
+    return str(response.extensions[ADDRESS])
+
+
+def redirect_target(response: httpx.Response) -> str:
+    """Where a redirect leads; raises RemoteProtocolError where that is not an address."""
+    location = response.headers["location"]
+    target = resolve(location, address_of(response))
+    if target is None:
+        raise httpx.RemoteProtocolError(f"a redirect to no address ({location[:200]!r})")
+    return str(target)
+
+
+async def in_pieces(content: bytes) -> AsyncIterator[bytes]:
+    """A body as pieces of at most PIECE bytes."""
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]
+
+
+async def read_body(response: httpx.Response, most: int, request: Request) -> bytes:
+    """The whole body; raises ProtocolError where it has more than `most` bytes."""
+    stated = headers.length(response.headers.get("content-length"))
+    body = bytearray()
+    if stated is None or stated <= most:
+        async for piece in response.aiter_raw():
+            body += piece
+            if len(body) > most:
+                break
+    if len(body) > most or (stated is not None and stated > most):
+        context = request.context
+        raise context.error(
+            ProtocolError,
+            f"a response of more than {most} bytes while {context.doing}: not read",
+            status=response.status_code,
+        )
+    return bytes(body)

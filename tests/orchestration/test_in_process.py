@@ -1,0 +1,59 @@
+"""What commands report when Prefect's server fails."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from flows.orchestration import in_process
+from flows.orchestration.in_process import prepare_prefect, run
+from mirror.errors import PrefectError
+from tests.support.registry_process import free_port
+
+REQUEST = httpx.Request("POST", "http://127.0.0.1:4200/api/flow_runs/")
+
+
+def test_a_result_comes_back() -> None:
+    async def main() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    assert run(main()) == 7
+
+
+def test_a_status_names_the_request_and_what_to_do() -> None:
+    async def main() -> None:
+        httpx.Response(503, request=REQUEST).raise_for_status()
+
+    with pytest.raises(PrefectError) as caught:
+        run(main())
+    message = str(caught.value)
+    assert "returned 503 for POST /api/flow_runs/" in message
+    assert "use PostgreSQL" in message and "\n" not in message
+
+
+def test_a_failure_that_prefect_wraps_is_recognised() -> None:
+    async def main() -> None:
+        raise RuntimeError("failed to reach API") from httpx.ConnectError("no", request=REQUEST)
+
+    with pytest.raises(PrefectError, match=r"stopped responding \(ConnectError\)"):
+        run(main())
+
+
+def test_another_error_is_passed_on() -> None:
+    async def main() -> None:
+        raise RuntimeError("ours")
+
+    with pytest.raises(RuntimeError, match="ours"):
+        run(main())
+
+
+def test_a_server_that_does_not_respond_is_reported_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    monkeypatch.setattr(in_process, "_DEFAULTS", {})  # the environment is the test session's
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    with pytest.raises(PrefectError, match=r"does not respond \(ConnectError\)") as caught:
+        prepare_prefect()
+    assert url in str(caught.value)
