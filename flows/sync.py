@@ -40,7 +40,7 @@ from mirror.sync import (
 
 def sync_flow(
     progress: SyncProgress | None = None, uploads: SharedUploads | None = None
-) -> Flow[[str, bool, bool, str], Any]:
+) -> Flow[[str, bool, bool, str, bool], Any]:
     """The flow `sync`. A command gives it what the mirrors that it syncs in this process share."""
 
     @flow(
@@ -54,12 +54,17 @@ def sync_flow(
         on_crashed=[alert],
     )
     async def sync(
-        mirror: str, full: bool = True, dry_run: bool = False, trigger: str = Trigger.SCHEDULE.value
+        mirror: str,
+        full: bool = True,
+        dry_run: bool = False,
+        trigger: str = Trigger.SCHEDULE.value,
+        accept_loss: bool = False,
     ) -> State[RunOutcome]:
         """Bring one mirror of mirrors.yaml into line with its source.
 
         `full` compares both sides instead of trusting the recorded state; `dry_run` only reports
-        what would be done. The state's data is the RunOutcome. A run in which some tags failed is
+        what would be done; `accept_loss` marks tags as gone that the source lost, however
+        many. The state's data is the RunOutcome. A run in which some tags failed is
         Completed with the name Partial: later runs try those tags again, when the history says.
 
         Raises OutcomeError, which carries the outcome, for a run that failed as a whole: Prefect
@@ -67,7 +72,13 @@ def sync_flow(
         that never comes.
         """
         outcome, copied = await _sync(
-            mirror, full, dry_run, Trigger(trigger), progress or SyncProgress(), uploads
+            mirror,
+            full,
+            dry_run,
+            Trigger(trigger),
+            accept_loss,
+            progress or SyncProgress(),
+            uploads,
         )
         log = get_run_logger()
         for failure in outcome.errors:
@@ -88,6 +99,7 @@ async def _sync(
     full: bool,
     dry_run: bool,
     trigger: Trigger,
+    accept_loss: bool,
     progress: SyncProgress,
     uploads: SharedUploads | None,
 ) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
@@ -114,6 +126,7 @@ async def _sync(
                     prefetch,
                     full=full,
                     dry_run=dry_run,
+                    accept_loss=accept_loss,
                     trigger=trigger,
                     retry=RetryRule(**settings.retry.model_dump()),
                     progress=progress,

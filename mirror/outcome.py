@@ -31,6 +31,8 @@ class Reason(StrEnum):
     SERVER_ERROR = "server_error"
     TIMEOUT = "timeout"
     STORAGE = "storage"
+    REFUSED = "refused"  # a policy of the target refuses it: an immutable tag, a restricted account
+    SUSPICIOUS = "suspicious"  # the source lost more tags than is believed on its word
     LOCK = "lock"
     ABANDONED = "abandoned"
     INTERNAL = "internal"
@@ -130,7 +132,9 @@ class Discovery:
     target: Mapping[str, str | None] | None = None  # full: digest by target tag, None if absent
     listed: frozenset[str] = frozenset()  # names seen at the source, before include/exclude
     companions: frozenset[str] = frozenset()  # sha256-… names that travel with their image
-    failed: tuple[TagFailure, ...] = ()  # tags whose digest could not be had
+    failed: tuple[TagFailure, ...] = ()  # tags whose digest could not be read
+    suspicion: str | None = None  # why the list is not believed: nothing is marked as gone
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

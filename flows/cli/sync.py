@@ -29,6 +29,11 @@ _MIRRORS_AT_ONCE = 20
 @names_argument
 @click.option("--full", is_flag=True, help="Compare both sides instead of trusting the history.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Accept that the source lost more tags than delete_share allows. Implies --full.",
+)
 @json_option()
 @config_option
 @click.pass_context
@@ -38,6 +43,7 @@ def command(
     names: tuple[str, ...],
     full: bool,
     dry_run: bool,
+    accept_loss: bool,
     as_json: bool,
 ) -> None:
     """Sync mirrors with their sources; exits 1 when one fails."""
@@ -45,7 +51,14 @@ def command(
     prepare_prefect()
     progress = SyncProgress()
     outcomes = run(
-        _sync_all(names, full, dry_run, progress, bar=not as_json and sys.stderr.isatty())
+        _sync_all(
+            names,
+            full or accept_loss,
+            dry_run,
+            accept_loss,
+            progress,
+            bar=not as_json and sys.stderr.isatty(),
+        )
     )
     if as_json:
         click.echo(json.dumps([as_document(outcome) for outcome in outcomes], indent=2))
@@ -69,7 +82,13 @@ def as_document(outcome: RunOutcome) -> dict[str, Any]:
 
 
 async def _sync_all(
-    names: tuple[str, ...], full: bool, dry_run: bool, progress: SyncProgress, *, bar: bool
+    names: tuple[str, ...],
+    full: bool,
+    dry_run: bool,
+    accept_loss: bool,
+    progress: SyncProgress,
+    *,
+    bar: bool,
 ) -> list[RunOutcome]:
     from flows.orchestration import outcome_as
     from flows.sync import sync_flow
@@ -85,6 +104,7 @@ async def _sync_all(
                 mirror=name,
                 full=full,
                 dry_run=dry_run,
+                accept_loss=accept_loss,
                 trigger=Trigger.MANUAL.value,
                 return_state=True,
             )

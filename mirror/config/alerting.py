@@ -24,6 +24,7 @@ class AlertRule(StrEnum):
     RUN_FAILED = "run_failed"
     DELAY_GOAL = "delay_goal"
     NO_SUCCESS = "no_success"
+    SOURCE_LOST_TAGS = "source_lost_tags"
     DRIFT = "drift"
     IMMUTABLE_MOVED = "immutable_moved"
     QUOTA_LOW = "quota_low"
@@ -38,6 +39,7 @@ SEVERITIES = {
     AlertRule.RUN_FAILED: Severity.CRITICAL,
     AlertRule.DELAY_GOAL: Severity.WARNING,
     AlertRule.NO_SUCCESS: Severity.CRITICAL,
+    AlertRule.SOURCE_LOST_TAGS: Severity.CRITICAL,
     AlertRule.DRIFT: Severity.WARNING,
     AlertRule.IMMUTABLE_MOVED: Severity.CRITICAL,
     AlertRule.QUOTA_LOW: Severity.WARNING,

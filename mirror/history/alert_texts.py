@@ -70,6 +70,18 @@ SAYINGS = {
             "check that Prefect's server, worker and schedule run (mirror up); run mirror sync",
         ),
     ),
+    AlertRule.SOURCE_LOST_TAGS: Sayings(
+        Bilingual(
+            "来源列出的标签突然减少，未标记或删除任何标签",
+            "the source suddenly lists fewer tags; nothing was marked as gone or deleted",
+        ),
+        Bilingual("来源的标签列表恢复正常", "the source's list of tags is plausible again"),
+        Bilingual(
+            "检查来源仓库；若确已删除，运行 mirror sync NAME --full --accept-loss",
+            "check the source; if the tags were deleted on purpose, run mirror sync NAME --full"
+            " --accept-loss",
+        ),
+    ),
     AlertRule.DRIFT: Sayings(
         Bilingual(
             "{count} 个标签在镜像中与同步时的内容不同",
@@ -173,6 +185,12 @@ REASONS = {
     ),
     Reason.STORAGE: Bilingual(
         "storage：目标仓库空间不足或不可写", "storage: the target is full or read-only"
+    ),
+    Reason.REFUSED: Bilingual(
+        "refused：目标仓库的策略拒绝", "refused: a policy of the target refuses it"
+    ),
+    Reason.SUSPICIOUS: Bilingual(
+        "suspicious：来源列表不可信", "suspicious: the source's list is not believed"
     ),
     Reason.LOCK: Bilingual("lock：另一个同步正在进行", "lock: another sync works on the target"),
     Reason.ABANDONED: Bilingual("abandoned：同步进程被终止", "abandoned: the sync was killed"),

@@ -29,6 +29,8 @@ class SyncContext:
     full: bool = True
     """Compare both sides instead of trusting the recorded state."""
     dry_run: bool = False
+    accept_loss: bool = False
+    """A person says that tags which the source lost were deleted there on purpose."""
     trigger: Trigger = Trigger.SCHEDULE
     retry: RetryRule = field(default_factory=RetryRule)
     progress: SyncProgress = field(default_factory=SyncProgress)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from mirror.outcome import Change, KnownTag, TagStatus
 from mirror.registry import NotFound, RegistryError, Repository, RequestRefused
 from mirror.sync.context import SyncContext
+from mirror.sync.discover import read_tags
 
 
 class TagRemover:
@@ -96,12 +97,24 @@ class TagRemover:
 async def delete_gone(
     context: SyncContext, run_id: str, deletions: Sequence[Change], known: Mapping[str, KnownTag]
 ) -> list[str]:
-    """Delete and record tags whose grace period is over; a warning for each that stays."""
+    """Delete and record tags whose grace period is over; a warning for each that stays.
+
+    Each is looked for at the source once more: only what answers 404 now, as it did when it was
+    marked as gone, is deleted.
+    """
     held = {context.tags.target_name(tag.name): tag.target_digest for tag in known.values()}
     going = [change.target_tag for change in deletions]
     remover = TagRemover(context.clients.target, going, held)
     warnings = []
+    there = await read_tags(context.clients.source, [change.tag for change in deletions])
     for change in deletions:
+        head = there[change.tag]
+        if head is not None:
+            why = f"cannot be read there: {head}" if isinstance(head, RegistryError) else "is back"
+            warnings.append(
+                f"{change.tag} was not deleted: it is not gone at the source, but {why}"
+            )
+            continue
         if reason := await remover.remove(change.target_tag):
             warnings.append(f"{change.tag} is gone at the source and was not deleted: {reason}")
             continue

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mirror.outcome import Change, ChangeKind, Discovery, KnownTag, Plan, SourceTag
+from mirror.sync.lost_tags import GRACE
 from mirror.sync.tag_rules import TagRules, exact_of, specificity, subject_of
 
 
@@ -207,7 +208,7 @@ def _order(change: Change) -> tuple[bool, float, int, str]:
 
 def _gone(discovery: Discovery, known: Mapping[str, KnownTag]) -> tuple[str, ...]:
     """Recorded tags that the source no longer lists; unknowable from an incomplete list."""
-    if not discovery.complete:
+    if not discovery.complete or discovery.suspicion is not None:
         return ()
     return tuple(sorted(name for name in known if name not in discovery.listed))
 
@@ -218,10 +219,9 @@ def _deletions(
     rules: TagRules,
     now: datetime,
 ) -> tuple[Change, ...]:
-    """Gone tags whose grace period is over: oldest first, never more than the set share.
+    """Gone tags whose grace period is over, oldest first.
 
-    A source that suddenly lists nothing is more likely broken than empty, so the share holds even
-    where every tag is due.
+    How many may be lost within that time is judged when they are marked as gone (lost_tags).
     """
     if rules.delete_after is None:
         return ()
@@ -230,9 +230,8 @@ def _deletions(
         for name in gone
         if (state := known[name]).gone_at is not None
         and state.target_digest is not None
-        and state.gone_at + rules.delete_after <= now
+        and state.gone_at + max(rules.delete_after, GRACE) <= now
     )
-    most = int(len(known) * rules.delete_share)
     return tuple(
         Change(
             tag=name,
@@ -243,5 +242,5 @@ def _deletions(
             detected_at=gone_at,
             previous_digest=known[name].target_digest,
         )
-        for gone_at, name in due[:most]
+        for gone_at, name in due
     )

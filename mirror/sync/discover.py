@@ -13,8 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mirror.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure
-from mirror.registry import HubApi, HubPage, HubTag, RegistryError, Repository, is_tag
+from mirror.outcome import Discovery, KnownTag, Reason, SourceTag, TagFailure, utcnow
+from mirror.registry import (
+    HubApi,
+    HubPage,
+    HubTag,
+    NotFound,
+    RegistryError,
+    Repository,
+    is_tag,
+)
+from mirror.sync.lost_tags import lost_tags
 from mirror.sync.prefetch import Head, Prefetch
 from mirror.sync.tag_rules import TagRules, companion_prefix, matches, subject_of
 
@@ -32,6 +41,8 @@ class DiscoverRequest:
     known: Mapping[str, KnownTag]
     full: bool
     hub: HubApi | None = None
+    mirror: str = ""  # its name, for messages
+    accept_loss: bool = False  # a person says that what is lost was deleted on purpose
     watching: bool = False  # only whether anything moved: the newest page is enough
 
     @property
@@ -72,6 +83,7 @@ async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -
     if companions := await _companions_of(request, listing, images, prefetch, found):
         await _resolve(request, listing, companions, prefetch, found, failed)
         target |= await _target(request, companions, prefetch)
+    lost = await _settle_lost(request, listing, prefetch, found)
     seen: dict[str, str | None] | None = None
     if request.compares:
         seen = _seen(target)
@@ -84,7 +96,82 @@ async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -
         listed=frozenset(listing.names),
         companions=frozenset(name for name in listing.names if subject_of(name)),
         failed=tuple(failed),
+        suspicion=lost.suspicion,
+        warnings=(*_unmatched(request, listing, found, failed), *lost.warnings),
     )
+
+
+@dataclass(frozen=True)
+class _Settled:
+    suspicion: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+async def _settle_lost(
+    request: DiscoverRequest, listing: _Listing, prefetch: Prefetch, found: list[SourceTag]
+) -> _Settled:
+    """Find out which of the known tags that a complete list lacks are gone.
+
+    A tag is gone only if the source answers 404 for it, by HEAD and by GET. Those that are there
+    all the same are found; those that cannot be read stay as they are known.
+    """
+    if not listing.complete:
+        return _Settled()
+    lost = lost_tags(listing.names, request.known, request.rules, utcnow())
+    if lost.suspicious and not request.accept_loss:
+        where = f"{request.source.registry.host}/{request.source.name}"
+        return _Settled(suspicion=lost.describe(where, request.mirror))
+    if not lost.names or request.watching:
+        return _Settled()
+    warnings = []
+    for name, head in (await read_tags(request.source, lost.names)).items():
+        if head is None:
+            continue
+        listing.names.add(name)
+        if isinstance(head, RegistryError):
+            warnings.append(f"whether {name} is gone at the source is unknown: {head}")
+        else:
+            warnings.append(f"the source does not list {name}, and has it")
+            if _admits(request, name):
+                found.append(_source_tag(name, head, None))
+    return _Settled(warnings=tuple(warnings))
+
+
+def _unmatched(
+    request: DiscoverRequest,
+    listing: _Listing,
+    found: list[SourceTag],
+    failed: list[TagFailure],
+) -> tuple[str, ...]:
+    """A warning where the tag policy matches none of the tags that the source lists."""
+    if found or failed or not listing.complete or not listing.names:
+        return ()
+    include = ", ".join(request.rules.include)
+    return (
+        f"none of the {len(listing.names)} tags of {request.source.registry.host}/"
+        f"{request.source.name} is admitted by tags (include: {include}): check the patterns in"
+        " mirrors.yaml",
+    )
+
+
+async def read_tags(source: Repository, names: Iterable[str]) -> dict[str, Head]:
+    """What tags of the source point at, by HEAD, and by GET where HEAD says that they are absent.
+
+    None only where both answer 404. Some registries answer 404 to HEAD of what GET has.
+    """
+    return dict(await asyncio.gather(*(_read_tag(source, name) for name in names)))
+
+
+async def _read_tag(source: Repository, name: str) -> tuple[str, Head]:
+    try:
+        head = await source.head_manifest(name)
+        if head is not None:
+            return name, head.digest
+        return name, (await source.get_manifest(name)).digest
+    except NotFound:
+        return name, None
+    except RegistryError as error:
+        return name, error
 
 
 async def _resolve(
@@ -96,7 +183,8 @@ async def _resolve(
     failed: list[TagFailure],
 ) -> None:
     """Add to found each name with its digest: from the record where that suffices, else by HEAD."""
-    asked = []
+    asked: list[str] = []
+    unreadable: list[str] = []
     for name in sorted(names):
         if tag := _unchanged(request, listing, name):
             found.append(tag)
@@ -108,8 +196,23 @@ async def _resolve(
             failed.append(TagFailure(name, Reason(digest.reason), str(digest)))
         elif digest is not None:
             found.append(_source_tag(name, digest, listing.hints.get(name)))
-        else:  # listed, yet not there: it was deleted since
-            listing.names.discard(name)
+        else:
+            unreadable.append(name)
+    for name, digest in (await read_tags(request.source, unreadable)).items():
+        if isinstance(digest, str):
+            found.append(_source_tag(name, digest, listing.hints.get(name)))
+        else:
+            failed.append(_unreadable(request, name, digest))
+
+
+def _unreadable(request: DiscoverRequest, name: str, error: RegistryError | None) -> TagFailure:
+    """A tag that is listed and cannot be read has failed; it was not deleted."""
+    if error is not None:
+        return TagFailure(name, Reason(error.reason), str(error))
+    where = f"{request.source.registry.host}/{request.source.name}:{name}"
+    return TagFailure(
+        name, Reason.NOT_FOUND, f"{where} is listed by the source, which answers 404 for it"
+    )
 
 
 async def _list(request: DiscoverRequest, prefetch: Prefetch) -> _Listing:

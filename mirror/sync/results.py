@@ -12,6 +12,7 @@ from mirror.outcome import (
     Discovery,
     DropReason,
     Plan,
+    Reason,
     Requests,
     RunOutcome,
     RunStatus,
@@ -69,8 +70,12 @@ class SyncResults:
     def _status(self, good: int) -> RunStatus:
         if not self.failures:
             return RunStatus.SUCCEEDED
-        as_a_whole = any(failure.tag is None for failure in self.failures)
-        nothing = not good and not self.plan.unchanged
+        as_a_whole = any(
+            failure.tag is None and failure.reason is not Reason.SUSPICIOUS
+            for failure in self.failures
+        )
+        tags_failed = any(failure.tag is not None for failure in self.failures)
+        nothing = tags_failed and not good and not self.plan.unchanged
         return RunStatus.FAILED if as_a_whole or nothing else RunStatus.PARTIAL
 
 

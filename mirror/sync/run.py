@@ -94,6 +94,9 @@ async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
 
     discovery = results.discovery = await _discover(context, results, step, known)
     results.failures += discovery.failed
+    results.warnings += discovery.warnings
+    if discovery.suspicion is not None:
+        results.failures.append(TagFailure(None, Reason.SUSPICIOUS, discovery.suspicion))
     if context.full and context.mirror.referrers:
         known, warnings = await mark_late_referrers(context, discovery, known)
         results.warnings += warnings
@@ -123,7 +126,14 @@ async def _discover(
 ) -> Discovery:
     clients, prefetch = context.clients, context.prefetch
     request = DiscoverRequest(
-        clients.source, clients.target, context.tags, known, context.full, clients.hub
+        clients.source,
+        clients.target,
+        context.tags,
+        known,
+        context.full,
+        clients.hub,
+        context.mirror.name,
+        context.accept_loss,
     )
     with results.timer.measure("discover", since=prefetch.started_at):
         return await step("discover", lambda: discover(request, prefetch))

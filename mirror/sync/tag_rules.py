@@ -65,7 +65,7 @@ class TagRules:
     rename: str | None = None  # template with {tag}
     backup: str | None = None  # template with {tag}, {digest}, {date}
     delete_after: timedelta | None = None
-    delete_share: float = 0.1  # of the mirror's tags, at most, in one run
+    delete_share: float = 0.1  # of the mirror's tags, lost within the grace period at most
     companions: bool = True  # sha256-… tags travel with their image
 
     @cached_property

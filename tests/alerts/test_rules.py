@@ -231,6 +231,16 @@ async def test_a_refused_credential_is_alerted_at_once(story: Story) -> None:
     assert await opens(story, "credential_refused") == []
 
 
+async def test_a_source_that_lost_its_tags_is_alerted_until_it_is_plausible(story: Story) -> None:
+    await story.sync({"1.0.0": None})
+    story.minute = 30
+    await story.sync(whole=Reason.SUSPICIOUS)
+    assert await opens(story, "source_lost_tags") == [""]
+    story.minute = 35
+    await story.sync()
+    assert await opens(story, "source_lost_tags") == []
+
+
 async def test_a_credential_refused_for_a_tag_alone_is_alerted_with_the_tag(story: Story) -> None:
     await story.sync({"1.0.0": Reason.AUTH, "1.0.1": None})
     assert await opens(story, "credential_refused") == [""]

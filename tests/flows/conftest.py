@@ -72,11 +72,17 @@ class Mirrors:
         *,
         full: bool = False,
         dry_run: bool = False,
+        accept_loss: bool = False,
         trigger: Trigger = Trigger.MANUAL,
     ) -> RunOutcome:
         """Run the flow once, without the schedule's retries."""
         state: Any = await sync.with_options(retries=0)(
-            mirror=name, full=full, dry_run=dry_run, trigger=trigger.value, return_state=True
+            mirror=name,
+            full=full,
+            dry_run=dry_run,
+            trigger=trigger.value,
+            accept_loss=accept_loss,
+            return_state=True,
         )
         outcome = await outcome_of(state)
         if isinstance(outcome, BaseException):

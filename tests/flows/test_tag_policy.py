@@ -6,7 +6,7 @@ import httpx
 
 from flows.local.sample_registry.content import Image
 from flows.local.sample_registry.images import single
-from mirror.outcome import RunStatus
+from mirror.outcome import Reason, RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.fake_registry.images import multi_platform
 from tests.support.fake_registry.push import delete_tag, plain_client, push
@@ -77,7 +77,7 @@ async def test_renamed_tags_stay_in_sync_under_their_other_name(
     assert await held_tags(pair) == {"hub-latest": TWO.digest}
 
 
-async def test_gone_tags_are_deleted_after_their_grace_and_never_more_than_the_share(
+async def test_gone_tags_are_deleted_after_their_grace_if_the_loss_is_believed(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
     configure(mirrors, delete_after="14d", delete_share=0.5)
@@ -86,22 +86,27 @@ async def test_gone_tags_are_deleted_after_their_grace_and_never_more_than_the_s
     await mirrors.sync()
     for tag in ("t0", "t1", "t2"):
         await delete_tag(pair.source_url, pair.source, tag)
-    await mirrors.sync(full=True)
+    doubted = await mirrors.sync(full=True)
+    assert doubted.status is RunStatus.PARTIAL, "three of four are more than half"
+    assert [error.reason for error in doubted.errors] == [Reason.SUSPICIOUS]
+    assert rows.one("SELECT count(*) FROM tag_state WHERE gone_at IS NOT NULL") == 0
+    assert rows.one("SELECT reason FROM sync_run ORDER BY started_at DESC LIMIT 1") == "suspicious"
+    await mirrors.sync(full=True, accept_loss=True)
     assert set(await held_tags(pair)) == set(images), "the grace period has just begun"
     _age(rows, days=13)
     await mirrors.sync(full=True)
     assert set(await held_tags(pair)) == set(images)
     _age(rows, days=2)
     await mirrors.sync(full=True)
-    assert len(await held_tags(pair)) == 2, "half of four, not the three that are due"
+    assert set(await held_tags(pair)) == {"t3"}
     deleted = rows.all("SELECT tag, kind FROM tag_sync WHERE status = 'deleted'")
     assert {row["kind"] for row in deleted} == {"gone"}
-    assert "t3" in await held_tags(pair)
 
 
 async def test_nothing_is_deleted_unless_the_policy_says_so(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
+    configure(mirrors, delete_share=0.5)
     await publish(pair, t0=ONE, t1=TWO)
     await mirrors.sync()
     await delete_tag(pair.source_url, pair.source, "t0")

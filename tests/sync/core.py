@@ -124,7 +124,9 @@ class CoreSync:
             referrers=self.referrers,
         )
 
-    async def sync(self, *, full: bool = True, dry_run: bool = False) -> Synced:
+    async def sync(
+        self, *, full: bool = True, dry_run: bool = False, accept_loss: bool = False
+    ) -> Synced:
         """One run, as by hand: failed tags are tried again at once."""
         before = len(self.recorder.skipped)
         async with connect(self.mirror, self.source, self.target, self.target) as clients:
@@ -138,6 +140,7 @@ class CoreSync:
                         prefetch,
                         full=full,
                         dry_run=dry_run,
+                        accept_loss=accept_loss,
                         trigger=Trigger.MANUAL,
                     )
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mirror.outcome import ChangeKind, Discovery, KnownTag, Plan, SourceTag
@@ -128,13 +129,16 @@ def test_an_immutable_tag_that_drifted_at_the_target_is_repaired() -> None:
     assert kinds(result) == {"1.0": ChangeKind.DRIFTED}
 
 
-def test_gone_tags_are_deleted_only_by_policy_after_their_time_and_within_the_share() -> None:
+def test_gone_tags_are_deleted_only_by_policy_and_after_their_time() -> None:
     gone = [known(f"t{number}", A, gone_at=NOW - timedelta(days=number)) for number in range(1, 21)]
     assert not plan(seen(), *gone).deletions
-    rules = TagRules(delete_after=timedelta(days=14), delete_share=0.1)
+    rules = TagRules(delete_after=timedelta(days=14))
     result = plan(seen(), *gone, rules=rules)
     assert len(result.gone) == 20
-    assert [change.tag for change in result.deletions] == ["t20", "t19"]
+    assert [change.tag for change in result.deletions] == [f"t{n}" for n in range(20, 13, -1)]
+    suspicious = plan(replace(seen(), suspicion="too much is lost"), *gone, rules=rules)
+    assert not suspicious.gone
+    assert not suspicious.deletions
 
 
 def test_an_excluded_tag_is_not_gone() -> None:

@@ -141,7 +141,7 @@ async def test_a_tag_that_the_web_api_hides_is_not_gone() -> None:
 
 
 async def test_only_a_full_look_says_that_a_tag_is_gone() -> None:
-    async with hub_mirror(3) as (source, _, _, core):
+    async with hub_mirror(10) as (source, _, _, core):
         await core.sync()
         source.store.repository(SOURCE).delete_tag("t1")
         assert (await core.sync(full=False)).plan.gone == ()

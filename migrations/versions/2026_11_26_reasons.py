@@ -1,0 +1,25 @@
+"""Two more reasons: refused (a policy of the target), suspicious (the source lost its tags)."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from mirror.history.migrate import execute_file
+
+revision = "0002_reasons"
+down_revision = "0001_first"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Migrate up."""
+    execute_file(f"{revision}/constraints.sql")
+    # In a transaction of its own each: reading ten million rows must not hold up writers.
+    with op.get_context().autocommit_block():
+        execute_file(f"{revision}/validate.sql")
+
+
+def downgrade() -> None:
+    """Migrate down."""
+    execute_file(f"{revision}/down.sql")
