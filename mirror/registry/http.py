@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Final, Self, TypeVar
 
 import httpx
@@ -47,7 +48,7 @@ _TOKEN_BYTES: Final = 256 << 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
 _ALWAYS: Final = {
-    "User-Agent": "hagicode-mirror/0.1",
+    "User-Agent": f"hagicode-mirror/{version('hagicode-mirror')}",
     "Accept": "*/*",
     "Accept-Encoding": "identity",  # digests are of the bytes as stored
 }

@@ -68,7 +68,6 @@ def test_the_version_of_docker_compose_is_that_of_pyproject() -> None:
     assert versions_in(ROOT / "docker-compose.yml") == {VERSION}
 
 
-@pytest.mark.xfail(reason="the User-Agent of the registry client is written by hand")
 def test_no_code_writes_a_version_by_hand() -> None:
     code = [
         path for folder in ("flows", "mirror", "bench") for path in (ROOT / folder).rglob("*.py")
