@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib.metadata import version
+from functools import cache
 from typing import Final, Self, TypeVar
 
 import httpx
@@ -47,11 +47,18 @@ _ERROR_BYTES: Final = 64 << 10  # of an error body that is read; the rest says n
 _TOKEN_BYTES: Final = 256 << 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
-_ALWAYS: Final = {
-    "User-Agent": f"hagicode-mirror/{version('hagicode-mirror')}",
-    "Accept": "*/*",
-    "Accept-Encoding": "identity",  # digests are of the bytes as stored
-}
+
+
+@cache
+def _headers() -> dict[str, str]:
+    """Headers of every request."""
+    from importlib.metadata import version  # 10 ms, which commands without requests do not spend
+
+    return {
+        "User-Agent": f"hagicode-mirror/{version('hagicode-mirror')}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",  # digests are of the bytes as stored
+    }
 
 
 class HttpSession:
@@ -272,7 +279,7 @@ class HttpSession:
 
         Authorization goes to no other origin than the one that it was meant for.
         """
-        sent = {**_ALWAYS, **request.headers}
+        sent = {**_headers(), **request.headers}
         if authorization is not None:
             sent["Authorization"] = authorization
         content: bytes | AsyncIterator[bytes] | None = request.content
