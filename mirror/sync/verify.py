@@ -1,4 +1,4 @@
-"""Verification: what a stranger would get from the target, seen on connections of its own."""
+"""Verification: what an outside client gets from the target, on separate connections."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Verifier:
     ) -> None:
         """`target` belongs to a registry client that the copy does not use.
 
-        `put` knows by digest the manifests that were put: what they name can be looked for in the
-        same round trip in which the target is asked for them.
+        `put` returns by digest the manifests that were put: what they name is then requested in
+        the same round trip as the manifests themselves.
         """
         self._target = target
         self._put = put
@@ -29,7 +29,7 @@ class Verifier:
         self._blobs: SingleFlight[str, None] = SingleFlight()
 
     async def verify(self, copied: CopyOutcome) -> Verification:
-        """See that the tag resolves to what was meant, and all that it names is there.
+        """Check that the tag resolves to what was meant and that all it names is there.
 
         The manifests' bytes are checked against their digests, the blobs' sizes by HEAD; what was
         seen once is not asked for again in the run. A failure is in the value, not raised.

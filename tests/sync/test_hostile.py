@@ -1,4 +1,4 @@
-"""Sources that are broken or ill-willed: a tag ends whole or in a clear failure of its own."""
+"""Sources that are broken or ill-willed: each tag arrives whole or fails alone and clearly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GOOD = single("hostile/good")
 
 
 async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, DemoRegistry]:
-    """Sync a source with these tags, and a good one beside them, to a specification registry."""
+    """Sync a source with these tags, and a good one next to them, to a specification registry."""
     async with DemoRegistry() as source, DemoRegistry() as target:
         for tag, image in {"good": GOOD, **images}.items():
             seed(source.store, SOURCE, tag, image)
