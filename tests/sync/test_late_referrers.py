@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -288,13 +288,13 @@ async def test_the_newest_images_are_those_pushed_or_else_detected_last(
             both.attached(artifact(f"late/{image.digest}", image.children[0]))
         hour = timedelta(hours=1)
         times = (
-            {"pushed_at": NOON - 9 * hour, "detected_at": NOON},
-            {"pushed_at": NOON - 2 * hour, "detected_at": NOON - 8 * hour},
-            {"detected_at": NOON - hour},
-            {},
+            (NOON - 9 * hour, NOON),
+            (NOON - 2 * hour, NOON - 8 * hour),
+            (None, NOON - hour),
+            (None, None),
         )
         tags = [
-            replace(known(str(number), image.digest), **time)
-            for number, (image, time) in enumerate(zip(images, times, strict=True))
+            replace(known(str(number), image.digest), pushed_at=pushed, detected_at=detected)
+            for number, (image, (pushed, detected)) in enumerate(zip(images, times, strict=True))
         ]
         assert (await both.marked(*tags))[0] == {"1", "2"}
