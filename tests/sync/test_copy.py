@@ -13,7 +13,7 @@ from flows.local.fake_registry import quirks
 from flows.local.fake_registry.behaviour import Behaviour
 from flows.local.fake_registry.content import Image, index
 from flows.local.fake_registry.faults import Respond, Rule
-from flows.local.fake_registry.images import attested, multi_platform, over, single
+from flows.local.fake_registry.images import BOTH, attested, multi_platform, over, single
 from flows.local.fake_registry.oddities import artifact, foreign_layers
 from flows.local.fake_registry.registry import DemoRegistry
 from mirror.outcome import BlobTally, Change, ChangeKind, DropReason, Reason
@@ -99,8 +99,6 @@ async def test_blobs_come_before_children_these_before_their_index_and_the_tag_l
 
 def _platform(child: str, image: Image) -> dict[str, str]:
     """The platform of a child of a two-platform image."""
-    from flows.local.fake_registry.images import BOTH
-
     return BOTH[[content.digest for content in image.children].index(child)]
 
 

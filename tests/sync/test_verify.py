@@ -260,6 +260,17 @@ async def test_a_queue_that_is_cancelled_frees_all_who_wait() -> None:
     assert [type(result) for result in results] == [asyncio.CancelledError] * 3
 
 
+async def test_a_tag_that_is_submitted_once_the_queue_has_ended_does_not_wait() -> None:
+    queue = VerificationQueue(Verifying(), StepTimer())
+    running = asyncio.create_task(queue.run())
+    submitted(queue, "broken")
+    async with asyncio.timeout(HANG):
+        with pytest.raises(ExceptionGroup):
+            await running
+        (late,) = await asyncio.gather(*submitted(queue, "late"), return_exceptions=True)
+    assert isinstance(late, asyncio.CancelledError)
+
+
 async def test_one_who_no_longer_waits_holds_up_nobody() -> None:
     verifier = Verifying()
     queue = VerificationQueue(verifier, StepTimer())
