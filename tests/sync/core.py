@@ -106,18 +106,19 @@ class CoreSync:
     platforms: tuple[str, ...] | None = None
     attestations: bool = True
     referrers: bool = True
+    name: str = NAME
     recorder: MemoryRecorder = field(default_factory=MemoryRecorder)
 
     @property
     def known(self) -> dict[str, KnownTag]:
         """The recorded state of the mirror's tags."""
-        return self.recorder.known[NAME]
+        return self.recorder.known[self.name]
 
     @property
     def mirror(self) -> MirrorSettings:
         """The mirror as mirrors.yaml would have it."""
         return MirrorSettings(
-            name=NAME,
+            name=self.name,
             source=f"{self.source.host}/{self.source_name}",
             target=f"{self.target.host}/{self.target_name}",
             tags=self.tags,

@@ -40,9 +40,7 @@ async def test_a_registry_that_deletes_tags_is_asked_for_nothing_else() -> None:
         assert requests(registry) == ["DELETE manifests/going"]
 
 
-async def test_where_manifests_alone_are_deleted_a_tag_that_shares_none_goes_with_its_manifest() -> (
-    None
-):
+async def test_a_registry_that_deletes_manifests_alone_loses_the_tag_with_its_manifest() -> None:
     async with DemoRegistry(BY_DIGEST_ALONE) as registry:
         seed(registry.store, TARGET, "going", ONE)
         seed(registry.store, TARGET, "staying", TWO)

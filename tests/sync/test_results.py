@@ -35,9 +35,12 @@ AS_A_WHOLE = TagFailure(None, Reason.AUTH, "no credential")
 @pytest.fixture
 async def context() -> AsyncIterator[SyncContext]:
     """What a run works with."""
-    async with DemoRegistry() as source, DemoRegistry() as target:
-        async with CoreSync(endpoint_of(source), endpoint_of(target)).open() as context:
-            yield context
+    async with (
+        DemoRegistry() as source,
+        DemoRegistry() as target,
+        CoreSync(endpoint_of(source), endpoint_of(target)).open() as context,
+    ):
+        yield context
 
 
 @pytest.mark.parametrize(

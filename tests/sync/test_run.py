@@ -355,16 +355,16 @@ async def test_a_blob_that_the_record_has_elsewhere_is_mounted() -> None:
 
 async def test_a_target_that_anonymous_users_cannot_pull_from_is_a_warning() -> None:
     async with mirror(target=quirks.ALIYUN_PERSONAL) as both:
-        async with DemoRegistry(quirks.ALIYUN_PERSONAL, store=both.target.store) as public:
-            async with Registry(
-                Endpoint(public.host, insecure=True, realm_hosts=frozenset({"localhost"}))
-            ) as anonymous:
-                outcome, _ = await both.run(
-                    change=lambda context: replace(
-                        context,
-                        clients=replace(context.clients, anonymous=anonymous.repository(TARGET)),
-                    )
+        outside = Endpoint(
+            both.target.host, insecure=True, realm_hosts=both.core.target.realm_hosts
+        )
+        async with Registry(outside) as anonymous:
+            outcome, _ = await both.run(
+                change=lambda context: replace(
+                    context,
+                    clients=replace(context.clients, anonymous=anonymous.repository(TARGET)),
                 )
+            )
         assert outcome.status is RunStatus.SUCCEEDED
         (warning,) = outcome.warnings
         assert "make the repository public" in warning
