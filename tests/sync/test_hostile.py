@@ -28,6 +28,7 @@ from mirror.outcome import Reason
 from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed, stored
 
 GOOD = single("hostile/good")
+HANG = 120  # seconds until a sync that waits for ever is stopped
 
 
 async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, DemoRegistry]:
@@ -36,7 +37,7 @@ async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, De
         for tag, image in {"good": GOOD, **images}.items():
             seed(source.store, SOURCE, tag, image)
         core = CoreSync(endpoint_of(source), endpoint_of(target), **options)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG):
             synced = await core.sync()
         assert "good" in synced.arrived, "one bad tag holds up nobody"
         assert target.store.repository(TARGET).tags["good"] == GOOD.digest
@@ -216,7 +217,7 @@ async def test_a_registry_that_lists_a_manifest_as_its_own_referrer_is_not_follo
     ):
         seed(source.store, SOURCE, "self", image)
         source.store.add_manifest(SOURCE, stored(stranger.root), None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert synced.arrived == ("self",)
         assert synced.outcomes["self"].referrers == 0

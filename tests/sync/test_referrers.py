@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
 from flows.local.fake_registry import quirks
 from flows.local.fake_registry.behaviour import Behaviour
 from flows.local.fake_registry.content import Image
-from flows.local.fake_registry.faults import Delay, Rule
+from flows.local.fake_registry.faults import Fault, Rule
 from flows.local.fake_registry.images import multi_platform, single
 from flows.local.fake_registry.oddities import artifact, with_referrers
 from flows.local.fake_registry.registry import DemoRegistry
@@ -23,6 +25,7 @@ WITHOUT_API = replace(
     quirks.SPECIFICATION, name="no-referrers", referrers=False, subject_acknowledged=False
 )
 VERSIONS_ONLY = TagPolicy(include=("1.*",))
+HANG = 30  # seconds until a sync that waits for ever is stopped
 
 
 async def referrers_at(target: DemoRegistry, digest: str) -> set[str]:
@@ -120,13 +123,33 @@ async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() 
         seed(source.store, SOURCE, "zeta", replace(image, referrers=(listed,)))
         seed(source.store, SOURCE, (), tagged)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index((tagged,)))
-        source.faults.add(Rule(f"GET .*/manifests/{image.digest}", Delay(0.5)))
-        synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
+        core = CoreSync(endpoint_of(source), endpoint_of(target))
+        first = Until(lambda: _arrived(core, fallback_tag(image)))
+        source.faults.add(Rule(f"GET .*/manifests/{image.digest}", first))
+        async with asyncio.timeout(HANG):
+            synced = await core.sync()
         assert synced.arrived == (fallback_tag(image), "zeta")
         blobs = {**image.blobs, **listed.blobs, **tagged.blobs}
         outcomes = synced.outcomes.values()
         assert sum(outcome.bytes_copied for outcome in outcomes) == sum(map(len, blobs.values()))
         assert {blob.digest for outcome in outcomes for blob in outcome.placed} == set(blobs)
+
+
+@dataclass(frozen=True)
+class Until(Fault):
+    """Answer nothing until something has happened."""
+
+    ready: Callable[[], bool]
+
+    async def before(self) -> None:
+        while not self.ready():
+            await asyncio.sleep(0.001)  # noqa: ASYNC110 - what it waits for has no event
+
+
+def _arrived(core: CoreSync, tag: str) -> bool:
+    """True once a tag is recorded as copied."""
+    state = core.known.get(tag)
+    return state is not None and state.copied_digest is not None
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["tags: *", "tags: 1.*"])
