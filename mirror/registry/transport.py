@@ -183,16 +183,21 @@ class _Pool:
         loop = asyncio.get_running_loop()
         request = aiohttp.ClientRequest("GET", url, loop=loop, session=self.session)
         limits = aiohttp.ClientTimeout(connect=seconds)
-        opened = await asyncio.gather(
-            *(self._connector.connect(request, [], limits) for _ in range(count)),
-            return_exceptions=True,
-        )
-        for connection in opened:
-            if not isinstance(connection, BaseException):
+        opened: list[aiohttp.connector.Connection] = []
+
+        async def open_one() -> None:
+            opened.append(await self._connector.connect(request, [], limits))
+
+        try:
+            results = await asyncio.gather(
+                *(open_one() for _ in range(count)), return_exceptions=True
+            )
+        finally:  # also where this is cancelled before all are open
+            for connection in opened:
                 connection.release()
-        for connection in opened:
-            if isinstance(connection, BaseException):
-                raise connection
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
 
 class _Body(httpx.AsyncByteStream):

@@ -35,16 +35,16 @@ class BandwidthLimiter:
     """Lets bytes pass at the cap's rate: each caller waits until its bytes are due."""
 
     def __init__(self, cap: BandwidthCap, clock: Callable[[], datetime] = utcnow) -> None:
-        self._cap = cap
+        self.cap = cap
         self._clock = clock
         self._due = 0.0
 
     async def __call__(self, size: int) -> None:
         """Wait until `size` more bytes may pass. Nothing is saved up while the line is idle."""
-        if not self._cap.holds(self._clock()):
+        if not self.cap.holds(self._clock()):
             return
         now = asyncio.get_running_loop().time()
-        self._due = max(self._due, now) + size / self._cap.rate
+        self._due = max(self._due, now) + size / self.cap.rate
         await asyncio.sleep(self._due - now)
 
 

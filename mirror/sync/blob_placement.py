@@ -1,4 +1,4 @@
-"""Bringing blobs into a target repository by the cheapest way that it allows.
+"""Placing blobs in a target repository by the cheapest way that it allows.
 
 The ladder: the record knows it is there; the target says so; another repository of the target has
 it (mount); stream it from the source. A blob goes through it once a run however many tags share
@@ -30,7 +30,7 @@ SharedUploads = SingleFlight[tuple[str, str], str]
 
 
 class Placement(Enum):
-    """How a blob came to be at the target."""
+    """How a blob reached the target."""
 
     COPIED = "copied"
     MOUNTED = "mounted"
@@ -58,7 +58,7 @@ class CopyStats:
 
     @property
     def blobs(self) -> BlobTally:
-        """How the blobs came to be at the target."""
+        """How the blobs reached the target."""
         return BlobTally(
             copied=self.tally[Placement.COPIED],
             mounted=self.tally[Placement.MOUNTED],
@@ -86,8 +86,8 @@ class BlobPlacer:
 
         `holders` names, for digests, another repository of the target registry that has each.
         `look_first`: ask the target before uploading; useless where it is known to be empty.
-        `expect` is told the bytes of each blob that has to be streamed, `progress` of bytes as
-        they reach the target.
+        `expect` receives the size of each blob that has to be streamed, `progress` the number of
+        bytes as they reach the target.
         """
         self._source = source
         self._target = target

@@ -19,7 +19,7 @@ _Flight = asyncio.Future[Any]
 _above: ContextVar[_Flight | None] = ContextVar("mirror_flight_above", default=None)
 """The flight within which the current task works."""
 _waits: dict[_Flight, set[_Flight]] = {}
-"""For each flight under way those whose end it needs, so that a circle is seen before it closes."""
+"""For each running flight those whose end it needs, so that a circle is seen before it closes."""
 
 
 class CircularWork(Exception):
@@ -63,13 +63,13 @@ class SingleFlight(Generic[Key, Value]):
         return value, True
 
     def forget(self, key: Key) -> None:
-        """Do the work anew when the key is asked for again."""
+        """Repeat the work at the next request for the key."""
         flight = self._flights.get(key)
         if flight is not None and flight.done():
             del self._flights[key]
 
     def clear(self) -> None:
-        """Do everything anew when it is asked for again."""
+        """Repeat all work at the next requests for it."""
         for key in list(self._flights):
             self.forget(key)
 

@@ -36,7 +36,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class _Arrived:
-    """What came over with one subject."""
+    """What was copied with one subject."""
 
     count: int
     dropped: tuple[Dropped, ...]
@@ -60,9 +60,9 @@ class ReferrerCopier:
     ) -> None:
         """`put_tree` puts a manifest by digest with all that it names and its own referrers.
 
-        `companions`: sha256-… tags at the source that no tag policy brings over by itself.
-        `refuses` tells of a manifest whether the target is known to refuse its like. `left_out`
-        are digests that are not wanted at the target; it may grow.
+        `companions`: sha256-… tags at the source that no tag policy copies by itself.
+        `refuses` is True for a manifest of a kind that the target is known to refuse. `left_out`
+        are digests that must not reach the target; it may grow.
         """
         self._source = source
         self._target = target
@@ -91,7 +91,7 @@ class ReferrerCopier:
         return await self._source.referrers(digest, fallback=False)
 
     async def copy(self, digest: str, stats: CopyStats) -> int:
-        """Bring what refers to the source's manifest `digest` to the target; how many there are.
+        """Copy what refers to the source's manifest `digest` to the target; how many there are.
 
         Raises RegistryError, and CircularWork where tags refer to each other.
         """
@@ -100,7 +100,7 @@ class ReferrerCopier:
             arrived, mine = await self._flight.do(digest, lambda: self._copy(digest, own))
         finally:
             stats.add(own)
-        if not mine:  # what was left out is told of every tag that shares it
+        if not mine:  # what was left out is reported for every tag that shares it
             stats.dropped.update({drop.digest: drop for drop in arrived.dropped})
         return arrived.count
 
@@ -131,7 +131,7 @@ class ReferrerCopier:
             else:
                 await self._target.put_manifest(tag, placed)
         listed = [one for one in await self.look(digest) if one.digest not in self._left_out]
-        # Each in a task of its own: a long chain of signatures does not pile up on one stack.
+        # Each in a separate task: a long chain of signatures does not pile up on one stack.
         brought = await asyncio.gather(
             *(self._copy_one(digest, descriptor, stats) for descriptor in listed),
             return_exceptions=True,
@@ -173,7 +173,7 @@ class ReferrerCopier:
         return placed.manifest if placed else None
 
     async def _put(self, manifest: Manifest, stats: CopyStats) -> Placed | None:
-        """Put a referrer; None, and told in the stats, when the target would not take it."""
+        """Put a referrer; None, and recorded in the stats, when the target refuses it."""
         try:
             if not self._refuses(manifest):
                 return await self._put_tree(manifest, stats)

@@ -172,19 +172,27 @@ async def _copy_all(
         _add(results, change, await sync_tag(work, change))
 
     verifying = asyncio.create_task(_verify(step, verification))
+    copying = [
+        *(asyncio.create_task(adopt_one(change)) for change in results.plan.adopted),
+        *(asyncio.create_task(sync_one(change)) for change in changes),
+    ]
     try:
         with results.timer.measure("copy"):
-            await asyncio.gather(
-                *(adopt_one(change) for change in results.plan.adopted),
-                *(sync_one(change) for change in changes),
-            )
+            await asyncio.gather(*copying)
     finally:
+        # After an error no tag may be copied or recorded any more: the run ends with it.
+        for task in copying:
+            task.cancel()
+        await asyncio.gather(*copying, return_exceptions=True)
         verification.close()
         await verifying
 
 
 async def _verify(step: Step, verification: VerificationQueue) -> None:
-    await step("verify", verification.run)
+    try:
+        await step("verify", verification.run)
+    finally:
+        verification.stop()  # also where the step failed before it began the work
 
 
 def _add(results: SyncResults, change: Change, ended: CopyOutcome | str) -> None:

@@ -41,7 +41,9 @@ async def call(name: str, work: Callable[[], Awaitable[T]], subject: str = "") -
 class StepTimer:
     """Seconds by step. Blocks of one step that overlap count once."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock` gives seconds from any start."""
+        self._clock = clock
         self._seconds: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._running: Counter[str] = Counter()
@@ -50,17 +52,17 @@ class StepTimer:
     def measure(self, step: str, since: float | None = None) -> Iterator[None]:
         """Add the time of the block to a step.
 
-        `since`: when the step began, by time.perf_counter, if that was before the block.
+        `since`: when the step began, by the clock, if that was before the block.
         """
         if not self._running[step]:
-            self._since[step] = since or time.perf_counter()
+            self._since[step] = self._clock() if since is None else since
         self._running[step] += 1
         try:
             yield
         finally:
             self._running[step] -= 1
             if not self._running[step]:
-                spent = time.perf_counter() - self._since[step]
+                spent = self._clock() - self._since[step]
                 self._seconds[step] = self._seconds.get(step, 0.0) + spent
 
     def seconds(self) -> dict[str, float]:

@@ -19,8 +19,8 @@ class Verifier:
     ) -> None:
         """`target` belongs to a registry client that the copy does not use.
 
-        `put` knows by digest the manifests that were put: what they name can be looked for in the
-        same round trip in which the target is asked for them.
+        `put` returns by digest the manifests that were put: what they name is then requested in
+        the same round trip as the manifests themselves.
         """
         self._target = target
         self._put = put
@@ -29,7 +29,7 @@ class Verifier:
         self._blobs: SingleFlight[str, None] = SingleFlight()
 
     async def verify(self, copied: CopyOutcome) -> Verification:
-        """See that the tag resolves to what was meant, and all that it names is there.
+        """Check that the tag resolves to what was meant and that all it names is there.
 
         The manifests' bytes are checked against their digests, the blobs' sizes by HEAD; what was
         seen once is not asked for again in the run. A failure is in the value, not raised.
@@ -132,10 +132,16 @@ class VerificationQueue:
             asyncio.Queue()
         )
         self._waiting: set[asyncio.Future[Verification]] = set()
+        self._stopped = False
 
     async def submit(self, copied: CopyOutcome) -> Verification:
-        """Submit a copied tag and wait for the result of its verification."""
+        """Submit a copied tag and wait for the result of its verification.
+
+        Raises CancelledError once the queue has stopped.
+        """
         future: asyncio.Future[Verification] = asyncio.get_running_loop().create_future()
+        if self._stopped:
+            future.cancel()
         self._waiting.add(future)
         try:
             with self._timer.measure("verify"):
@@ -148,6 +154,12 @@ class VerificationQueue:
         """No more tags will be submitted."""
         self._queue.put_nowait(None)
 
+    def stop(self) -> None:
+        """Let nobody wait for a verification, now or later: none will be made."""
+        self._stopped = True
+        for future in self._waiting:
+            future.cancel()
+
     async def run(self) -> int:
         """Verify what is submitted, all at once, until the queue is closed; how many there were."""
         count = 0
@@ -157,9 +169,7 @@ class VerificationQueue:
                     count += 1
                     group.create_task(self._verify(*item))
         finally:
-            # Those that still wait must not wait for ever if this ended early.
-            for future in self._waiting:
-                future.cancel()
+            self.stop()
         return count
 
     async def _verify(self, copied: CopyOutcome, future: asyncio.Future[Verification]) -> None:

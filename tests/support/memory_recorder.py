@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from mirror import outcome as values
 from mirror.outcome import (
     Change,
     CopyOutcome,
@@ -21,18 +22,22 @@ from mirror.outcome import (
     TagStatus,
     Trigger,
     Verification,
-    utcnow,
 )
 
 Repository = tuple[str, str]
+_REFUSALS_HOLD = timedelta(days=30)
 
 
 @dataclass
 class MemoryRecorder:
-    """Implements mirror.sync.Recorder. Its fields are what a test looks at."""
+    """Implements mirror.sync.Recorder. Its fields are what a test looks at.
+
+    tests/sync/test_recorders.py holds it to the rules of the real one.
+    """
 
     known: dict[str, dict[str, KnownTag]] = field(default_factory=lambda: defaultdict(dict))
     blobs: dict[Repository, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Sizes in bytes by digest."""
     capabilities: dict[Repository, dict[str, str | int | bool]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -45,7 +50,12 @@ class MemoryRecorder:
     started: list[str] = field(default_factory=list)
     """Tags in the order in which their copies started."""
     skipped: list[tuple[str, TagStatus, str]] = field(default_factory=list)
-    _numbers: Iterable[int] = field(default_factory=lambda: itertools.count(1))
+    _dry_runs: set[str] = field(default_factory=set)
+    _placed: dict[tuple[Repository, str], int] = field(default_factory=dict)
+    """By repository and digest, a number that is higher for what was placed later."""
+    _learnt: dict[Repository, datetime] = field(default_factory=dict)
+    """When something was last learnt of a repository's registry."""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def begin_run(
         self,
@@ -56,13 +66,19 @@ class MemoryRecorder:
         flow_run_id: str | None = None,
     ) -> str:
         """Keep the run as running."""
-        run_id = f"run-{next(iter(self._numbers))}"
+        run_id = f"run-{next(self._numbers)}"
         self.running[run_id] = mirror
+        if dry_run:
+            self._dry_runs.add(run_id)
         return run_id
 
     async def close_abandoned(self, mirror: str, except_run: str | None) -> tuple[str, ...]:
-        """Runs of the mirror that never ended."""
-        dead = [run for run, name in self.running.items() if name == mirror and run != except_run]
+        """Runs of the mirror that never ended; a dry run takes no lock and may still work."""
+        dead = [
+            run
+            for run, name in self.running.items()
+            if name == mirror and run != except_run and run not in self._dry_runs
+        ]
         for run in dead:
             del self.running[run]
         return tuple(dead)
@@ -75,20 +91,36 @@ class MemoryRecorder:
         """Take over new digests, adopted tags and those that are gone."""
         self.discoveries.append((discovery, plan))
         planned = {change.tag: change for change in (*plan.changes, *plan.held, *plan.adopted)}
-        known, now = self.known[mirror], utcnow()
+        adopted = {change.tag: change for change in plan.adopted}
+        known, now = self.known[mirror], values.utcnow()
         for tag in discovery.tags:
-            old, change = known.get(tag.name), planned.get(tag.name)
-            if old is not None and old.source_digest == tag.digest and old.gone_at is None:
-                continue
-            known[tag.name] = replace(
-                old or KnownTag(tag.name, None, None, None),
-                source_digest=tag.digest,
-                pushed_at=tag.pushed_at,
-                detected_at=change.detected_at if change else now,
-                attempts=0,
-                next_attempt_at=None,
-                gone_at=None,
-            )
+            old, change, taken = known.get(tag.name), planned.get(tag.name), adopted.get(tag.name)
+            detected_at = change.detected_at if change else now
+            if taken is not None:
+                target = discovery.target or {}
+                known[tag.name] = KnownTag(
+                    tag.name,
+                    source_digest=tag.digest,
+                    copied_digest=taken.digest,
+                    target_digest=target.get(taken.target_tag) or taken.digest,
+                    pushed_at=tag.pushed_at or _pushed_at(old, tag.digest),
+                    detected_at=detected_at,
+                    suspect=old.suspect if old else None,
+                )
+            elif old is None or old.source_digest != tag.digest:
+                known[tag.name] = replace(
+                    old or KnownTag(tag.name, None, None, None),
+                    source_digest=tag.digest,
+                    pushed_at=tag.pushed_at,
+                    detected_at=detected_at,
+                    attempts=0,
+                    next_attempt_at=None,
+                    gone_at=None,
+                )
+            elif old.gone_at is not None or old.pushed_at is None:
+                known[tag.name] = replace(
+                    old, pushed_at=tag.pushed_at or old.pushed_at, gone_at=None
+                )
         for name in plan.gone:
             if known[name].gone_at is None:
                 known[name] = replace(known[name], gone_at=now)
@@ -109,11 +141,12 @@ class MemoryRecorder:
         """A verified tag is copied; a failed one is tried again when the rule says."""
         failure = outcome.failure or (verification.failure if verification else None)
         change, known = outcome.change, self.known[mirror]
-        state = known.get(change.tag) or KnownTag(change.tag, change.digest, None, None)
+        state = known.get(change.tag) or KnownTag(
+            change.tag, change.digest, None, None, change.pushed_at, change.detected_at
+        )
         if failure is None and verification is not None:
             known[change.tag] = replace(
                 state,
-                source_digest=change.digest,
                 copied_digest=change.digest,
                 target_digest=outcome.target_digest,
                 attempts=0,
@@ -121,17 +154,23 @@ class MemoryRecorder:
                 suspect=None,
             )
         else:
-            rule = retry or RetryRule()
-            wait = rule.wait if change.attempt <= rule.times else rule.then_every
-            known[change.tag] = replace(
-                state, attempts=change.attempt, next_attempt_at=utcnow() + wait
-            )
+            rule, attempts = retry or RetryRule(), state.attempts + 1
+            wait = rule.wait if attempts <= rule.times else rule.then_every
+            ended_at = verification.verified_at if verification else outcome.ended_at
+            known[change.tag] = replace(state, attempts=attempts, next_attempt_at=ended_at + wait)
         self.dropped[mirror] |= {drop.digest for drop in outcome.dropped}
         if repository is not None:
-            held = self.blobs[repository]
-            for digest in outcome.lost:
+            self._hold(repository, outcome)
+
+    def _hold(self, repository: Repository, outcome: CopyOutcome) -> None:
+        held = self.blobs[repository]
+        placed = {blob.digest: blob.size for blob in outcome.placed}
+        for digest in outcome.lost:
+            if digest not in placed:
                 held.pop(digest, None)
-            held.update({blob.digest: blob.size for blob in outcome.placed})
+        for digest in placed.keys() - held.keys():
+            held[digest] = placed[digest]
+            self._placed[repository, digest] = next(self._numbers)
 
     async def tag_skipped(
         self, run_id: str, mirror: str, change: Change, status: TagStatus, message: str
@@ -158,28 +197,50 @@ class MemoryRecorder:
         )
 
     async def holders(self, registry: str, digests: Iterable[str]) -> dict[str, str]:
-        """Where each of the blobs is."""
-        return {
-            digest: name
-            for digest in digests
-            for (host, name), held in self.blobs.items()
-            if host == registry and digest in held
-        }
+        """Where each of the blobs was placed last."""
+        found: dict[str, str] = {}
+        for digest in digests:
+            places = [
+                place
+                for place, held in self.blobs.items()
+                if place[0] == registry and digest in held
+            ]
+            if places:
+                newest = max(places, key=lambda place: self._placed.get((place, digest), 0))
+                found[digest] = newest[1]
+        return found
 
     async def dropped_digests(self, mirror: str) -> frozenset[str]:
         """All that runs have left out."""
         return frozenset(self.dropped[mirror])
 
     async def abilities(self, registry: str, repository: str) -> Mapping[str, Any]:
-        """What runs have seen of the registry."""
-        return dict(self.capabilities[registry, repository])
+        """What runs have seen of the registry, without what it refused long ago."""
+        fresh = not self._is_stale((registry, repository))
+        seen = self.capabilities[registry, repository]
+        return {name: value for name, value in seen.items() if fresh or value is not False}
 
     async def save_abilities(
         self, registry: str, repository: str, abilities: Mapping[str, str | int | bool]
     ) -> None:
-        """Keep it."""
-        self.capabilities[registry, repository] |= abilities
+        """Keep it; what is long ago is forgotten."""
+        place = (registry, repository)
+        if self._is_stale(place):
+            self.capabilities[place].clear()
+        elif place in self._learnt and abilities.items() <= self.capabilities[place].items():
+            return
+        self.capabilities[place] |= abilities
+        self._learnt[place] = values.utcnow()
+
+    def _is_stale(self, place: Repository) -> bool:
+        now = values.utcnow()
+        return self._learnt.get(place, now) < now - _REFUSALS_HOLD
 
     async def add_quota(self, quota: Quota) -> None:
         """Keep it."""
         self.quotas.append(quota)
+
+
+def _pushed_at(old: KnownTag | None, digest: str) -> datetime | None:
+    """The push time that is recorded for a digest."""
+    return old.pushed_at if old is not None and old.source_digest == digest else None

@@ -1,12 +1,13 @@
 """Whole syncs without Prefect and without a database: the core, on any registries.
 
-What the history remembers from run to run is kept in memory, so that a second sync can be told
-from a first one.
+What the history remembers from run to run is kept in memory, so that a second sync differs from a
+first one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from flows.local.sample_registry.content import Content, Image
@@ -28,6 +29,7 @@ from mirror.registry import Credential, Endpoint
 from mirror.sync.clients import connect
 from mirror.sync.context import SyncContext
 from mirror.sync.prefetch import Prefetch
+from mirror.sync.recorder import Recorder
 from mirror.sync.run import run
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.behaviour import Scheme
@@ -104,18 +106,19 @@ class CoreSync:
     platforms: tuple[str, ...] | None = None
     attestations: bool = True
     referrers: bool = True
+    name: str = NAME
     recorder: MemoryRecorder = field(default_factory=MemoryRecorder)
 
     @property
     def known(self) -> dict[str, KnownTag]:
         """The recorded state of the mirror's tags."""
-        return self.recorder.known[NAME]
+        return self.recorder.known[self.name]
 
     @property
     def mirror(self) -> MirrorSettings:
         """The mirror as mirrors.yaml would have it."""
         return MirrorSettings(
-            name=NAME,
+            name=self.name,
             source=f"{self.source.host}/{self.source_name}",
             target=f"{self.target.host}/{self.target_name}",
             tags=self.tags,
@@ -124,26 +127,44 @@ class CoreSync:
             referrers=self.referrers,
         )
 
-    async def sync(
-        self, *, full: bool = True, dry_run: bool = False, accept_loss: bool = False
-    ) -> Synced:
-        """One run, as by hand: failed tags are tried again at once."""
-        before = len(self.recorder.skipped)
+    @asynccontextmanager
+    async def open(
+        self,
+        *,
+        full: bool = True,
+        dry_run: bool = False,
+        accept_loss: bool = False,
+        recorder: Recorder | None = None,
+    ) -> AsyncIterator[SyncContext]:
+        """What one run works with, its clients open. `recorder`: instead of the one in memory."""
         async with connect(self.mirror, self.source, self.target, self.target) as clients:
             prefetch = Prefetch(clients.source, clients.target, clients.hub, full=full)
             async with prefetch:
-                outcome, copied = await run(
-                    SyncContext(
-                        self.mirror,
-                        clients,
-                        self.recorder,
-                        prefetch,
-                        full=full,
-                        dry_run=dry_run,
-                        accept_loss=accept_loss,
-                        trigger=Trigger.MANUAL,
-                    )
+                yield SyncContext(
+                    self.mirror,
+                    clients,
+                    recorder or self.recorder,
+                    prefetch,
+                    full=full,
+                    dry_run=dry_run,
+                    accept_loss=accept_loss,
+                    trigger=Trigger.MANUAL,
                 )
+
+    async def sync(
+        self,
+        *,
+        full: bool = True,
+        dry_run: bool = False,
+        accept_loss: bool = False,
+        recorder: Recorder | None = None,
+    ) -> Synced:
+        """One run, as by hand: failed tags are tried again at once."""
+        before = len(self.recorder.skipped)
+        async with self.open(
+            full=full, dry_run=dry_run, accept_loss=accept_loss, recorder=recorder
+        ) as context:
+            outcome, copied = await run(context)
         discovery, plan = self.recorder.discoveries[-1]
         return Synced(
             outcome=outcome,

@@ -1,4 +1,4 @@
-"""Sources that are broken or ill-willed: a tag ends whole or in a clear failure of its own."""
+"""Sources that are broken or ill-willed: each tag arrives whole or fails alone and clearly."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed, stored
 
 GOOD = single("hostile/good")
+HANG = 120  # seconds until a sync that waits for ever is stopped
 
 
 async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, FakeRegistry]:
-    """Sync a source with these tags, and a good one beside them, to a specification registry."""
+    """Sync a source with these tags, and a good one next to them, to a specification registry."""
     async with FakeRegistry() as source, FakeRegistry() as target:
         for tag, image in {"good": GOOD, **images}.items():
             seed(source.store, SOURCE, tag, image)
         core = CoreSync(endpoint_of(source), endpoint_of(target), **options)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG):
             synced = await core.sync()
         assert "good" in synced.arrived, "one bad tag holds up nobody"
         assert target.store.repository(TARGET).tags["good"] == GOOD.digest
@@ -217,7 +218,7 @@ async def test_a_registry_that_lists_a_manifest_as_its_own_referrer_is_not_follo
     ):
         seed(source.store, SOURCE, "self", image)
         source.store.add_manifest(SOURCE, stored(stranger.root), None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
         assert synced.arrived == ("self",)
         assert synced.outcomes["self"].referrers == 0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
 from flows.local.sample_registry.content import Image
 from flows.local.sample_registry.images import single
+from flows.local.sample_registry.interceptor import Interceptor
 from mirror.config.models import TagPolicy
 from mirror.registry import Registry
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.behaviour import Behaviour
-from tests.support.fake_registry.faults import Delay, Rule
+from tests.support.fake_registry.faults import Rule
 from tests.support.fake_registry.images import multi_platform
 from tests.support.fake_registry.oddities import artifact, with_referrers
 from tests.support.fake_registry.registry import FakeRegistry
@@ -24,6 +27,7 @@ WITHOUT_API = replace(
     quirks.SPECIFICATION, name="no-referrers", referrers=False, subject_acknowledged=False
 )
 VERSIONS_ONLY = TagPolicy(include=("1.*",))
+HANG = 30  # seconds until a sync that waits for ever is stopped
 
 
 async def referrers_at(target: FakeRegistry, digest: str) -> set[str]:
@@ -121,13 +125,33 @@ async def test_what_comes_over_with_a_fallback_tag_that_goes_first_is_counted() 
         seed(source.store, SOURCE, "zeta", replace(image, referrers=(listed,)))
         seed(source.store, SOURCE, (), tagged)
         seed(source.store, SOURCE, fallback_tag(image), fallback_index((tagged,)))
-        source.faults.add(Rule(f"GET .*/manifests/{image.digest}", Delay(0.5)))
-        synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
+        core = CoreSync(endpoint_of(source), endpoint_of(target))
+        first = Until(lambda: _arrived(core, fallback_tag(image)))
+        source.faults.add(Rule(f"GET .*/manifests/{image.digest}", first))
+        async with asyncio.timeout(HANG):
+            synced = await core.sync()
         assert synced.arrived == (fallback_tag(image), "zeta")
         blobs = {**image.blobs, **listed.blobs, **tagged.blobs}
         outcomes = synced.outcomes.values()
         assert sum(outcome.bytes_copied for outcome in outcomes) == sum(map(len, blobs.values()))
         assert {blob.digest for outcome in outcomes for blob in outcome.placed} == set(blobs)
+
+
+@dataclass(frozen=True)
+class Until(Interceptor):
+    """Answer nothing until something has happened."""
+
+    ready: Callable[[], bool]
+
+    async def before(self) -> None:
+        while not self.ready():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.001)
+
+
+def _arrived(core: CoreSync, tag: str) -> bool:
+    """True once a tag is recorded as copied."""
+    state = core.known.get(tag)
+    return state is not None and state.copied_digest is not None
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["tags: *", "tags: 1.*"])
@@ -196,7 +220,7 @@ async def test_referrers_false_leaves_them_at_the_source() -> None:
 
 
 async def verified_as_cosign_does(target: FakeRegistry, tag: str) -> str:
-    """Resolve the tag, find its signature by name, and see that its payload names the digest."""
+    """Resolve the tag, find its signature by name, and check that its payload names the digest."""
     async with Registry(endpoint_of(target)) as registry:
         repository = registry.repository(TARGET)
         head = await repository.head_manifest(tag)
