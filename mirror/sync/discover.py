@@ -119,7 +119,7 @@ async def _settle_lost(
         return _Settled()
     lost = lost_tags(listing.names, request.known, request.rules, utcnow())
     if lost.suspicious and not request.accept_loss:
-        where = f"{request.source.registry.host}/{request.source.name}"
+        where = str(request.source)
         return _Settled(suspicion=lost.describe(where, request.mirror))
     if not lost.names or request.watching:
         return _Settled()
@@ -143,14 +143,15 @@ def _unmatched(
     found: list[SourceTag],
     failed: list[TagFailure],
 ) -> tuple[str, ...]:
-    """A warning where the tag policy matches none of the tags that the source lists."""
-    if found or failed or not listing.complete or not listing.names:
+    """A warning where the source lists no tags, or none that the tag policy admits."""
+    if found or failed or not listing.complete:
         return ()
+    if not listing.names:
+        return () if request.known else (f"{request.source} lists no tags",)
     include = ", ".join(request.rules.include)
     return (
-        f"none of the {len(listing.names)} tags of {request.source.registry.host}/"
-        f"{request.source.name} is admitted by tags (include: {include}): check the patterns in"
-        " mirrors.yaml",
+        f"none of the {len(listing.names)} tags of {request.source} is admitted by tags (include:"
+        f" {include}): check the patterns in mirrors.yaml",
     )
 
 
@@ -209,10 +210,8 @@ def _unreadable(request: DiscoverRequest, name: str, error: RegistryError | None
     """A tag that is listed and cannot be read has failed; it was not deleted."""
     if error is not None:
         return TagFailure(name, Reason(error.reason), str(error))
-    where = f"{request.source.registry.host}/{request.source.name}:{name}"
-    return TagFailure(
-        name, Reason.NOT_FOUND, f"{where} is listed by the source, which answers 404 for it"
-    )
+    message = f"{request.source}:{name} is listed by the source, which answers 404 for it"
+    return TagFailure(name, Reason.NOT_FOUND, message)
 
 
 async def _list(request: DiscoverRequest, prefetch: Prefetch) -> _Listing:

@@ -186,3 +186,10 @@ async def test_a_policy_that_matches_no_tag_is_a_warning(world: World) -> None:
     synced = await world.core.sync()
     (warning,) = [one for one in synced.outcome.warnings if "none of the 12 tags" in one]
     assert "v2.*" in warning
+
+
+async def test_a_source_without_tags_is_a_warning() -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        seed(source.store, SOURCE, (), single("lost/untagged"))
+        synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
+    assert synced.outcome.warnings == (f"{source.host}/{SOURCE} lists no tags",)
