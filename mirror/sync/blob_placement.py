@@ -30,7 +30,7 @@ SharedUploads = SingleFlight[tuple[str, str], str]
 
 
 class Placement(Enum):
-    """How a blob came to be at the target."""
+    """How a blob got to the target."""
 
     COPIED = "copied"
     MOUNTED = "mounted"
@@ -58,7 +58,7 @@ class CopyStats:
 
     @property
     def blobs(self) -> BlobTally:
-        """How the blobs came to be at the target."""
+        """How the blobs got to the target."""
         return BlobTally(
             copied=self.tally[Placement.COPIED],
             mounted=self.tally[Placement.MOUNTED],
@@ -86,7 +86,7 @@ class BlobPlacer:
 
         `holders` names, for digests, another repository of the target registry that has each.
         `look_first`: ask the target before uploading; useless where it is known to be empty.
-        `expect` is told the bytes of each blob that has to be streamed, `progress` of bytes as
+        `expect` gets the bytes of each blob that has to be streamed, `progress` of bytes as
         they reach the target.
         """
         self._source = source

@@ -63,13 +63,13 @@ class SingleFlight(Generic[Key, Value]):
         return value, True
 
     def forget(self, key: Key) -> None:
-        """Do the work anew when the key is asked for again."""
+        """Do the work anew when the key is requested again."""
         flight = self._flights.get(key)
         if flight is not None and flight.done():
             del self._flights[key]
 
     def clear(self) -> None:
-        """Do everything anew when it is asked for again."""
+        """Do everything anew when it is requested again."""
         for key in list(self._flights):
             self.forget(key)
 

@@ -362,7 +362,7 @@ def _comparable(
     heads: Mapping[str, Head],
     failed: list[TagFailure],
 ) -> list[SourceTag]:
-    """The tags of which the target told something; the others are failures of their own."""
+    """The tags that the target reported on; the others are separate failures."""
     comparable = []
     for tag in found:
         head = heads.get(request.rules.target_name(tag.name))

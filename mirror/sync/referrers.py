@@ -60,8 +60,8 @@ class ReferrerCopier:
     ) -> None:
         """`put_tree` puts a manifest by digest with all that it names and its own referrers.
 
-        `companions`: sha256-… tags at the source that no tag policy brings over by itself.
-        `refuses` tells of a manifest whether the target is known to refuse its like. `left_out`
+        `companions`: sha256-… tags at the source that no tag policy copies by itself.
+        `refuses` says whether the target is known to refuse a manifest's kind. `left_out`
         are digests that are not wanted at the target; it may grow.
         """
         self._source = source
@@ -100,7 +100,7 @@ class ReferrerCopier:
             arrived, mine = await self._flight.do(digest, lambda: self._copy(digest, own))
         finally:
             stats.add(own)
-        if not mine:  # what was left out is told of every tag that shares it
+        if not mine:  # what was left out is reported for every tag that shares it
             stats.dropped.update({drop.digest: drop for drop in arrived.dropped})
         return arrived.count
 
@@ -131,7 +131,7 @@ class ReferrerCopier:
             else:
                 await self._target.put_manifest(tag, placed)
         listed = [one for one in await self.look(digest) if one.digest not in self._left_out]
-        # Each in a task of its own: a long chain of signatures does not pile up on one stack.
+        # Each in its own task: a long chain of signatures does not pile up on one stack.
         brought = await asyncio.gather(
             *(self._copy_one(digest, descriptor, stats) for descriptor in listed),
             return_exceptions=True,

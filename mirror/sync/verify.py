@@ -1,4 +1,4 @@
-"""Verification: what a stranger would get from the target, seen on connections of its own."""
+"""Verification: what a stranger would get from the target, seen over separate connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Verifier:
         """`target` belongs to a registry client that the copy does not use.
 
         `put` knows by digest the manifests that were put: what they name can be looked for in the
-        same round trip in which the target is asked for them.
+        same round trip in which they are requested from the target.
         """
         self._target = target
         self._put = put
@@ -29,7 +29,7 @@ class Verifier:
         self._blobs: SingleFlight[str, None] = SingleFlight()
 
     async def verify(self, copied: CopyOutcome) -> Verification:
-        """See that the tag resolves to what was meant, and all that it names is there.
+        """Check that the tag resolves as intended and all that it names is there.
 
         The manifests' bytes are checked against their digests, the blobs' sizes by HEAD; what was
         seen once is not asked for again in the run. A failure is in the value, not raised.

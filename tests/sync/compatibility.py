@@ -1,4 +1,4 @@
-"""The table of image kinds and registries: what became of each kind at each, and how it is told."""
+"""The table of image kinds and registries: the outcome of each kind at each, as reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ imitations, each of whose quirks cites a documented fact (`tests/support/fake_re
 
 - **identical**: tag, digests and all bytes are the source's.
 - **filtered**: the target refuses a part; it was left out, the index rebuilt without it, and both
-  digests are recorded. The parts and reasons stand in `tag_sync.dropped`.
+  digests are recorded. The parts and reasons are in `tag_sync.dropped`.
 - **refused**: the target, or the protocol, does not take it; the tag fails with this reason, and
   the others are synced.
 
@@ -34,7 +34,7 @@ Not in the table, and the same everywhere:
   none of the platforms fails with `not_found` and says so.
 - `attestations: drop` leaves out BuildKit's attestations of every form.
 - A signature of an index that had to be rebuilt names the source's digest: it travels, and fits
-  the source's digest, which the record keeps beside the target's.
+  the source's digest, which the history keeps next to the target's.
 """
 
 

@@ -1,6 +1,6 @@
 """Whole syncs without Prefect and without a database: the core, on any registries.
 
-What the history remembers from run to run is kept in memory, so that a second sync can be told
+What the history remembers from run to run is kept in memory, so that a second sync can be given
 from a first one.
 """
 

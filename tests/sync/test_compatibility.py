@@ -68,7 +68,7 @@ def kinds() -> tuple[Sample, ...]:
         Sample("Windows images by os.version", {"windows": _windows()}),
         Sample("helm chart", {"chart": _chart()}),
         Sample("index without children", {"empty": Image(index([]))}),
-        Sample("child that stands twice", {"twice": _twice()}),
+        Sample("duplicate child", {"twice": _twice()}),
         Sample("index of image and artifact", {"mixed": _mixed()}),
         Sample("nested index with attestations", {"nested-attested": _nested_attested()}),
         Sample("tag of 128 characters", {"t" * 128: single("compatibility/long tag")}),
@@ -132,7 +132,7 @@ class Sides:
 
 @pytest.fixture(scope="module")
 async def table(shared_docker_registry: DockerRegistry) -> AsyncIterator[Table]:
-    """The whole table, each cell by a sync of its own between repositories of its own."""
+    """The whole table, each cell by its own sync between its own repositories."""
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(FakeRegistry())
         hub = await stack.enter_async_context(FakeRegistry(_without_quota(), store=source.store))

@@ -1,4 +1,4 @@
-"""Sources that are broken or ill-willed: a tag ends whole or in a clear failure of its own."""
+"""Sources that are broken or ill-willed: a tag ends whole or in its own clear failure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GOOD = single("hostile/good")
 
 
 async def mirrored(images: dict[str, Image], **options: Any) -> tuple[Synced, FakeRegistry]:
-    """Sync a source with these tags, and a good one beside them, to a specification registry."""
+    """Sync a source with these tags, and a good one next to them, to a specification registry."""
     async with FakeRegistry() as source, FakeRegistry() as target:
         for tag, image in {"good": GOOD, **images}.items():
             seed(source.store, SOURCE, tag, image)

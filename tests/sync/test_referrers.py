@@ -196,7 +196,7 @@ async def test_referrers_false_leaves_them_at_the_source() -> None:
 
 
 async def verified_as_cosign_does(target: FakeRegistry, tag: str) -> str:
-    """Resolve the tag, find its signature by name, and see that its payload names the digest."""
+    """Resolve the tag, find its signature by name, and check that its payload names the digest."""
     async with Registry(endpoint_of(target)) as registry:
         repository = registry.repository(TARGET)
         head = await repository.head_manifest(tag)
