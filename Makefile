@@ -18,7 +18,7 @@ demo: setup ## a guided run on sample registries that leaves nothing behind (ARG
 up: setup ## embedded Postgres, Prefect server and UI, schedules and site, from mirrors.yaml
 	@$(MIRROR) up $(ARGS)
 
-check: setup ## lint, format, types, import rules, lock file
+check: setup ## lint, format, types, import rules, wording, lock file
 	@scripts/check
 
 test: setup ## everything that CI runs: system packages, checks, tests

@@ -27,10 +27,10 @@ from bench.workloads import WORKLOADS
 def calibrated(links: Links, scratch: Path) -> tuple[str, ...]:
     """What the emulated links of a workload really are like."""
     shapes = dict.fromkeys(each for each in (links.source, links.target) if each != UNSHAPED)
-    told = tuple(str(calibrate(each, scratch / "calibrate.log")) for each in shapes)
-    for line in told:
+    readings = tuple(str(calibrate(each, scratch / "calibrate.log")) for each in shapes)
+    for line in readings:
         print(f"link {line}", flush=True)
-    return told
+    return readings
 
 
 @click.command()
@@ -49,32 +49,34 @@ def main(
     results: Path | None,
 ) -> None:
     """Measure the workloads (all of them without one) and rewrite bench/RESULTS.md."""
-    # Ended from outside, it still stops what it started.
+    # On SIGTERM it still stops what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [letter.upper() for letter in letters] or list(WORKLOADS)
     if unknown := [letter for letter in chosen if letter not in WORKLOADS]:
-        raise click.UsageError(f"no workload {', '.join(unknown)}: choose of {' '.join(WORKLOADS)}")
+        raise click.UsageError(
+            f"no workload {', '.join(unknown)}: choose from {' '.join(WORKLOADS)}"
+        )
     tools = present() if peers else {}
     folder = results or (None if smoke else RESULTS)
     scratch = Path(tempfile.mkdtemp(prefix="bench-"))
     stores = Path(tempfile.mkdtemp(prefix="bench-", dir=roomy_memory()))
     try:
         with PrefectServer(scratch) as prefect:
-            speed = {} if smoke else {"speed": trivial.told({**os.environ, **prefect.env})}
+            speed = {} if smoke else {"speed": trivial.described({**os.environ, **prefect.env})}
             for letter in chosen:
                 work = WORKLOADS[letter]
                 links = work.links
                 if smoke and not links.direct:
                     links = Links(Shape.of(5, 400), Shape.of(5, 400), Shape.of(5))
                 session = Session(scratch, stores, prefect, tools, rounds, peer_rounds)
-                told = calibrated(links, scratch)
+                readings = calibrated(links, scratch)
                 work.run(session, SMOKE if smoke else FULL, links)
                 found = Results(
                     letter,
                     work.title,
                     now(),
                     {**machine(tools), **speed},
-                    told,
+                    readings,
                     tuple(session.figures),
                 )
                 if folder is not None:

@@ -1,4 +1,4 @@
-"""`python -m bench.floor`: what workload B costs without Prefect, record, checks and retries.
+"""`python -m bench.floor`: what workload B costs without Prefect, history, checks and retries.
 
 The same requests as a sync's, on the same links to the same registries, by aiohttp alone in a
 process that does nothing else. No client that sends them can be faster on this machine.
@@ -29,7 +29,7 @@ ACCEPT = "application/vnd.oci.image.manifest.v1+json"
 
 
 class Floor:
-    """Copies and verifies tags with not a request more than it takes."""
+    """Copies and verifies tags with the fewest possible requests."""
 
     def __init__(self, session: aiohttp.ClientSession, source: str, target: str) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""Docker Hub's web API over a listing in a file: what stands in front of the source.
+"""Docker Hub's web API over a listing in a file, in front of the source.
 
 `python -m bench.hub LISTING` serves on a free loopback port, which it prints, until its standard
 input ends. Only the paths and fields that a tag listing needs: see the registry facts of Docker

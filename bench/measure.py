@@ -52,7 +52,7 @@ def high_water(pid: int) -> int:
 
 
 def measure(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Usage:
-    """Run `command` to its end and tell what it took."""
+    """Run `command` to its end and measure it."""
     peak, done, load = 0, threading.Event(), os.getloadavg()[0]
 
     def watch(pid: int) -> None:

@@ -22,9 +22,9 @@ BIN = ROOT / ".venv/bin"
 
 
 class PrefectServer(Process):
-    """A Prefect server of the bench's own, on a PostgreSQL of its own, as `mirror up` has it.
+    """A separate Prefect server on a separate PostgreSQL, set up as by `mirror up`.
 
-    On SQLite it answers 503 under load: twenty flow runs at once (workload D) were too many.
+    On SQLite it returns 503 under load: twenty concurrent flow runs (workload D) were too many.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -67,14 +67,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """What `mirror sync --json` told, and what the process took."""
+    """What `mirror sync --json` printed, and what the process used."""
 
     usage: Usage
     outcomes: tuple[Mapping[str, Any], ...]
 
     @property
     def seconds(self) -> float:
-        """The flow's own work; of the longest, where several mirrors ran side by side."""
+        """The flow's own work; that of the slowest mirror, where several ran at once."""
         return max(float(each["seconds"]["total"]) for each in self.outcomes)
 
     def total(self, group: str, key: str) -> float:
@@ -83,7 +83,7 @@ class Sync:
 
 
 class Ours:
-    """A record of its own (embedded PostgreSQL) and a configuration: state for one round."""
+    """A new history (embedded PostgreSQL) and a configuration: the state of one round."""
 
     def __init__(self, scratch: Path, prefect: PrefectServer) -> None:
         self._scratch = scratch
@@ -113,7 +113,7 @@ class Ours:
         self._config.write_text(yaml.safe_dump({"registries": registries, "mirrors": mirrors}))
 
     def start(self) -> None:
-        """Bring the record up, so that no measured run pays for it."""
+        """Create the history database, so that no measured run pays for it."""
         self._checked(self.run("migrate"))
 
     def run(self, *arguments: str, before: Sequence[str] = ()) -> Usage:
@@ -131,7 +131,7 @@ class Ours:
         return Sync(usage, tuple(outcomes))
 
     def close(self) -> None:
-        """Stop the embedded PostgreSQL and drop the record."""
+        """Stop the embedded PostgreSQL and delete the history."""
         Cluster(self.data / "postgres").stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 

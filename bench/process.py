@@ -20,11 +20,11 @@ from bench.shape import UNSHAPED, Shape, Traffic
 
 STOP_SECONDS = 10.0
 STORES = 12 * 10**9
-"""Bytes that two registries with 4 GB each need, and what runs beside them."""
+"""Bytes that two registries with 4 GB each need, including what runs with them."""
 
 
 class BenchError(Exception):
-    """The harness could not do its work; the message says what to look at."""
+    """The bench failed; the message says what to check."""
 
 
 def free_port() -> int:
@@ -50,7 +50,7 @@ def roomy_memory() -> Path | None:
     """A folder in memory with room for both registries of the largest workload, if there is one.
 
     On a disk a registry spends more of the processor on its file system than on its work, and waits
-    for it, all of which is charged to whoever copies.
+    for it, all of which counts against the tool that is measured.
     """
     folder = Path("/dev/shm")
     if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < STORES:
@@ -59,7 +59,7 @@ def roomy_memory() -> Path | None:
 
 
 class Process:
-    """A child process in a group of its own, with its output in a file."""
+    """A child process in a separate process group, with its output in a file."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Process:
         )
 
     def close(self) -> None:
-        """End it: politely, then by force."""
+        """Stop it: by SIGTERM, then by SIGKILL."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, sign)
@@ -122,15 +122,15 @@ class LinkProcess(Served):
 
     def shape(self, shape: Shape) -> Traffic:
         """Change the link; returns what passed before. Connections that are open go on."""
-        return self._tell(shape.to_json())
+        return self._send(shape.to_json())
 
     def traffic(self) -> Traffic:
         """What has passed since the link was shaped."""
-        return self._tell("")
+        return self._send("")
 
-    def _tell(self, line: str) -> Traffic:
+    def _send(self, line: str) -> Traffic:
         if self.child.stdin is None:
-            raise BenchError("a link has no input to be told on")
+            raise BenchError("a link has no standard input")
         self.child.stdin.write(line.encode() + b"\n")
         self.child.stdin.flush()
         return Traffic(**json.loads(self._answer()))
@@ -146,8 +146,8 @@ class HubProcess(Served):
 class RegistryServer(Process):
     """Debian's docker-registry on loopback with its storage in `root`, which may exist.
 
-    In the field it runs on another machine. Here it shares the processors with what is measured, so
-    it logs errors only and collects garbage a quarter as often as Go would by itself.
+    In production it runs on another machine. Here it shares the processors with what is measured,
+    so it logs errors only and collects garbage a quarter as often as Go does by default.
     """
 
     def __init__(self, root: Path) -> None:

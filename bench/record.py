@@ -1,10 +1,10 @@
-"""Time the record on thirteen months of history: every report, and what a run writes.
+"""Time reports and the writes of a run on thirteen months of history.
 
     python -m bench.record                     10 million tag records, 2 million runs; minutes
     python -m bench.record --tag-records 10000 --runs 2000 --tags 100
 
-Writes bench/RECORD.md. The history stands in an embedded PostgreSQL of its own in a temporary
-folder (or --folder, which is kept), with its default settings.
+Writes bench/RECORD.md. The history is in a separate embedded PostgreSQL with default settings, in a
+temporary folder (or --folder, which is kept).
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-record-") as temporary:
         text = run(size, chosen.folder or Path(temporary), chosen.rounds)
     head = (
-        "# The record at size\n\n"
+        "# The history at size\n\n"
         f"`python -m bench.record`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, on"
         f" {platform.machine()}, Python {platform.python_version()}, the embedded PostgreSQL with"
         f" its default settings. {size.days} days of {size.mirrors} mirrors; yesterday and today"

@@ -1,4 +1,4 @@
-"""Fill a record with thirteen months of history, for timing reports and writes on it.
+"""Fill a database with thirteen months of history, for timing reports and writes on it.
 
 Rows are made in the database by INSERT ... SELECT, month by month, with the keys' triggers off:
 figures are pseudo-random, the same for the same sizes, and shaped like real ones (most tags arrive
@@ -150,9 +150,9 @@ CROSS JOIN (VALUES (''), ('hagicode')) accounts (account);
 
 
 def fill(connection: psycopg.Connection, size: Size, now: datetime) -> None:
-    """Fill an empty record at head, from size.days before now until now. Not repeatable on itself.
+    """Fill an empty history at head, from size.days before now until now. Works only once.
 
-    Turns the checks of foreign keys off for this connection: needs a superuser.
+    Disables foreign key checks on this connection: needs a superuser.
     """
     first = (now - timedelta(days=size.days)).astimezone(UTC)
     values = {

@@ -1,4 +1,4 @@
-"""The public site out of a large record: what reading and building it takes."""
+"""How long it takes to read and build the public site of a large history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAGS = 2_000
 
 
 def settings_of(mirrors: int) -> Settings:
-    """The configuration of the first so many mirrors of the filled record."""
+    """The configuration of the first `mirrors` mirrors of the filled history."""
     lines = [
         f"  mirror-{number:02}: {{source: docker.io/bench/source-{number},"
         f" target: registry.example.com/bench/target-{number}}}\n"
@@ -49,4 +49,4 @@ def time_site(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
 
         for count in sorted({min(TAGS, len(mirror.tags)), len(mirror.tags)}):
             yield timed(f"publish, {count:,} tags (pages)", partial(publish, count))
-    yield timed("of it: read the record", lambda: len(read_site_data(engine, mirrors).mirrors))
+    yield timed("of it: read the history", lambda: len(read_site_data(engine, mirrors).mirrors))

@@ -1,4 +1,4 @@
-"""What a run writes into a large record, statement by statement."""
+"""What a run writes into a large history, statement by statement."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def time_writes(url: str, rounds: int, size: Size) -> list[Timing]:
                 await recorder.end_run(RunOutcome(name, run, RunStatus.SUCCEEDED))
             await lock.__aexit__(None, None, None)
     timings = [Timing(what, tuple(values)) for what, values in took.items()]
-    no_writes = ("a tag", "known_tags", "target_lock")  # the lock is a connection of its own
+    no_writes = ("a tag", "known_tags", "target_lock")  # the lock has a separate connection
     own = [timing for timing in timings if not timing.what.startswith(no_writes)]
     whole = zip(*(timing.milliseconds for timing in own), strict=True)
     return [*timings, Timing("a run without changes, all its writes", tuple(map(sum, whole)))]

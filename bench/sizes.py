@@ -71,7 +71,7 @@ class Sizes:
         return Content(REPOSITORY, (Image("1.0.0", ((Layer("c", self.c_layer),),)),))
 
     def d(self) -> list[Content]:
-        """Repositories with one base and a small layer of their own."""
+        """Repositories with one base and a small layer each."""
         base = Layer("d/base", self.d_base)
         return [
             Content(f"bench/app{at:02}", (Image("1.0.0", ((base, Layer(f"d/{at}", 50_000)),)),))
@@ -79,7 +79,7 @@ class Sizes:
         ]
 
     def e(self) -> Content:
-        """Many tags, each with a manifest of its own."""
+        """Many tags, each with its own manifest."""
         return Content(REPOSITORY, tuple(self.e_tag(tag) for tag in range(self.e_tags)))
 
     def e_tag(self, tag: int) -> Image:

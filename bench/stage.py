@@ -131,7 +131,7 @@ class Stage:
 
     @contextmanager
     def ours(self, repositories: Sequence[str], *, hub: bool = True) -> Iterator[Ours]:
-        """Ours with a record of its own, one mirror a repository, named m0, m1, …"""
+        """Ours with a new history, one mirror a repository, named m0, m1, …"""
         if self.session.prefect is None:
             raise BenchError("ours needs a Prefect server")
         ours = Ours(self.root / "ours", self.session.prefect)

@@ -1,4 +1,4 @@
-"""RESULTS.md: the figures in results/ as tables, beside the text that people wrote."""
+"""RESULTS.md: the figures in results/ as tables, next to text that people wrote."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def detail(results: Results) -> Iterator[str]:
 
 
 def loads(results: Results) -> str:
-    """The range of load averages, which tells how quiet the machine was."""
+    """The range of load averages, which shows how idle the machine was."""
     found = [each.load for each in results.figures] or [0.0]
     return f"{min(found):.1f} to {max(found):.1f}"
 

@@ -17,8 +17,8 @@ REFERENCE = 3.2
 COUNT = 1000
 
 
-def told(env: Mapping[str, str]) -> str:
-    """The measure in words, taken in a process of its own."""
+def described(env: Mapping[str, str]) -> str:
+    """Measure in a separate process; the result in words."""
     command = [sys.executable, "-m", "bench.trivial"]
     answer = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     seconds = float(answer.stdout)

@@ -83,7 +83,7 @@ def run_d(session: Session, sizes: Sizes, links: Links) -> None:
 
 
 def run_e(session: Session, sizes: Sizes, links: Links) -> None:
-    """One new tag among many; the record and the target know all others."""
+    """One new tag among many; the history and the target know all others."""
     content, tags = sizes.e(), sizes.e_tags
     with (
         session.source([content]) as source,
@@ -93,7 +93,7 @@ def run_e(session: Session, sizes: Sizes, links: Links) -> None:
         Pusher(stage.target.host, "copy/app").push(content)
         stage.shape(FAST_PREPARATION)
         ours.sync("m0")
-        # One case after the other: a tag that came over without the web API is news to it later.
+        # One case after the other: a tag copied without the web API would be new to it later.
         for case, hub in (("web API", stage.hub), ("HEAD", None)):
             ours.configure(stage.jobs([REPOSITORY]), hub)
             for round_ in range(session.rounds):

@@ -1,4 +1,4 @@
-"""The main job: `sync(mirror)` brings one mirror into line with its source and records it.
+"""The main job: `sync(mirror)` syncs one mirror with its source and records it.
 
 mirror.sync.run composes the steps: discover, diff, copy, verify, record. Here each becomes a task,
 one copy for each changed tag, and the end of the run a state of the flow.
@@ -41,7 +41,7 @@ from mirror.sync import (
 def sync_flow(
     progress: SyncProgress | None = None, uploads: SharedUploads | None = None
 ) -> Flow[[str, bool, bool, str, bool], Any]:
-    """The flow `sync`. A command gives it what the mirrors that it syncs in this process share."""
+    """The flow `sync`. A command passes what the mirrors that it syncs in this process share."""
 
     @flow(
         name="sync",
@@ -60,9 +60,9 @@ def sync_flow(
         trigger: str = Trigger.SCHEDULE.value,
         accept_loss: bool = False,
     ) -> State[RunOutcome]:
-        """Bring one mirror of mirrors.yaml into line with its source.
+        """Sync one mirror of mirrors.yaml with its source.
 
-        `full` compares both sides instead of trusting the recorded state; `dry_run` only reports
+        `full` compares both sides instead of trusting the history; `dry_run` only reports
         what would be done; `accept_loss` marks tags as gone that the source lost, however
         many. The state's data is the RunOutcome. A run in which some tags failed is
         Completed with the name Partial: later runs try those tags again, when the history says.

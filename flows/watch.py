@@ -1,4 +1,4 @@
-"""The flow `watch`: one look at every source; the mirrors whose source moved are synced at once."""
+"""The flow `watch`: check every source, and sync the mirrors whose source moved at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mirror.sync import open_clients
 
 @flow(name="watch", flow_run_name="watch", persist_result=False)
 async def watch() -> State[WatchReport]:
-    """Look at every source once and start the sync of each mirror whose source moved.
+    """Check every source once and start the sync of each mirror whose source moved.
 
     A sync runs as its deployment where there is one, else in this process. The state's data is the
     WatchReport. A run in which a source or a sync failed is Completed with the name Partial; one
@@ -88,7 +88,7 @@ async def _find_deployed(mirrors: Sequence[str]) -> tuple[tuple[str, ...], tuple
 
 
 async def _start_deployments(mirrors: Sequence[str]) -> None:
-    """Start the syncs without waiting for their end."""
+    """Start the syncs without waiting for them to end."""
     for name in mirrors:
         await arun_deployment(
             f"sync/{name}",

@@ -1,7 +1,7 @@
-"""Runs migrations on the record, one transaction each, one process at a time.
+"""Runs migrations on the history database, one transaction each, one process at a time.
 
 A migration that has to wait for a lock of a running sync gives up after five seconds instead of
-stopping every other session that queues behind it; run it again.
+blocking every session that queues behind it; run it again.
 """
 
 from __future__ import annotations

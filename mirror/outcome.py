@@ -1,8 +1,8 @@
 """Values that cross from the steps to the history. Standard library only.
 
 Every value is frozen. Times are aware datetimes in UTC, sizes are bytes, durations are seconds.
-The steps make them, the flow hands them on, the history stores them; none of the three knows
-anything else of the others.
+The steps make them, the flow passes them on, the history stores them; that is all the three know
+of each other.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     STORAGE = "storage"
     REFUSED = "refused"  # a policy of the target refuses it: an immutable tag, a restricted account
-    SUSPICIOUS = "suspicious"  # the source lost more tags than is believed on its word
+    SUSPICIOUS = "suspicious"  # the source lost more tags than delete_share allows
     LOCK = "lock"
     ABANDONED = "abandoned"
     INTERNAL = "internal"
 
 
 class RunStatus(StrEnum):
-    """State of a sync run in the record."""
+    """State of a sync run in the history."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -57,12 +57,12 @@ class Trigger(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What a tag's two sides say, one against the other."""
+    """How source and target of a tag differ."""
 
-    NEW = "new"  # the record has never had it
-    MOVED = "moved"  # the source points elsewhere than when it was last copied
+    NEW = "new"  # the history has never had it
+    MOVED = "moved"  # the source points to another digest than when it was last copied
     MISSING = "missing"  # recorded as copied, yet absent from the target
-    DRIFTED = "drifted"  # the target points at something that we did not put there
+    DRIFTED = "drifted"  # the target points to something that we did not put there
     GONE = "gone"  # the source no longer lists it
     REFERRERS = "referrers"  # it did not move, yet has a signature or SBOM that the target lacks
 
@@ -84,7 +84,7 @@ class DropReason(StrEnum):
 
     PLATFORM = "platform"  # not among the configured platforms
     ATTESTATION = "attestation"  # attestations: drop
-    ATTESTATION_REFUSED = "attestation_refused"  # kept by wish, refused by the target
+    ATTESTATION_REFUSED = "attestation_refused"  # to be kept, but refused by the target
     NON_DISTRIBUTABLE = "non_distributable"  # a foreign layer: referenced, never uploaded
     REFERRER_REFUSED = "referrer_refused"  # a signature or SBOM that the target would not take
 
@@ -105,14 +105,14 @@ class SourceTag:
 
     name: str
     digest: str  # of the manifest or index, confirmed by the registry
-    pushed_at: datetime | None = None  # Hub's tag_last_pushed; None where no API tells
-    size: int | None = None  # bytes of the largest platform, where an API tells
+    pushed_at: datetime | None = None  # Hub's tag_last_pushed; None where no API reports it
+    size: int | None = None  # bytes of the largest platform, where an API reports it
     platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A pull quota as a registry's headers told it (Docker Hub: ratelimit-*)."""
+    """A pull quota as reported by a registry's headers (Docker Hub: ratelimit-*)."""
 
     registry: str
     account: str | None  # None: anonymous
@@ -148,7 +148,7 @@ class TagFailure:
 
 @dataclass(frozen=True, slots=True)
 class KnownTag:
-    """The record's present view of a tag of one mirror (tag_state)."""
+    """What the history knows of a tag of one mirror (tag_state)."""
 
     name: str
     source_digest: str | None  # what the source last pointed at
@@ -164,7 +164,7 @@ class KnownTag:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One tag to bring into line."""
+    """One tag to sync."""
 
     tag: str
     target_tag: str  # differs from tag only by rename
@@ -179,7 +179,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run has to do, in the order in which it begins: exact before floating tags."""
+    """What a run has to do, in the order in which it starts: exact before floating tags."""
 
     changes: tuple[Change, ...]
     unchanged: int
@@ -209,7 +209,7 @@ class PlacedBlob:
 
 @dataclass(frozen=True, slots=True)
 class BlobTally:
-    """How the blobs of a tag or a run came to be at the target."""
+    """How the blobs of a tag or a run got to the target."""
 
     copied: int = 0
     mounted: int = 0
@@ -232,7 +232,7 @@ class CopyOutcome:
     blobs: BlobTally = BlobTally()
     bytes_copied: int = 0
     placed: tuple[PlacedBlob, ...] = ()  # new knowledge for blob_presence, failed tags too
-    lost: tuple[str, ...] = ()  # digests that the record held and the target did not
+    lost: tuple[str, ...] = ()  # digests that the history listed and the target did not have
     dropped: tuple[Dropped, ...] = ()
     referrers: int = 0
     attempts: int = 1  # tries within this run

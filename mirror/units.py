@@ -1,8 +1,8 @@
-"""Durations, rates and times as people write them in mirrors.yaml, and as they read them.
+"""Durations, rates and times as written in mirrors.yaml and as shown to people.
 
 format_duration        1h30m      what parse_duration reads back
 format_decimal         3.5 h      reports in the terminal
-format_floor           3 h        what grows while one looks at it: lags, ages
+format_floor           3 h        what keeps growing: lags, ages
 format_two_units       3 h 30 min the site, with the units of its language
 format_stopwatch       850 ms     how long a command took
 format_moment          2026-11-24 08:05 UTC

@@ -15,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     """Migrate up."""
     execute_file(f"{revision}/constraints.sql")
-    # In a transaction of its own each: reading ten million rows must not hold up writers.
+    # Each in its own transaction: reading ten million rows must not hold up writers.
     with op.get_context().autocommit_block():
         execute_file(f"{revision}/validate.sql")
 

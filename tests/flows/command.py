@@ -31,13 +31,13 @@ class Ended:
 
 @dataclass(frozen=True)
 class Command:
-    """Runs `mirror` with an environment of the test's own."""
+    """Runs `mirror` with the test's environment."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start it in a process group of its own."""
+        """Start it in a separate process group."""
         return subprocess.Popen(
             [MIRROR, *arguments],
             cwd=self.folder,
@@ -65,6 +65,6 @@ class Command:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """kill -9, as a machine that loses power does it."""
+    """kill -9, like a power failure."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

@@ -1,4 +1,4 @@
-"""A Prefect server, a record, and mirrors between real registries, for the flows' tests."""
+"""A Prefect server, a history, and mirrors between real registries, for the flows' tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.fixtures import StartDockerRegistry
 
 @pytest.fixture(scope="session", autouse=True)
 def prefect_server() -> Iterator[None]:
-    """One Prefect server for the session, on a database of its own."""
+    """One Prefect server for the session, on its own database."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         with prefect_test_harness(server_startup_timeout=180):
@@ -93,7 +93,7 @@ class Mirrors:
 
 @pytest.fixture
 def mirrors(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Mirrors:
-    """mirrors.yaml in a folder of the test's own, and a record of its own."""
+    """mirrors.yaml in the test's folder, and an empty history."""
     path = tmp_path / "mirrors.yaml"
     monkeypatch.setenv("MIRROR_CONFIG", str(path))
     monkeypatch.setenv("MIRROR_DATABASE_URL", url)
@@ -121,7 +121,7 @@ def pair(docker_registry: StartDockerRegistry, mirrors: Mirrors) -> Pair:
 
 @dataclass
 class Rows:
-    """Questions to the record."""
+    """Queries on the history."""
 
     engine: sa.Engine
 
@@ -139,7 +139,7 @@ class Rows:
 
 @pytest.fixture
 async def rows(url: str) -> AsyncIterator[Rows]:
-    """The test's record, to look into."""
+    """The test's history, to query."""
     engine = create_engine(url)
     yield Rows(engine)
     engine.dispose()
@@ -147,5 +147,5 @@ async def rows(url: str) -> AsyncIterator[Rows]:
 
 @pytest.fixture
 def command(tmp_path: Path, mirrors: Mirrors) -> Command:
-    """`mirror` as a process, with the test's mirrors.yaml and record."""
+    """`mirror` as a process, with the test's mirrors.yaml and history."""
     return Command(tmp_path)

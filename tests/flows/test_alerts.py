@@ -1,5 +1,5 @@
 """A target refuses for a while: retries at their pace, one alert to every channel, a recovery, and
-figures as they are worked out by hand. Real flows, a real record, real SMTP; nobody waits."""
+figures as they are worked out by hand. Real flows, a real history, real SMTP; nobody waits."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ async def test_a_target_that_refuses_for_a_while(world: World, rows: Rows) -> No
     ]
 
 
-async def test_a_run_that_fails_in_every_retry_is_told_of_once(world: World, rows: Rows) -> None:
+async def test_a_run_that_fails_in_every_retry_is_reported_once(world: World, rows: Rows) -> None:
     world.mirrors.mirrors["m"]["source"] = f"{world.source.host}/hagicode/renamed"
     world.mirrors.write()
     world.minute = 5

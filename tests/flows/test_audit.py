@@ -1,4 +1,4 @@
-"""What an audit finds is repaired by the next sync, although that one trusts the record."""
+"""What an audit finds is repaired by the next sync, although that one trusts the history."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_blobs_and_children_that_the_target_lost_come_back_with_the_next_s
     await mirrors.sync()
     await delete(pair, LAYERS[0], "blobs")
     await delete(pair, IMAGE.children[1].digest)
-    assert (await mirrors.sync()).tags.changed == 0  # the record has no way to know
+    assert (await mirrors.sync()).tags.changed == 0  # the history has no way to know
 
     report = await audited()
     assert kinds(report) == [

@@ -27,13 +27,13 @@ def one_line(ended: Ended, code: int, *parts: str) -> None:
         assert part in ended.err
 
 
-async def test_an_unknown_mirror_is_told_with_those_that_exist(
+async def test_an_unknown_mirror_is_reported_with_those_that_exist(
     mirrors: Mirrors, pair: Pair, command: Command
 ) -> None:
     one_line(await command.run("sync", "other"), 2, "'other'", "there are: m", "mirrors.yaml")
 
 
-async def test_bad_yaml_is_told_with_its_line(mirrors: Mirrors, command: Command) -> None:
+async def test_bad_yaml_is_reported_with_its_line(mirrors: Mirrors, command: Command) -> None:
     mirrors.path.write_text("mirrors:\n  m: {source: [\n")
     one_line(await command.run("sync", "m"), 2, "mirrors.yaml", "line 3", "YAML")
 
@@ -48,7 +48,7 @@ async def test_bad_yaml_is_told_with_its_line(mirrors: Mirrors, command: Command
         ({"tags": {"semver": "not a range"}}, ("mirrors.m.tags.semver", ">=0.1.0")),
     ],
 )
-async def test_a_wrong_key_or_value_is_told_by_file_and_key(
+async def test_a_wrong_key_or_value_is_reported_by_file_and_key(
     mirrors: Mirrors, command: Command, change: dict[str, object], parts: tuple[str, ...]
 ) -> None:
     mirror = {"source": "docker.io/library/app", "target": "registry.example/app", **change}
@@ -65,7 +65,7 @@ async def test_an_unreachable_source(mirrors: Mirrors, command: Command) -> None
     assert outcome["errors"][0]["reason"] == "network"
 
 
-async def test_a_wrong_password_is_told_by_registry_and_never_by_value(
+async def test_a_wrong_password_is_reported_by_registry_and_never_by_value(
     docker_registry: StartDockerRegistry, mirrors: Mirrors, command: Command
 ) -> None:
     source, target = docker_registry(), docker_registry(auth=True)

@@ -1,4 +1,4 @@
-"""What a target refuses, what is filtered by wish, what comes later: as the record tells of it."""
+"""What a target refuses, what is filtered by wish, what comes later: as the history reports it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refusals(registry: FakeRegistry) -> list[str]:
     return [one.line for one in registry.exchanges if one.status in (400, 403)]
 
 
-async def test_attestations_that_the_target_refuses_are_learnt_once_and_told_everywhere(
+async def test_attestations_that_the_target_refuses_are_tried_once_and_reported_everywhere(
     mirrors: Mirrors, rows: Rows, command: Command
 ) -> None:
     refuses = quirks.REFUSES_ATTESTATIONS
@@ -112,7 +112,7 @@ async def test_signatures_that_come_later_arrive_with_the_next_full_sync(
             assert [one["digest"] for one in json.loads(raw)["manifests"]] == [late.digest]
 
 
-async def test_late_signatures_that_the_target_refuses_are_told_once_and_not_tried_for_ever(
+async def test_late_signatures_that_the_target_refuses_are_reported_once_and_not_tried_for_ever(
     mirrors: Mirrors, rows: Rows
 ) -> None:
     async with FakeRegistry() as source, FakeRegistry(_without_login()) as target:

@@ -1,4 +1,4 @@
-"""The flow `maintain` keeps the record's partitions ahead of time."""
+"""The flow `maintain` keeps the history's partitions ahead of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow `publish` puts the site of the record in place, end to end after a real sync."""
+"""The flow `publish` puts the site of the history in place, end to end after a real sync."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docker Hub's pull quota through whole syncs: read into the record, never spent to its end."""
+"""Docker Hub's pull quota through whole syncs: read into the history, never spent to its end."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_what_was_put_off_arrives_when_the_quota_is_there_again(
         assert rows.one("SELECT count(*) FROM tag_sync WHERE status = 'failed'") == 0
 
 
-async def test_a_login_has_a_quota_of_its_own(
+async def test_a_login_has_its_own_quota(
     mirrors: Mirrors, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUB_USER", quirks.USERNAME)

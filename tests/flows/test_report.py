@@ -72,7 +72,7 @@ async def test_a_report_writes_artifacts_and_sends_alerts(low_quota: None, robot
     assert (alert["severity"], alert["rule"]) == ("warning", "quota_low")
 
 
-async def test_a_dead_channel_is_told_of_and_fails_nothing(
+async def test_a_dead_channel_is_reported_and_fails_nothing(
     low_quota: None, robots: Robots, rows: Rows
 ) -> None:
     robots.away = True

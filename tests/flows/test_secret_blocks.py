@@ -1,4 +1,4 @@
-"""Passwords that stand in Prefect Secret blocks open registries of flows."""
+"""Passwords in Prefect Secret blocks open registries of flows."""
 
 from __future__ import annotations
 

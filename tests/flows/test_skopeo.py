@@ -37,5 +37,5 @@ async def test_images_made_by_skopeo_with_a_real_root_file_system_are_pulled_fro
         assert after["Layers"] == before["Layers"]
         pulled = tmp_path / f"pulled-{tag}"
         skopeo.copy(f"docker://{target.host}/copy/app:{tag}", f"dir:{pulled}", "--all")
-        # skopeo checks every digest on its way; the root file system is among what it wrote.
+        # skopeo checks every digest while it copies; the root file system is among what it wrote.
         assert max(file.stat().st_size for file in pulled.iterdir()) > 10_000_000

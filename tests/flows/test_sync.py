@@ -58,7 +58,7 @@ async def test_full_repairs_a_tag_that_was_deleted_or_overwritten_at_the_target(
     await delete_tag(pair.target_url, pair.target, one.version)
     other = release("9.9.9").image
     await push(pair.target_url, pair.target, two.version, other)
-    assert (await mirrors.sync()).tags.changed == 0  # the record alone cannot know
+    assert (await mirrors.sync()).tags.changed == 0  # the history alone cannot know
     repaired = await mirrors.sync(full=True)
     assert repaired.tags.copied == 2
     target = await snapshot(pair.target_url, pair.target)
@@ -105,7 +105,7 @@ async def test_a_failing_tag_leaves_the_others_synced(
     assert [row["tag"] for row in waiting] == sorted(bad.floating)
 
 
-async def test_a_dry_run_tells_what_it_would_do_and_does_nothing(
+async def test_a_dry_run_prints_what_it_would_do_and_does_nothing(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
     (item,) = past_releases(1)
@@ -117,7 +117,7 @@ async def test_a_dry_run_tells_what_it_would_do_and_does_nothing(
     assert (await mirrors.sync()).tags.copied == 5
 
 
-async def test_the_record_keeps_every_run_and_every_tag(
+async def test_the_history_keeps_every_run_and_every_tag(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
     (item,) = past_releases(1)
@@ -144,7 +144,7 @@ async def delete_by_digest(base_url: str, repository: str, digest: str) -> None:
         answer.raise_for_status()
 
 
-async def test_a_blob_that_the_record_has_and_the_target_has_not_is_brought_again(
+async def test_a_blob_that_the_history_has_and_the_target_lacks_is_copied_again(
     docker_registry: StartDockerRegistry, mirrors: Mirrors, rows: Rows
 ) -> None:
     source, target = docker_registry(), docker_registry()
@@ -164,7 +164,7 @@ async def test_a_blob_that_the_record_has_and_the_target_has_not_is_brought_agai
     assert outcome.bytes_copied >= len(base.raw)
 
 
-async def test_what_verification_misses_is_brought_again_by_the_next_run(mirrors: Mirrors) -> None:
+async def test_what_verification_misses_is_copied_again_by_the_next_run(mirrors: Mirrors) -> None:
     careless = Behaviour(checks_references=False)  # takes manifests of what it does not hold
     async with FakeRegistry() as source, FakeRegistry(careless) as target:
         mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")

@@ -30,7 +30,7 @@ async def publish(pair: Pair, **images: Image) -> None:
         await push(pair.source_url, pair.source, tag, image)
 
 
-async def test_an_immutable_tag_that_moved_is_held_and_told_and_the_others_are_synced(
+async def test_an_immutable_tag_that_moved_is_held_and_reported_and_the_others_are_synced(
     mirrors: Mirrors, pair: Pair, rows: Rows
 ) -> None:
     configure(mirrors, immutable=["v*"])
