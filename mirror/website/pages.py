@@ -143,7 +143,7 @@ def _builder_words(language: Language) -> dict[str, str]:
 def _is_shown(key: str) -> bool:
     """Whether the script shows this word: a rule, the verdict, or the label of a field."""
     fields = data_file("profiles")["full-custom"]
-    return key.startswith("rule_") or key in ("blocked", "ready") or key in fields
+    return key.startswith("rule_") or key in ("blocked", "ready", "waiting") or key in fields
 
 
 def _builder_facts(site: Site, language: Language) -> dict[str, Any]:

@@ -22,6 +22,7 @@ function languageSwitch() {
     link.addEventListener("click", () => {
       const target = new URL(link.href);
       target.search = location.search;
+      target.hash = location.hash;
       link.href = target.href;
     });
   }
