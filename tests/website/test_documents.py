@@ -178,6 +178,34 @@ def test_status_json_conforms_to_its_published_schema(sites: Sites, sample: str)
     assert status["generated_at"] == "2026-11-24T08:00:00Z"
 
 
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_monitors_read_each_mirror_and_the_worst_of_all(sites: Sites, sample: str) -> None:
+    folder = sites.folder(sample)
+    checker = jsonschema.Draft202012Validator
+    schemas = {}
+    for name in ("mirror", "summary"):
+        text = (folder / "api" / f"{name}.schema.json").read_text(encoding="utf-8")
+        checker.check_schema(json.loads(text))
+        schemas[name] = checker(json.loads(text), format_checker=checker.FORMAT_CHECKER)
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    words = {"good": "up", "lagging": "degraded", "failing": "down", "unknown": "unknown"}
+    wanted = {mirror["name"]: words[mirror["health"]] for mirror in status["mirrors"]}
+    files = sorted((folder / "api" / "mirrors").glob("*.json"))
+    assert [file.stem for file in files] == sorted(wanted)
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        schemas["mirror"].validate(json.loads(text))
+        assert f'"status":"{wanted[file.stem]}"' in text  # as monitors look for it
+        assert len(text) < 600
+        assert f'"page":"https://example.com/mirror/status/{file.stem}/"' in text
+        assert '"stale_after":"2026-11-24T09:00:00Z"' in text
+    summary = json.loads((folder / "api" / "summary.json").read_text(encoding="utf-8"))
+    schemas["summary"].validate(summary)
+    assert summary["mirrors"] == wanted
+    worst = {"empty": "unknown", "troubled": "down", "busy": "up"}
+    assert summary["status"] == worst[sample]
+
+
 def test_status_json_recommends_by_the_state_of_the_mirrors(sites: Sites) -> None:
     found = {}
     for sample in SAMPLES:
