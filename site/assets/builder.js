@@ -3,7 +3,7 @@
 import { generate, settled } from "./compose.js";
 import { inChina } from "./place.js";
 import { received, shared } from "./share.js";
-import { copy } from "./site.js";
+import { copy, download } from "./site.js";
 import { meant } from "./typed.js";
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -158,14 +158,6 @@ function show() {
   showFields(options);
   showErrors(output.errors);
   return options;
-}
-
-function download(name, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml;charset=utf-8" }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 function act(id, action) {

@@ -51,6 +51,15 @@ export async function copy(button, text) {
   }, 2000);
 }
 
+/** Hands `text` out as a file. */
+export function download(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 function copyButtons() {
   for (const block of document.querySelectorAll(".md-typeset .highlight pre > code")) {
     const button = document.createElement("button");
