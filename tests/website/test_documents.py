@@ -317,6 +317,25 @@ def test_each_page_names_its_address_its_other_language_and_its_card(sites: Site
         assert (folder / cards["og:image"].removeprefix(base)).is_file()
 
 
+def imports_of(script: Path) -> set[str]:
+    """The modules that a script of the site imports, and those that they import."""
+    names = set(re.findall(r'from "\./([\w.]+)"', script.read_text(encoding="utf-8")))
+    return names.union(*(imports_of(script.with_name(name)) for name in names))
+
+
+@pytest.mark.parametrize("page", ["", "compose-builder", "switching", "tags", "en/switching"])
+def test_scripts_are_fetched_at_once_and_not_one_after_the_other(sites: Sites, page: str) -> None:
+    folder = sites.folder("empty")
+    html = (folder / page / "index.html").read_text(encoding="utf-8")
+    scripts = re.findall(
+        r'<script type="module" blocking="render" src="[./]*assets/([\w.]+)"', html
+    )
+    preloaded = re.findall(r'<link rel="modulepreload" href="[./]*assets/([\w.]+)"', html)
+    assert scripts[0] == "site.js"
+    wanted = set[str]().union(*(imports_of(folder / "assets" / name) for name in scripts))
+    assert set(preloaded) == wanted - {"site.js"}
+
+
 def test_the_sitemap_lists_every_page_with_its_other_language(sites: Sites, tmp_path: Path) -> None:
     folder = sites.folder("troubled")
     root = ElementTree.parse(folder / "sitemap.xml").getroot()
