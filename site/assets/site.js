@@ -95,7 +95,7 @@ function age() {
 
 /**
  * Times in the reader's zone, with UTC as the title. The page has them in UTC, which is what a
- * reader without scripts sees; the zone is named beside each, or by its column and the footer.
+ * reader without scripts sees; each time, its column or the footer names the zone.
  */
 function times() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
