@@ -10,6 +10,13 @@ from typing import Any
 _PLACE = re.compile(r'<div data-live="(\d+)"></div>')
 
 
+def on_post_template(output: str, template_name: str, config: Any, **_: Any) -> str | None:
+    """Keep the 404 page of the first language, which has both, and no sitemap without addresses."""
+    is_second = template_name == "404.html" and config["theme"]["language"] != "zh"
+    is_useless = template_name.startswith("sitemap") and not config["site_url"]
+    return "" if is_second or is_useless else output
+
+
 def on_page_content(html: str, **_: Any) -> str:
     """Replace each placeholder of a page by its fragment.
 

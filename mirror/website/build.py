@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from mirror.website import documents
+from mirror.website import documents, monitor_api
 from mirror.website.badge import badge
 from mirror.website.errors import BuildFailed
 from mirror.website.feed import incident_feed
@@ -25,6 +25,12 @@ from mirror.website.styles import prune_styles
 from mirror.website.words import Words
 
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".csv"}
+SCHEMAS = {
+    "status.schema.json": "",
+    "mirror.schema.json": "api/",
+    "summary.schema.json": "api/",
+}
+"""The published JSON Schemas, and the folder that each is in."""
 _SECONDS = 300  # a build takes a few; one that hangs is killed
 
 
@@ -108,8 +114,9 @@ def _drop_unused(folder: Path) -> None:
 def _write_documents(site: Site, folder: Path, site_url: str) -> None:
     data = site.data
     texts = {"status.json": documents.status_json(data, site.states)}
-    schema = site_folder() / "schema" / "status.schema.json"
-    texts["status.schema.json"] = schema.read_text(encoding="utf-8")
+    for name, place in SCHEMAS.items():
+        texts[f"{place}{name}"] = (site_folder() / "schema" / name).read_text(encoding="utf-8")
+    texts["api/summary.json"] = monitor_api.summary(data)
     for language in LANGUAGES:
         prefix = "" if language == LANGUAGES[0] else f"{language}/"
         texts[f"{prefix}feed.xml"] = incident_feed(data, Words(language), site_url)
@@ -117,6 +124,7 @@ def _write_documents(site: Site, folder: Path, site_url: str) -> None:
         state = health_of(mirror, data)
         texts[f"badges/{mirror.name}.svg"] = badge(mirror, state, Words("zh"))
         texts[f"en/badges/{mirror.name}.svg"] = badge(mirror, state, Words("en"))
+        texts[f"api/mirrors/{mirror.name}.json"] = monitor_api.mirror_status(mirror, data, site_url)
         texts[f"digests/{mirror.name}.csv"] = documents.digest_map(mirror)
     for image in site.images:
         texts[f"tags/{image.slug or 'index'}.json"] = documents.tag_index(image)

@@ -17,7 +17,7 @@ from mirror.website.tags import ImageTags
 def status_json(data: SiteData, states: tuple[SourceState, ...]) -> str:
     """The public status, as site/schema/status.schema.json describes it."""
     document = {
-        "generated_at": _time(data.read_at),
+        "generated_at": rfc3339(data.read_at),
         "recommended": {
             "china": recommended(states, in_china=True).source.id,
             "elsewhere": recommended(states, in_china=False).source.id,
@@ -40,8 +40,8 @@ def status_json(data: SiteData, states: tuple[SourceState, ...]) -> str:
                 "severity": incident.severity,
                 "kind": incident.kind,
                 "summary": incident.summary.model_dump(),
-                "opened_at": _time(incident.opened_at),
-                "resolved_at": _time(incident.resolved_at),
+                "opened_at": rfc3339(incident.opened_at),
+                "resolved_at": rfc3339(incident.resolved_at),
             }
             for incident in data.incidents
         ],
@@ -58,19 +58,19 @@ def _mirror(mirror: SiteMirror, data: SiteData) -> dict[str, Any]:
         "health": health_of(mirror, data),
         "every_seconds": int(status.every.total_seconds()),
         "delay_goal_seconds": int(status.delay_goal.total_seconds()),
-        "verified_at": _time(mirror.verified_at),
+        "verified_at": rfc3339(mirror.verified_at),
         "tags": {
             "synced": mirror.synced,
             "behind": mirror.behind,
-            "behind_since": _time(data.behind_since(mirror)),
+            "behind_since": rfc3339(data.behind_since(mirror)),
         },
         "success": {"tags": _success(report.tags), "runs": _success(report.runs)},
         "delay_seconds": _delay(report.delay),
         "pull_bytes_per_second": _speed(report.pulls),
         "last_run": last
         and {
-            "started_at": _time(last.started_at),
-            "ended_at": _time(last.ended_at),
+            "started_at": rfc3339(last.started_at),
+            "ended_at": rfc3339(last.ended_at),
             "status": last.status,
             "copied": last.tags_copied,
             "failed": last.tags_failed,
@@ -94,7 +94,8 @@ def _speed(pulls: PullStats) -> dict[str, float | None] | None:
     return {"mirror": pulls.bytes_per_second, "source": pulls.source_bytes_per_second}
 
 
-def _time(at: datetime | None) -> str | None:
+def rfc3339(at: datetime | None) -> str | None:
+    """`2026-11-24T08:05:09Z`, or None for none."""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
 
 

@@ -96,12 +96,14 @@ class _Writer:
             DAYS_SHOWN=DAYS_SHOWN,
             WHOLE_MIRRORS=WHOLE_MIRRORS,
             health=lambda mirror: health_of(mirror, site.data),
+            recommended_ids=lambda: _recommended(site),
             recommended=lambda in_china: recommended(site.states, in_china=in_china),
             filtered=documents.filtered,
             reason=lambda reason: getattr(REASONS[reason], language),
             strip_cells=lambda mirror: charts.strip(mirror, site.data),
             delay_plot=lambda mirror: Markup(charts.delay_plot(mirror, words)),  # noqa: S704
             speed_plot=lambda mirror: Markup(charts.speed_plot(mirror, words)),  # noqa: S704
+            switch_facts=lambda: _switch_facts(site, words),
             builder_words=_builder_words(language),
             builder_facts=lambda: _builder_facts(site, language),
             **{
@@ -136,6 +138,22 @@ def _in_words(function: Callable[..., str], words: Words) -> Callable[..., str]:
     return lambda *values: function(words, *values)
 
 
+def _recommended(site: Site) -> dict[str, str]:
+    return {
+        "china": recommended(site.states, in_china=True).source.id,
+        "elsewhere": recommended(site.states, in_china=False).source.id,
+    }
+
+
+def _switch_facts(site: Site, words: Words) -> dict[str, Any]:
+    names = ("line", "kept", "pinned", "none", "unreadable")
+    return {
+        "sources": [{"id": source.id, "image": source.image} for source in sources()],
+        "recommended": _recommended(site),
+        "words": {f"switch_{name}": words(f"switch_{name}") for name in names},
+    }
+
+
 def _builder_words(language: Language) -> dict[str, str]:
     return {key: entry[language] for key, entry in data_file("builder-words").items()}
 
@@ -143,7 +161,7 @@ def _builder_words(language: Language) -> dict[str, str]:
 def _is_shown(key: str) -> bool:
     """Whether the script shows this word: a rule, the verdict, or the label of a field."""
     fields = data_file("profiles")["full-custom"]
-    return key.startswith("rule_") or key in ("blocked", "ready") or key in fields
+    return key.startswith("rule_") or key in ("blocked", "ready", "waiting") or key in fields
 
 
 def _builder_facts(site: Site, language: Language) -> dict[str, Any]:

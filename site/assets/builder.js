@@ -1,8 +1,10 @@
 /** The form of the compose builder: reads fields, asks compose.js, shows file and errors. */
 
-import { generate } from "./compose.js";
+import { generate, settled } from "./compose.js";
 import { inChina } from "./place.js";
-import { copy } from "./site.js";
+import { received, shared } from "./share.js";
+import { copy, download } from "./site.js";
+import { meant } from "./typed.js";
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const facts = read("facts");
@@ -13,6 +15,7 @@ const form = document.getElementById("builder-form");
 const touched = new Set();
 
 let output = null;
+let isPressed = false; // a pointer is down
 
 function fromAddress() {
   const query = new URLSearchParams(location.search);
@@ -22,11 +25,29 @@ function fromAddress() {
     ? source
     : recommended;
   form.elements.profile.value = Object.hasOwn(facts.profiles, profile) ? profile : facts.defaults.profile;
+  for (const [field, value] of Object.entries(received(location.hash.slice(1), facts))) {
+    fill(field, value);
+  }
 }
 
-/** Source and profile only: what a person types is never part of an address. */
+function fill(field, value) {
+  const control = form.elements[field];
+  if (field === "executors") {
+    for (const box of control) box.checked = value.includes(box.value);
+  } else if (control.type === "checkbox") {
+    control.checked = value;
+  } else if (control.tagName !== "SELECT" || [...control.options].some((one) => one.value === value)) {
+    control.value = value;
+  }
+}
+
+/**
+ * Source and profile only: what a person types becomes part of an address by the button for it
+ * alone. The rest of a shared address no longer holds once something is changed.
+ */
 function toAddress({ source, profile }) {
   const address = new URL(location.href);
+  address.hash = "";
   address.searchParams.set("source", source);
   address.searchParams.set("profile", profile);
   history.replaceState(null, "", address);
@@ -85,23 +106,35 @@ function showFields(options) {
   }
 }
 
+/** What is merely not filled in yet is no mistake until its field was visited or a copy is tried. */
+const isQuiet = ({ field, rule }) => rule === "required" && !touched.has(field);
+
 function showErrors(errors) {
   const first = new Map();
-  for (const { field, rule } of errors) if (!first.has(field)) first.set(field, rule);
+  for (const error of errors) {
+    if (!first.has(error.field) && !isQuiet(error)) first.set(error.field, error.rule);
+  }
   for (const place of form.querySelectorAll("[data-error]")) {
     const field = place.dataset.error;
     const rule = first.get(field);
     place.hidden = rule === undefined;
     place.textContent = rule === undefined ? "" : facts.words[`rule_${rule}`];
-    place.classList.toggle("hc-error--calm", !touched.has(field));
     const control = document.getElementById(field);
     if (rule === undefined) control.removeAttribute("aria-invalid");
     else control.setAttribute("aria-invalid", "true");
   }
+  showVerdict(first, errors.length === 0);
+  for (const button of form.querySelectorAll(".hc-buttons button")) {
+    button.setAttribute("aria-disabled", String(errors.length > 0));
+  }
+}
+
+function showVerdict(first, isReady) {
+  const { ready, blocked, waiting } = facts.words;
   const verdict = document.getElementById("verdict");
-  verdict.className = first.size > 0 ? "hc-verdict-box" : "hc-verdict-box hc-verdict-box--ready";
-  verdict.textContent =
-    first.size > 0 ? facts.words.blocked.replace("{n}", first.size) : facts.words.ready;
+  const state = isReady ? " hc-verdict-box--ready" : first.size === 0 ? " hc-verdict-box--waiting" : "";
+  verdict.className = `hc-verdict-box${state}`;
+  verdict.textContent = isReady ? ready : first.size === 0 ? waiting : blocked.replace("{n}", first.size);
   for (const [field] of first) {
     const link = document.createElement("a");
     link.href = `#${field}`;
@@ -111,9 +144,6 @@ function showErrors(errors) {
       document.getElementById(field).focus();
     });
     verdict.append(" ", link);
-  }
-  for (const button of form.querySelectorAll(".hc-buttons button")) {
-    button.disabled = first.size > 0;
   }
 }
 
@@ -130,18 +160,23 @@ function show() {
   return options;
 }
 
-function download(name, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml;charset=utf-8" }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
+function act(id, action) {
+  document.getElementById(id).addEventListener("click", ({ currentTarget }) => {
+    if (output.errors.length === 0) {
+      action(currentTarget);
+      return;
+    }
+    for (const { field } of output.errors) touched.add(field);
+    show();
+    document.getElementById("verdict").focus();
+  });
 }
 
-const act = (id, action) =>
-  document.getElementById(id).addEventListener("click", ({ currentTarget }) => {
-    if (output.errors.length === 0) action(currentTarget);
-  });
+/** A field that was visited. While a pointer is down nothing may move: the click would miss. */
+function visit(field) {
+  touched.add(field);
+  if (!isPressed) show();
+}
 
 fromAddress();
 form.hidden = false;
@@ -150,8 +185,36 @@ form.addEventListener("input", ({ target }) => {
   touched.add(target.name);
   toAddress(show());
 });
+form.addEventListener("change", ({ target }) => {
+  // What counts is what the field shows.
+  if (target.matches("input:not([type=checkbox], [type=radio])")) {
+    const text = meant(target.name, target.value);
+    if (text !== target.value) target.value = text;
+  }
+});
+form.addEventListener("focusout", ({ target }) => {
+  if (target.name) visit(target.name);
+});
+document.addEventListener("pointerdown", () => { isPressed = true; }, true);
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => {
+    isPressed = false;
+    setTimeout(show); // after the click
+  }, true);
+}
 form.addEventListener("submit", (event) => event.preventDefault());
+addEventListener("hashchange", () => {
+  fromAddress();
+  show();
+});
 act("copy", (button) => copy(button, output.compose));
 act("download", () => download("docker-compose.yml", output.compose));
 act("copy-caddyfile", (button) => copy(button, output.caddyfile));
 act("download-caddyfile", () => download("Caddyfile", output.caddyfile));
+document.getElementById("share").addEventListener("click", ({ currentTarget }) => {
+  const chosen = settled(choices(), facts);
+  const address = new URL(location.pathname, location.href);
+  address.search = new URLSearchParams({ source: chosen.source, profile: chosen.profile });
+  address.hash = shared(chosen, facts);
+  copy(currentTarget, address.href);
+});

@@ -5,7 +5,8 @@
  * `executors` and `service`. The same options, facts and time give the same bytes.
  */
 
-import { broken, isIPv6 } from "./rules.js";
+import { broken } from "./rules.js";
+import { isIPv6, meant } from "./typed.js";
 import { quoted, value } from "./yaml.js";
 
 const CODE_SERVER = "code-server";
@@ -43,12 +44,16 @@ export function generate(options, facts, generatedAt) {
   };
 }
 
-/** The options that count: what the profile hides is at its default whatever was typed before. */
+/**
+ * The options that count: what the profile hides is at its default whatever was typed before, and
+ * typed text is what it means.
+ */
 export function settled(options, facts) {
   const shown = facts.profiles[options.profile] ?? facts.profiles[facts.defaults.profile];
   const chosen = { ...facts.defaults };
   for (const field of shown) {
-    if (options[field] !== undefined) chosen[field] = options[field];
+    const option = options[field];
+    if (option !== undefined) chosen[field] = typeof option === "string" ? meant(field, option) : option;
   }
   chosen.profile = options.profile ?? facts.defaults.profile;
   if (chosen.profile !== "full-custom") chosen.codeServer = false;
@@ -79,7 +84,7 @@ function application(chosen, facts) {
     ...(ports.length > 0 ? ["ports:", ...indented(2, ports)] : []),
     "volumes:",
     ...indented(2, [
-      ...bind(chosen.workdirPath.trim() === "" ? service.workdir[chosen.hostOS] : chosen.workdirPath, service.workdir.path),
+      ...bind(chosen.workdirPath || service.workdir[chosen.hostOS], service.workdir.path),
       ...service.volumes.map(named),
       ...executorVolumes(chosen, facts).flatMap(({ source: from, target, isFile }) =>
         isFile ? bind(from, target) : [`- ${from}:${target}`],
@@ -100,7 +105,7 @@ function environment(chosen, facts) {
   );
   const add = (name, text) => lines.push(`${name}: ${value(text)}`);
   const addTyped = (name, text) => {
-    if (text.trim() !== "") add(name, text);
+    if (text !== "") add(name, text);
   };
 
   add("License__Activation__LicenseKey", custom ? chosen.licenseKey : service.licenseKey);
@@ -117,7 +122,7 @@ function environment(chosen, facts) {
     for (const [name, text] of Object.entries(fixed)) add(name, text);
     addTyped("AI__OpenCode__Model", chosen.openCodeModel);
   }
-  if (uses("claude") && chosen.claudeToken.trim() !== "") {
+  if (uses("claude") && chosen.claudeToken !== "") {
     add("ANTHROPIC_AUTH_TOKEN", chosen.claudeToken);
     const provider = facts.providers.find(({ id }) => id === chosen.claudeProvider);
     addTyped("ANTHROPIC_URL", provider?.url ?? (provider?.id === "custom" ? chosen.claudeUrl : ""));
@@ -209,7 +214,7 @@ function executorVolumes(chosen, facts) {
   return facts.executors
     .filter(({ id }) => chosen.executors.includes(id))
     .flatMap(({ volumes }) => {
-      const files = volumes.filter(({ option }) => option && chosen[option].trim() !== "");
+      const files = volumes.filter(({ option }) => option && chosen[option] !== "");
       if (files.length === 0) {
         return volumes.map(({ name, path }) => ({ source: name, target: path, isFile: false }));
       }

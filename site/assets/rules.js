@@ -2,103 +2,86 @@
  * What a person's choices have to satisfy before a file may be copied or downloaded.
  */
 
-const PORT = /^[0-9]{1,5}$/;
-const NUMBER = /^[0-9]{1,10}$/;
-const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
-
-const blank = (text) => text.trim() === "";
-
-const isPort = (text) => PORT.test(text) && Number(text) >= 1 && Number(text) <= 65535;
+import { holds, isBlank, isPort, kindOf } from "./typed.js";
 
 const samePort = (one, other) => isPort(one) && isPort(other) && Number(one) === Number(other);
 
-/**
- * Whether `text` is an IPv6 address without brackets and zone (RFC 4291).
- *
- * @param {string} text
- */
-export function isIPv6(text) {
-  if (!text.includes(":") || !/^[0-9a-fA-F:.]+$/.test(text)) return false;
-  try {
-    return new URL(`http://[${text}]/`).hostname !== "";
-  } catch {
-    return false;
-  }
-}
-
-const isJsonFile = (path) => /^(?:\/|[A-Za-z]:[\\/])/.test(path) && path.endsWith(".json");
+const isReference = (tag) => /[/:@]|^docker\s/.test(tag);
 
 /**
  * The rules that `options` break, in the order of the form.
  *
- * @param {object} options every option, hidden ones at their defaults
+ * @param {object} options every option, hidden ones at their defaults, read as they are meant
  * @param {{executors: object[], service: object}} facts
  * @returns {{field: string, rule: string}[]}
  */
 export function broken(options, facts) {
   const errors = [];
-  const check = (field, rule, holds) => {
-    if (!holds) errors.push({ field, rule });
+  const check = (field, rule, isKept) => {
+    if (!isKept) errors.push({ field, rule });
+  };
+  const takes = (field) => check(field, kindOf(field), holds(field, options[field]));
+  const optional = (field) => {
+    if (!isBlank(options[field])) takes(field);
+  };
+  const required = (field) => {
+    if (isBlank(options[field])) check(field, "required", false);
+    else takes(field);
   };
   const uses = (executor) => options.executors.includes(executor);
 
-  check("httpPort", "port", isPort(options.httpPort));
-  check("workdirPath", "required", !blank(options.workdirPath));
+  takes("httpPort");
+  required("workdirPath");
   check("executors", "executor", facts.executors.some(({ id }) => uses(id)));
   if (uses("claude")) {
-    check("claudeToken", "required", !blank(options.claudeToken));
-    if (options.claudeProvider === "custom") {
-      check("claudeUrl", "required", !blank(options.claudeUrl));
-    }
+    required("claudeToken");
+    if (options.claudeProvider === "custom") required("claudeUrl");
+    for (const size of ["Sonnet", "Opus", "Haiku"]) optional(`claude${size}Model`);
   }
-  if (uses("codex")) check("codexKey", "required", !blank(options.codexKey));
-  check("containerName", "required", !blank(options.containerName));
-  check("imageTag", "required", !blank(options.imageTag));
-  if (options.hostOS === "linux" && !options.workdirCreatedByRoot) {
-    check("puid", "number", NUMBER.test(options.puid));
-    check("pgid", "number", NUMBER.test(options.pgid));
-  }
-  if (options.licenseKeyType === "custom") {
-    check("licenseKey", "required", !blank(options.licenseKey));
+  if (uses("codex")) {
+    required("codexKey");
+    optional("codexUrl");
   }
   if (uses("opencode")) {
-    for (const field of ["openCodeConfigFile", "openCodeAuthFile", "openCodeModelsFile"]) {
-      check(field, "jsonFile", blank(options[field]) || isJsonFile(options[field]));
-    }
+    optional("openCodeModel");
+    for (const file of ["Config", "Auth", "Models"]) optional(`openCode${file}File`);
   }
-  if (options.codeServer) codeServer(options, facts, check);
+  required("containerName");
+  if (isReference(options.imageTag)) check("imageTag", "tagOnly", false);
+  else required("imageTag");
+  if (options.hostOS === "linux" && !options.workdirCreatedByRoot) {
+    takes("puid");
+    takes("pgid");
+  }
+  if (options.licenseKeyType === "custom") required("licenseKey");
+  if (options.codeServer) codeServer(options, facts, check, { takes, required });
   if (options.https) {
-    check("httpsPort", "port", isPort(options.httpsPort));
+    takes("httpsPort");
     check("httpsPort", "differsFromHttp", !samePort(options.httpsPort, options.httpPort));
-    check("lanIp", "address", IPV4.test(options.lanIp) || isIPv6(options.lanIp));
+    takes("lanIp");
   }
   return errors;
 }
 
-function codeServer(options, facts, check) {
-  check("codeServerHost", "required", !blank(options.codeServerHost));
-  check("codeServerPort", "port", isPort(options.codeServerPort));
+function codeServer(options, facts, check, { takes, required }) {
+  required("codeServerHost");
+  takes("codeServerPort");
   check(
     "codeServerPort",
     "servicePort",
     !samePort(options.codeServerPort, String(facts.service.port)),
   );
   if (options.codeServerAuth === "password") {
-    check("codeServerPassword", "required", !blank(options.codeServerPassword));
+    check("codeServerPassword", "required", !isBlank(options.codeServerPassword));
   }
   if (!options.codeServerPublish) return;
   check("codeServerHost", "everyAddress", ["0.0.0.0", "::"].includes(options.codeServerHost));
-  check("codeServerPublishedPort", "port", isPort(options.codeServerPublishedPort));
-  check(
-    "codeServerPublishedPort",
-    "differsFromHttp",
-    !samePort(options.codeServerPublishedPort, options.httpPort),
-  );
-  if (options.https) {
-    check(
-      "codeServerPublishedPort",
-      "differsFromHttps",
-      !samePort(options.codeServerPublishedPort, options.httpsPort),
-    );
-  }
+  const published = options.codeServerPublishedPort;
+  takes("codeServerPublishedPort");
+  check("codeServerPublishedPort", "differsFromHttp", !samePort(published, options.httpPort));
+  if (!options.https) return;
+  check("codeServerPublishedPort", "differsFromHttps", !samePort(published, options.httpsPort));
+  // At port 443 Caddy publishes 80 as well, to redirect.
+  const redirects = samePort(options.httpsPort, "443");
+  check("codeServerPublishedPort", "differsFromRedirect", !redirects || !samePort(published, "80"));
 }

@@ -22,6 +22,7 @@ function languageSwitch() {
     link.addEventListener("click", () => {
       const target = new URL(link.href);
       target.search = location.search;
+      target.hash = location.hash;
       link.href = target.href;
     });
   }
@@ -48,6 +49,15 @@ export async function copy(button, text) {
     button.textContent = label;
     button.classList.remove("hc-copy--done");
   }, 2000);
+}
+
+/** Hands `text` out as a file. */
+export function download(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 function copyButtons() {
@@ -83,7 +93,31 @@ function age() {
   document.querySelector("article").prepend(notice);
 }
 
+/**
+ * Times in the reader's zone, with UTC as the title. The page has them in UTC, which is what a
+ * reader without scripts sees; each time, its column or the footer names the zone.
+ */
+function times() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || zone === "UTC") return;
+  const format = new Intl.DateTimeFormat("en-CA", {
+    year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
+    hourCycle: "h23", timeZoneName: "shortOffset",
+  });
+  for (const time of document.querySelectorAll("time")) {
+    const [, day, minute, named] = /^(\S{10}) (\S{5})( UTC)?$/.exec(time.textContent) ?? [];
+    if (day === undefined) continue;
+    const at = {};
+    for (const { type, value } of format.formatToParts(new Date(`${day}T${minute}Z`))) at[type] = value;
+    const offset = named ? ` ${at.timeZoneName.replace("GMT", "UTC").replace(/[+-]0$/, "")}` : "";
+    time.textContent = `${at.year}-${at.month}-${at.day} ${at.hour}:${at.minute}${offset}`;
+    time.title = `${day} ${minute} UTC`;
+  }
+  for (const name of document.querySelectorAll("[data-zone]")) name.textContent = zone;
+}
+
 scheme();
+times();
 languageSwitch();
 copyButtons();
 age();

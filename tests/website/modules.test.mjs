@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 const assets = new URL("../../site/assets/", import.meta.url);
 const { quoted, value } = await import(new URL("yaml.js", assets));
-const { isIPv6 } = await import(new URL("rules.js", assets));
+const { isIPv6, meant } = await import(new URL("typed.js", assets));
 const { inChina } = await import(new URL("place.js", assets));
 
 test("a quoted scalar escapes what YAML would read", () => {

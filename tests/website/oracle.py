@@ -6,7 +6,12 @@ spelled out here a second time.
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 URLS = {
     "zai": "https://open.bigmodel.cn/api/anthropic",
@@ -72,6 +77,121 @@ QUICK = (
 )
 
 
+NAMES = ("claudeSonnetModel", "claudeOpusModel", "claudeHaikuModel", "openCodeModel")
+KEYS = ("claudeToken", "codexKey", "licenseKey")
+URL_FIELDS = ("claudeUrl", "codexUrl")
+PATHS = ("workdirPath", "openCodeConfigFile", "openCodeAuthFile", "openCodeModelsFile")
+NUMBERS = ("httpPort", "httpsPort", "codeServerPort", "codeServerPublishedPort", "puid", "pgid")
+ADDRESSES = ("lanIp", "codeServerHost")
+QUOTES = ('""', "''", "``", "“”", "‘’", "「」", "『』", "«»", "<>")
+VISIBLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+NO_CONTROL = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def trimmed(text: str) -> str:
+    """Without separators, controls and format characters at both ends."""
+
+    def is_edge(character: str) -> bool:
+        return unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp")
+
+    while text and is_edge(text[0]):
+        text = text[1:]
+    while text and is_edge(text[-1]):
+        text = text[:-1]
+    return text
+
+
+def _bare(text: str) -> str:
+    body = text.rstrip(",;") if text[-2:-1] in [pair[1] for pair in QUOTES] else text
+    if len(body) > 1 and body[0] + body[-1] in QUOTES:
+        return trimmed(body[1:-1])
+    return text
+
+
+def _narrow(text: str) -> str:
+    """Compatibility forms and dashes as ASCII has them, format characters left out."""
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    text = re.sub("[‐‑‒–—―−]", "-", text).replace("。", ".")
+    text = _bare(trimmed(unicodedata.normalize("NFKC", text)))
+    return text if text.isascii() else ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def _is_url(text: str) -> bool:
+    if not re.fullmatch(r"[!-~]+", text) or re.search(r'["<>\\^`{|}]', text):
+        return False
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_path(text: str) -> bool:
+    starts = re.match(r"[a-zA-Z][\w+.-]*://|%[^%]+%|\$", text)
+    return bool(NO_CONTROL.fullmatch(text)) and not starts
+
+
+def _is_host(text: str) -> bool:
+    names = re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text)
+    return _is_address(text) or bool(names and re.search("[A-Za-z]", text))
+
+
+def _value_of(text: str) -> str:
+    text = re.sub(r"^(export |set )?[A-Z]+(_[A-Z]+)+(=|: *)(?=[^=\s])", "", text)
+    return _bare(re.sub(r"(?i)^(authorization: )?bearer +", "", text))
+
+
+def _path_of(text: str) -> str:
+    wide = re.match("[／＼]|～[/／＼]|[A-Za-zＡ-Ｚ][:：][／＼]|[A-Za-zＡ-Ｚ]：", text)
+    if wide:
+        head = unicodedata.normalize("NFKC", text[: wide.end()])
+        text = head + text[wide.end() :].replace("／", "/").replace("＼", "\\")
+    return re.sub(r"^(\$HOME|\$\{HOME\})(/|$)", r"~\2", text)
+
+
+def _reading(field: str) -> tuple[Callable[[str], str], Callable[[str], bool]]:
+    """How a pasted text of that field is read, and whether the field takes the result."""
+    if field in PATHS:
+        return lambda text: _path_of(_bare(text)), _is_path
+    if field in NUMBERS:
+        return lambda text: _narrow(text).lstrip("0") or "0", lambda text: text.isdecimal()
+    if field in ADDRESSES:
+        return (
+            lambda text: re.sub(r"^\[(.*)\]$", r"\1", _narrow(text)),
+            _is_address if field == "lanIp" else _is_host,
+        )
+    if field in KEYS:
+        return lambda text: _value_of(_narrow(text)), lambda text: bool(VISIBLE.fullmatch(text))
+    if field in URL_FIELDS:
+        return lambda text: _value_of(_narrow(text)), _is_url
+    if field in NAMES:
+        return lambda text: _narrow(text) or text, lambda text: bool(NO_CONTROL.fullmatch(text))
+    patterns = {
+        "containerName": r"[A-Za-z0-9][A-Za-z0-9_.-]+",
+        "imageTag": r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
+    }
+    pattern = patterns.get(field, "")
+    return _narrow, lambda text: bool(re.fullmatch(pattern, text))
+
+
+def as_meant(field: str, typed: Any) -> Any:
+    """What a person means by text that was typed or pasted into that field."""
+    if field == "codeServerPassword":
+        return typed.removeprefix("\ufeff").rstrip("\r\n")
+    typed_in = (*PATHS, *NUMBERS, *ADDRESSES, *KEYS, *URL_FIELDS, *NAMES)
+    if field not in (*typed_in, "containerName", "imageTag"):
+        return typed
+    read, takes = _reading(field)
+    text = trimmed(typed)
+    meaning = read(text)
+    return meaning if takes(meaning) else text
+
+
 def escaped(value: Any) -> Any:
     """As Compose writes a value that is not a variable: `$` doubled."""
     if isinstance(value, str):
@@ -83,7 +203,7 @@ def escaped(value: Any) -> Any:
 
 def expected(options: dict[str, Any]) -> dict[str, Any]:
     """The whole document, keys in the order of the file."""
-    chosen = {**DEFAULTS, **options}
+    chosen = {**DEFAULTS, **{name: as_meant(name, typed) for name, typed in options.items()}}
     is_full = chosen["profile"] == "full-custom"
     if not is_full:
         chosen = {**DEFAULTS, **{name: chosen[name] for name in QUICK}}

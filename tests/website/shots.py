@@ -30,6 +30,7 @@ PAGES = (
     "faq/",
     "data/",
     "changelog/",
+    "404.html",
 )
 
 

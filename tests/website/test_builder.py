@@ -77,14 +77,79 @@ RULES: dict[str, tuple[list[tuple[str, str, Any]], str, str]] = {
     "image tag blank": ([("fill", "imageTag", " ")], "imageTag", "required"),
     "claude token blank": ([("fill", "claudeToken", "")], "claudeToken", "required"),
     "claude address blank": (
-        [("select", "claudeProvider", "custom")],
+        [("select", "claudeProvider", "custom"), ("try", "", None)],
         "claudeUrl",
         "required",
     ),
-    "codex key blank": ([("tick", "codex", True)], "codexKey", "required"),
+    "codex key blank": ([("tick", "codex", True), ("try", "", None)], "codexKey", "required"),
     "puid no number": ([("fill", "puid", "root")], "puid", "number"),
     "pgid blank": ([("fill", "pgid", "")], "pgid", "number"),
-    "licence key blank": ([("select", "licenseKeyType", "custom")], "licenseKey", "required"),
+    "licence key blank": (
+        [("select", "licenseKeyType", "custom"), ("try", "", None)],
+        "licenseKey",
+        "required",
+    ),
+    "licence key blanked": (
+        [
+            ("select", "licenseKeyType", "custom"),
+            ("fill", "licenseKey", "L"),
+            ("fill", "licenseKey", "\u200b"),
+        ],
+        "licenseKey",
+        "required",
+    ),
+    "container name with a blank": (
+        [("fill", "containerName", "my app")],
+        "containerName",
+        "containerName",
+    ),
+    "container name of one letter": (
+        [("fill", "containerName", "a")],
+        "containerName",
+        "containerName",
+    ),
+    "container name in Chinese": (
+        [("fill", "containerName", "应用")],
+        "containerName",
+        "containerName",
+    ),
+    "container name with a slash": (
+        [("fill", "containerName", "a/b")],
+        "containerName",
+        "containerName",
+    ),
+    "container name after an underscore": (
+        [("fill", "containerName", "_x")],
+        "containerName",
+        "containerName",
+    ),
+    "image tag with a blank": ([("fill", "imageTag", "0.1 beta")], "imageTag", "tag"),
+    "a whole reference as tag": (
+        [("fill", "imageTag", "newbe36524/hagicode:0")],
+        "imageTag",
+        "tagOnly",
+    ),
+    "a command as tag": (
+        [("fill", "imageTag", "docker pull newbe36524/hagicode:0")],
+        "imageTag",
+        "tagOnly",
+    ),
+    "claude token in Chinese": ([("fill", "claudeToken", "你的密钥")], "claudeToken", "key"),
+    "claude address without scheme": (
+        [("select", "claudeProvider", "custom"), ("fill", "claudeUrl", "example.com")],
+        "claudeUrl",
+        "url",
+    ),
+    "work directory an address": (
+        [("fill", "workdirPath", "file:///srv")],
+        "workdirPath",
+        "hostPath",
+    ),
+    "code-server host an address": (
+        [("fill", "codeServerHost", "http://::")],
+        "codeServerHost",
+        "host",
+    ),
     "opencode file relative": (
         [("tick", "opencode", True), ("fill", "openCodeConfigFile", "opencode.json")],
         "openCodeConfigFile",
@@ -155,7 +220,7 @@ RULES: dict[str, tuple[list[tuple[str, str, Any]], str, str]] = {
         "port",
     ),
     "code-server password blank": (
-        [("select", "codeServerAuth", "password")],
+        [("select", "codeServerAuth", "password"), ("try", "", None)],
         "codeServerPassword",
         "required",
     ),
@@ -170,6 +235,8 @@ def take(page: Page, steps: list[tuple[str, str, Any]]) -> None:
             page.select_option(f"#{field}", what)
         elif action == "check":
             page.set_checked(f"#{field}", what)
+        elif action == "try":
+            page.click("#copy", force=True)
         else:
             tick(page, field, what)
 
@@ -192,9 +259,147 @@ def test_a_broken_rule_is_shown_at_its_field_and_blocks_copy_and_download(
     assert page.locator("[data-error]:visible").count() == 1
 
 
+def test_nobody_is_greeted_with_errors(room: tuple[Page, str], language: str) -> None:
+    page = opened(room, language, "?profile=full-custom")
+    complaints = page.locator("[data-error]:visible")
+    expect(complaints).to_have_count(0)
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
+    expect(page.locator("#verdict")).to_have_class("hc-verdict-box hc-verdict-box--waiting")
+    expect(page.locator("#copy")).to_have_attribute("aria-disabled", "true")
+    # What a choice shows anew is not wrong yet either.
+    tick(page, "codex")
+    expect(page.locator("#codexKey")).to_be_visible()
+    expect(complaints).to_have_count(0)
+    # Passing through a field and leaving it blank is reported there, and only there.
+    page.focus("#workdirPath")
+    page.keyboard.press("Tab")
+    expect(complaints).to_have_count(1)
+    expect(page.locator("#error-workdirPath")).to_be_visible()
+
+
+def test_copying_too_early_lists_what_is_missing_and_leads_there(
+    room: tuple[Page, str], language: str
+) -> None:
+    page = opened(room, language)
+    page.evaluate("navigator.clipboard.writeText('before')")
+    page.click("#copy", force=True)
+    expect(page.locator("#verdict")).to_be_focused()
+    expect(page.locator("#verdict a")).to_have_text(
+        [WORDS["workdirPath"][language], WORDS["claudeToken"][language]]
+    )
+    expect(page.locator("[data-error]:visible")).to_have_count(2)
+    assert page.evaluate("navigator.clipboard.readText()") == "before"
+    page.locator("#verdict a").last.click()
+    expect(page.locator("#claudeToken")).to_be_focused()
+    page.keyboard.type(SECRET)
+    expect(page.locator("[data-error]:visible")).to_have_count(1)
+
+
+def test_a_click_that_leaves_a_blank_field_still_reaches_its_button(
+    room: tuple[Page, str],
+) -> None:
+    page = full(room, "zh")
+    tick(page, "codex")
+    page.focus("#codexKey")
+    page.check("#workdirCreatedByRoot")
+    expect(page.locator("#workdirCreatedByRoot")).to_be_checked()
+    expect(page.locator("#error-codexKey")).to_be_visible()
+
+
+def test_pasted_text_is_shown_as_it_is_read_and_copied_so(room: tuple[Page, str]) -> None:
+    page = full(room, "zh")
+    for field, typed, meaning in (
+        ("claudeToken", "  \u200bsk-1\u00a0", "sk-1"),
+        ("containerName", "\ufeff“ｈａｇｉ”", "hagi"),
+        ("imageTag", "\u30000.1\u3000", "0.1"),
+        ("httpPort", " ８０８０ ", "8080"),
+        ("workdirPath", '"C:\\my code"', "C:\\my code"),
+    ):
+        page.fill(f"#{field}", typed)
+        page.locator(f"#{field}").blur()
+        expect(page.locator(f"#{field}")).to_have_value(meaning)
+    page.click("#copy")
+    copied = yaml.safe_load(page.evaluate("navigator.clipboard.readText()"))
+    assert copied == expected(
+        {
+            "profile": "full-custom",
+            "workdirPath": "C:\\my code",
+            "claudeToken": "sk-1",
+            "containerName": "hagi",
+            "imageTag": "0.1",
+            "httpPort": "8080",
+        }
+    )
+
+
+def test_a_shared_link_has_the_choices_and_no_secret(room: tuple[Page, str]) -> None:
+    page = full(room, "zh")
+    take(
+        page,
+        [
+            ("fill", "httpPort", "8080"),
+            ("fill", "workdirPath", "/srv/a b&c#d"),
+            ("fill", "imageTag", "0.1.0-beta.78"),
+            ("tick", "codex", True),
+            ("fill", "codexKey", SECRET),
+            ("fill", "codexUrl", "https://elsewhere.example/"),
+            ("select", "claudeProvider", "custom"),
+            ("fill", "claudeUrl", "https://elsewhere.example/"),
+            ("select", "licenseKeyType", "custom"),
+            ("fill", "licenseKey", SECRET),
+            ("select", "codeServerAuth", "password"),
+            ("fill", "codeServerPassword", SECRET),
+            ("check", "acceptEula", True),
+            ("check", "https", True),
+        ],
+    )
+    page.check('input[name="source"][value="azure-acr"]')
+    page.click("#share")
+    expect(page.locator("#share")).to_have_text("已复制")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert SECRET not in link
+    assert "elsewhere.example" not in link
+    assert "acceptEula" not in link
+    page.goto("about:blank")
+    page.goto(link)
+    made = file_of(page)["services"]
+    assert made["hagicode"]["image"] == "hagicode.azurecr.io/hagicode:0.1.0-beta.78"
+    assert made["hagicode"]["volumes"][0] == "/srv/a b&c#d:/app/workdir"
+    assert "https-proxy" in made
+    for field, value in (("httpPort", "8080"), ("claudeProvider", "custom"), ("claudeUrl", "")):
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    expect(page.locator('input[name="executors"][value="codex"]')).to_be_checked()
+    expect(page.locator("#acceptEula")).not_to_be_checked()
+    # The language switch keeps it; a change of one's own ends it.
+    page.click("[data-keep-query]")
+    page.wait_for_url("**/en/compose-builder/**")
+    expect(page.locator("#httpPort")).to_have_value("8080")
+    page.fill("#httpPort", "8081")
+    assert "#" not in page.url
+
+
+def test_a_made_up_link_sets_nothing_but_valid_choices(room: tuple[Page, str]) -> None:
+    made_up = (
+        "#claudeToken=x&claudeUrl=https://evil.example&acceptEula=true&hostOS=beos&constructor=1"
+        "&__proto__=1&https=maybe&executors=claude,%3Cscript%3E&nonsense=2&%E0%A4%A"
+        f"&workdirPath={'x' * 400}&containerName=%22%3E%3Cimg%20src=x%3E"
+    )
+    page = opened(room, "zh", made_up)
+    for field, value in (("claudeToken", ""), ("claudeUrl", ""), ("hostOS", "linux")):
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    expect(page.locator("#workdirPath")).to_have_value("")
+    expect(page.locator("#acceptEula")).not_to_be_checked()
+    expect(page.locator("#https")).not_to_be_checked()
+    expect(page.locator("input[name=executors]:checked")).to_have_count(1)
+    expect(page.locator("img[src=x]")).to_have_count(0)
+
+
 def test_messages_are_in_the_language_of_the_page(room: tuple[Page, str], language: str) -> None:
     page = opened(room, language)
+    expect(page.locator("#verdict")).to_have_text(WORDS["waiting"][language])
+    page.click("#download", force=True)
     expect(page.locator("#error-claudeToken")).to_have_text(WORDS["rule_required"][language])
+    expect(page.locator("#verdict")).to_contain_text(WORDS["blocked"][language].format(n=2))
     expect(page.locator("#copy")).to_have_text(WORDS["copy"][language])
     expect(page.locator("#copy")).to_be_disabled()
     page.fill("#workdirPath", "/srv/repos")

@@ -178,6 +178,34 @@ def test_status_json_conforms_to_its_published_schema(sites: Sites, sample: str)
     assert status["generated_at"] == "2026-11-24T08:00:00Z"
 
 
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_monitors_read_each_mirror_and_the_worst_of_all(sites: Sites, sample: str) -> None:
+    folder = sites.folder(sample)
+    checker = jsonschema.Draft202012Validator
+    schemas = {}
+    for name in ("mirror", "summary"):
+        text = (folder / "api" / f"{name}.schema.json").read_text(encoding="utf-8")
+        checker.check_schema(json.loads(text))
+        schemas[name] = checker(json.loads(text), format_checker=checker.FORMAT_CHECKER)
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    words = {"good": "up", "lagging": "degraded", "failing": "down", "unknown": "unknown"}
+    wanted = {mirror["name"]: words[mirror["health"]] for mirror in status["mirrors"]}
+    files = sorted((folder / "api" / "mirrors").glob("*.json"))
+    assert [file.stem for file in files] == sorted(wanted)
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        schemas["mirror"].validate(json.loads(text))
+        assert f'"status":"{wanted[file.stem]}"' in text  # as monitors look for it
+        assert len(text) < 600
+        assert f'"page":"https://example.com/mirror/status/{file.stem}/"' in text
+        assert '"stale_after":"2026-11-24T09:00:00Z"' in text
+    summary = json.loads((folder / "api" / "summary.json").read_text(encoding="utf-8"))
+    schemas["summary"].validate(summary)
+    assert summary["mirrors"] == wanted
+    worst = {"empty": "unknown", "troubled": "down", "busy": "up"}
+    assert summary["status"] == worst[sample]
+
+
 def test_status_json_recommends_by_the_state_of_the_mirrors(sites: Sites) -> None:
     found = {}
     for sample in SAMPLES:
@@ -253,6 +281,87 @@ def test_two_thousand_tags_are_built_page_by_page(sites: Sites) -> None:
     ]
     assert shown == [50, 50, 50]
     assert not (folder / "tags" / "41").exists()
+
+
+def head_of(folder: Path, page: str) -> list[tuple[str, dict[str, str]]]:
+    """The `link` and `meta` elements of a page."""
+    html = (folder / page).read_text(encoding="utf-8").partition("</head>")[0]
+    tags = re.findall(r"<(link|meta) ([^>]*)>", html)
+    return [(name, dict(re.findall(r'([\w:-]+)="([^"]*)"', text))) for name, text in tags]
+
+
+def test_each_page_names_its_address_its_other_language_and_its_card(sites: Sites) -> None:
+    folder = sites.folder("troubled")
+    base = "https://example.com/mirror/"
+    pages = [file.relative_to(folder) for file in folder.rglob("index.html")]
+    assert len(pages) > 24
+    for page in pages:
+        path = page.parent.as_posix().removeprefix(".")
+        chinese = path.removeprefix("en").lstrip("/")
+        chinese = f"{chinese}/" if chinese else ""
+        is_english = path.partition("/")[0] == "en"
+        own = f"{base}en/{chinese}" if is_english else f"{base}{chinese}"
+        head = head_of(folder, page.as_posix())
+        [canonical] = [m["href"] for n, m in head if n == "link" and m["rel"] == "canonical"]
+        assert canonical == own
+        twins = {m["hreflang"]: m["href"] for n, m in head if n == "link" and "hreflang" in m}
+        assert twins == {
+            "zh-CN": base + chinese,
+            "en": f"{base}en/{chinese}",
+            "x-default": base + chinese,
+        }
+        cards = {m["property"]: m["content"] for n, m in head if n == "meta" and "property" in m}
+        assert cards["og:url"] == own
+        assert cards["og:title"]
+        assert cards["og:locale"] == ("en_GB" if is_english else "zh_CN")
+        assert (folder / cards["og:image"].removeprefix(base)).is_file()
+
+
+def imports_of(script: Path) -> set[str]:
+    """The modules that a script of the site imports, and those that they import."""
+    names = set(re.findall(r'from "\./([\w.]+)"', script.read_text(encoding="utf-8")))
+    return names.union(*(imports_of(script.with_name(name)) for name in names))
+
+
+@pytest.mark.parametrize("page", ["", "compose-builder", "switching", "tags", "en/switching"])
+def test_scripts_are_fetched_at_once_and_not_one_after_the_other(sites: Sites, page: str) -> None:
+    folder = sites.folder("empty")
+    html = (folder / page / "index.html").read_text(encoding="utf-8")
+    scripts = re.findall(
+        r'<script type="module" blocking="render" src="[./]*assets/([\w.]+)"', html
+    )
+    preloaded = re.findall(r'<link rel="modulepreload" href="[./]*assets/([\w.]+)"', html)
+    assert scripts[0] == "site.js"
+    wanted = set[str]().union(*(imports_of(folder / "assets" / name) for name in scripts))
+    assert set(preloaded) == wanted - {"site.js"}
+
+
+def test_the_sitemap_lists_every_page_with_its_other_language(sites: Sites, tmp_path: Path) -> None:
+    folder = sites.folder("troubled")
+    root = ElementTree.parse(folder / "sitemap.xml").getroot()
+    namespace = {"s": "http://www.sitemaps.org/schemas/sitemap/0.9"}
+    listed = {loc.text for loc in root.findall("s:url/s:loc", namespace)}
+    pages = {file.parent.relative_to(folder).as_posix() for file in folder.rglob("index.html")}
+    paths = {f"{page}/" if page != "." else "" for page in pages}
+    assert listed == {f"https://example.com/mirror/{path}" for path in paths}
+    assert "404" not in str(listed)
+    # Without an address it could not say one.
+    build_site(samples.empty(), tmp_path)
+    assert not (tmp_path / "sitemap.xml").exists()
+    assert not any(m.get("rel") == "canonical" for _, m in head_of(tmp_path, "index.html"))
+    twins = [m["href"] for _, m in head_of(tmp_path, "en/faq/index.html") if "hreflang" in m]
+    assert twins == ["../../faq/", "./", "../../faq/"]
+
+
+def test_the_page_for_what_is_absent_is_in_both_languages(sites: Sites) -> None:
+    html = (sites.folder("empty") / "404.html").read_text(encoding="utf-8")
+    assert '<html lang="zh"' in html
+    for text in ("找不到页面", "Page not found", "这个地址没有页面", "no page at this address"):
+        assert text in html
+    # It is shown at any address, so its links begin at the root of the host.
+    for link in Anchors(html).links:
+        assert link.startswith(("/mirror/", "https://", "#")), link
+    assert 'content="noindex"' in html
 
 
 def test_a_page_that_mkdocs_refuses_is_one_clear_line(

@@ -73,6 +73,78 @@ def test_the_bar_and_the_footer_hold_the_links_in_their_order(
     page.wait_for_url(f"**/mirror/{prefix}")
 
 
+@pytest.mark.parametrize("prefix", ["", "en/"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE, SMALL_PHONE], ids=["desktop", "phone", "small"])
+def test_every_entry_of_the_bar_is_in_sight_at_once(
+    reader: Reader, size: ViewportSize, prefix: str
+) -> None:
+    page = reader.open(prefix, sample="empty", size=size)
+    for entry in page.locator(".hc-bar a").all():
+        box = entry.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size["width"]
+        assert box["y"] + box["height"] <= 0.3 * size["height"]
+    bar = page.locator(".hc-bar__list")
+    assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
+
+
+def test_times_are_in_the_readers_zone_with_utc_as_their_title(reader: Reader) -> None:
+    for zone, shown, title in (
+        ("Asia/Shanghai", "2026-11-24 16:00 UTC+8", "2026-11-24 08:00 UTC"),
+        ("America/St_Johns", "2026-11-24 04:30 UTC-3:30", "2026-11-24 08:00 UTC"),
+        ("Europe/London", "2026-11-24 08:00 UTC", "2026-11-24 08:00 UTC"),
+        ("UTC", "2026-11-24 08:00 UTC", None),
+    ):
+        page = reader.open("status/hagicode-aliyun/", zone=zone)
+        built = page.locator("time[data-built]")
+        expect(built).to_have_text(shown)
+        expect(built).to_have_attribute("datetime", "2026-11-24T08:00:00+00:00")
+        assert built.get_attribute("title") == title
+        expect(page.locator("footer [data-zone]")).to_have_text(zone)
+        expect(page.locator(".hc-table--runs [data-zone]").first).to_have_text(zone)
+
+
+def test_a_time_in_summer_has_the_offset_of_summer_and_midnight_is_the_next_day(
+    reader: Reader,
+) -> None:
+    page = reader.open("tags/", zone="Europe/Paris")
+    offsets = page.evaluate(
+        """() => [...document.querySelectorAll("tbody time")].map(({ textContent, title }) =>
+            (Date.parse(textContent.replace(" ", "T") + "Z") - Date.parse(title.replace(" UTC", "Z")
+                .replace(" ", "T"))) / 3600_000)"""
+    )
+    assert len(offsets) >= 100
+    assert set(offsets) <= {1, 2}
+    expect(page.locator("thead [data-zone]").first).to_have_text("Europe/Paris")
+
+
+def test_without_script_times_are_in_utc_and_say_so(reader: Reader) -> None:
+    page = reader.open("tags/", script=False)
+    expect(page.locator("thead [data-zone]").first).to_have_text("UTC")
+    expect(page.locator("footer [data-zone]")).to_have_text("UTC")
+    expect(page.locator("time[data-built]")).to_have_text("2026-11-24 08:00 UTC")
+
+
+def test_on_paper_there_is_the_text_and_nothing_to_press(reader: Reader) -> None:
+    page = reader.open("sources/", dark=True)
+    page.emulate_media(media="print")
+    for gone in (".md-header", ".hc-bar", ".hc-copy", ".hc-footer__links"):
+        expect(page.locator(gone).first).to_be_hidden()
+    expect(page.locator("article h1")).to_be_visible()
+    expect(page.locator(".hc-table--compare")).to_be_visible()
+    colours = page.evaluate(
+        "[document.body, document.querySelector('article h1')].map((element) =>"
+        " [getComputedStyle(element).backgroundColor, getComputedStyle(element).color])"
+    )
+    assert colours[0][0] == "rgb(255, 255, 255)"
+    assert colours[1][1] == "rgb(0, 0, 0)"
+    page.goto(home(page) + "compose-builder/")
+    page.emulate_media(media="print")
+    expect(page.locator("#compose")).to_be_visible()
+    expect(page.locator("#httpPort")).to_be_hidden()
+
+
 def test_the_aliyun_entry_opens_a_new_tab(reader: Reader) -> None:
     page = reader.open("", sample="empty")
     page.context.route("https://cr.console.aliyun.com/**", lambda route: route.fulfill(body="ok"))
