@@ -142,8 +142,8 @@ class Until(Fault):
     ready: Callable[[], bool]
 
     async def before(self) -> None:
-        while not self.ready():
-            await asyncio.sleep(0.001)  # noqa: ASYNC110 - what it waits for has no event
+        while not self.ready():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.001)
 
 
 def _arrived(core: CoreSync, tag: str) -> bool:
