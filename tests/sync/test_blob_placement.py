@@ -47,6 +47,10 @@ class Sides:
         held = self.at_target.store.blob(repository, self.blob.digest)
         return held is not None and held.read() == CONTENT
 
+    def mounts(self) -> list[str]:
+        """The mounts that the target was asked for."""
+        return [one.line for one in self.at_target.exchanges if "mount=" in one.query]
+
 
 @asynccontextmanager
 async def sides(behaviour: Behaviour | None = None) -> AsyncIterator[Sides]:
@@ -187,9 +191,12 @@ async def test_the_same_blob_at_two_registries_is_uploaded_to_both() -> None:
     async with sides() as one, sides() as two:
         shared = SharedUploads()
         assert await one.placer(shared=shared).place(one.blob) is Placement.COPIED
-        assert await two.placer(shared=shared).place(two.blob) is Placement.COPIED
-        assert one.holds()
-        assert two.holds()
+        other = two.target.registry.repository(ELSEWHERE)
+        placer = BlobPlacer(two.source, other, shared=shared)
+        assert await placer.place(two.blob) is Placement.COPIED
+        assert one.holds(TARGET)
+        assert two.holds(ELSEWHERE)
+        assert not two.mounts(), "nothing of the other registry can be mounted"
 
 
 async def test_a_shared_upload_of_an_earlier_run_that_is_gone_is_uploaded_again() -> None:
@@ -200,6 +207,7 @@ async def test_a_shared_upload_of_an_earlier_run_that_is_gone_is_uploaded_again(
         both.at_target.store.repository(TARGET).blobs.clear()
         assert await both.placer(shared=shared).place(both.blob) is Placement.COPIED
         assert both.holds()
+        assert not both.mounts(), "a repository mounts nothing from itself"
 
 
 async def test_a_failed_upload_is_not_remembered() -> None:

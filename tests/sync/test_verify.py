@@ -159,6 +159,18 @@ async def test_what_was_seen_once_is_not_requested_again_in_the_run(
     assert len(lines) == 2 + len(image.children) + len(image.blobs)
 
 
+async def test_a_blob_that_two_images_share_is_looked_for_once(
+    registry: DemoRegistry, target: Repository
+) -> None:
+    base = layer("verify/base")
+    verifier = Verifier(target)
+    for tag in ("1.0", "2.0"):
+        image = single(f"verify/{tag}", shared=[base])
+        seed(registry.store, TARGET, tag, image)
+        assert (await verifier.verify(copied(tag, image.digest))).failure is None
+    assert requests(registry).count(f"HEAD blobs/{base.digest}") == 1
+
+
 async def test_what_failed_once_is_requested_again_for_the_next_tag(
     registry: FakeRegistry, target: Repository
 ) -> None:
