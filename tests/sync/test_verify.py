@@ -160,7 +160,7 @@ async def test_what_was_seen_once_is_not_requested_again_in_the_run(
 
 
 async def test_a_blob_that_two_images_share_is_looked_for_once(
-    registry: DemoRegistry, target: Repository
+    registry: FakeRegistry, target: Repository
 ) -> None:
     base = layer("verify/base")
     verifier = Verifier(target)

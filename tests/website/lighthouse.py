@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flows.local import choose_port, serving
+from flows.local import choose_port, serve_site
 from mirror.website import build_site
 from tests.website import samples
 
@@ -54,7 +54,7 @@ async def check(pages: tuple[str, ...]) -> bool:
     with tempfile.TemporaryDirectory() as work:
         port = choose_port("127.0.0.1", 0, "the site", "--port")
         build_site(samples.busy(), Path(work), f"http://127.0.0.1:{port}/")
-        async with serving(Path(work), "127.0.0.1", port):
+        async with serve_site(Path(work), "127.0.0.1", port):
             for page in pages:
                 for form in FORMS:
                     found = await scores(f"http://127.0.0.1:{port}/{page}", form)
