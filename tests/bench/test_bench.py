@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[2]
 def test_a_small_run_ends_in_figures_of_ours_and_of_skopeo(tmp_path: Path) -> None:
     results = tmp_path / "results"
     command = [sys.executable, "-m", "bench", "a", "--smoke", "--rounds", "1"]
-    told = subprocess.run(
+    done = subprocess.run(
         [*command, "--results", str(results)], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
 
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     found = Results.read(results / "A.json")
     cold = next(each for each in found.figures if each.case == "cold" and each.tool == OURS)
     assert cold.outcomes[0]["tags"]["copied"] == 2
@@ -37,12 +37,12 @@ def test_a_small_run_ends_in_figures_of_ours_and_of_skopeo(tmp_path: Path) -> No
 
 
 def test_an_unknown_workload_is_bad_usage() -> None:
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "bench", "Z"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
 
-    assert told.returncode == 2
-    assert "no workload Z: choose of A B C D E F G H" in told.stderr
+    assert done.returncode == 2
+    assert "no workload Z: choose from A B C D E F G H" in done.stderr
 
 
 def test_the_workloads_have_the_sizes_that_were_set() -> None:
