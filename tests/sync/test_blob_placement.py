@@ -191,7 +191,7 @@ async def test_the_same_blob_at_two_registries_is_uploaded_to_both() -> None:
     async with sides() as one, sides() as two:
         shared = SharedUploads()
         assert await one.placer(shared=shared).place(one.blob) is Placement.COPIED
-        other = two.target.registry.repository(ELSEWHERE)
+        other = Repository(two.target.registry, ELSEWHERE)
         placer = BlobPlacer(two.source, other, shared=shared)
         assert await placer.place(two.blob) is Placement.COPIED
         assert one.holds(TARGET)
