@@ -206,7 +206,7 @@ LIVE = ("", "sources/", "compose-builder/", "status/", "status/hagicode-aliyun/"
 @pytest.mark.parametrize(
     ("sample", "prefix", "paths", "sizes", "dark"),
     [
-        ("busy", "", PAGES, (DESKTOP, SMALL_PHONE), False),
+        ("busy", "", (*PAGES, "404.html"), (DESKTOP, SMALL_PHONE), False),
         ("busy", "en/", PAGES, (PHONE,), True),
         ("troubled", "en/", LIVE, (SMALL_PHONE,), False),
         ("empty", "", LIVE, (SMALL_PHONE,), True),
