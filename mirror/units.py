@@ -34,7 +34,10 @@ def parse_duration(value: object) -> timedelta:
     if not match or not any(match.groups()):
         raise ValueError(f"{value!r} is not a duration such as 30m, 1h30m or 14d")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError as error:
+        raise ValueError(f"{value!r} is longer than any duration") from error
     if not duration:
         raise ValueError("a duration must be longer than zero")
     return duration
