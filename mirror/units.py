@@ -135,8 +135,8 @@ def _clock_time(value: object) -> object:
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{value!r} is not a time zone such as Asia/Shanghai") from error
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{value[:80]!r} is not a time zone such as Asia/Shanghai") from error
     return value
 
 

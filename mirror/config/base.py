@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -47,6 +48,13 @@ EnvName = Annotated[str, BeforeValidator(_variable_name)]
 
 BlockName = Annotated[str, AfterValidator(_block_name)]
 """The name of a Prefect Secret block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A value of mirrors.yaml that means nothing, and what to write instead."""
+
+    message: str
 
 
 class ConfigModel(BaseModel):

@@ -150,7 +150,7 @@ class ChannelSettings(ConfigModel):
     @model_validator(mode="before")
     @classmethod
     def _one_channel(cls, value: Any) -> Any:
-        if isinstance(value, dict) and sum(kind in value for kind in KINDS) != 1:
+        if isinstance(value, dict) and sum(value.get(kind) is not None for kind in KINDS) != 1:
             raise ValueError(f"an entry names exactly one channel: {', '.join(KINDS)}")
         return value
 

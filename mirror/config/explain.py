@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mirror.config.base import Mistake
 from mirror.config.expectations import Kind, expected, keys_of, kind_of
 from mirror.config.settings import Settings
-from mirror.config.shorthand import Mistake
 from mirror.config.similar import did_you_mean, nearest
 
 _MEANT = {  # what other programs call it
@@ -26,6 +26,7 @@ _MEANT = {  # what other programs call it
     "dst": "target",
     "destination": "target",
     "interval": "every",
+    "retries": "retry",
     "schedule": "every",
     "cron": "every",
     "architectures": "platforms",

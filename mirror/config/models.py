@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mirror.config.base import BlockName, ConfigModel, EnvName
+from mirror.config.base import BlockName, ConfigModel, EnvName, Mistake
 from mirror.config.platform_names import platform
 from mirror.config.registry_names import repository
 from mirror.registry import is_tag
@@ -44,17 +44,21 @@ def _semver(value: str) -> str:
 
 
 def _platforms(value: object) -> object:
-    if isinstance(value, str):
-        value = (value,)
-    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        return value
-    if not value:
+    items = value if isinstance(value, list | tuple) else [value]
+    names: list[str] = []
+    for item in items:
+        if isinstance(item, Mistake):
+            raise ValueError(item.message)
+        if not isinstance(item, str):
+            raise ValueError("must be all or a list such as [linux/amd64, linux/arm64]")
+        names.append(item)
+    if not names:
         raise ValueError("[] would copy nothing; use all or list some")
-    if any(each.strip().lower() == "all" for each in value):
-        if len(value) > 1:
+    if any(item.strip().lower() == "all" for item in names):
+        if len(names) > 1:
             raise ValueError("all already includes the others; write all, or list some")
         return "all"
-    return tuple(dict.fromkeys(platform(each) for each in value))
+    return tuple(dict.fromkeys(platform(item) for item in names))
 
 
 def _web_api(value: str) -> str:

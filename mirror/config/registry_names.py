@@ -7,6 +7,7 @@ import re
 from mirror.registry import InvalidReference, Reference
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_DIGEST = re.compile(r"@[a-z0-9]+:[0-9a-f]{32,}$")
 _API = re.compile(r"/v[12]$")  # docker's config.json names Hub https://index.docker.io/v1/
 _HUB = "docker.io"
 _HUB_HOSTS = {_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
@@ -22,7 +23,7 @@ def registry_key(text: str, *, insecure: bool = False) -> str:
     scheme, rest = _without_scheme(text)
     if "@" in rest:
         raise ValueError(f"{_NO_SECRETS} password_env; write the host alone")
-    key = _with_host(rest.rstrip("/"))
+    key = _with_host(re.sub("/+", "/", rest).rstrip("/"))
     if scheme or key.startswith(f"{_HUB}/"):
         key = _API.sub("", key)
     if key.partition("/")[0] in _HUB_PAGES:
@@ -45,7 +46,7 @@ def repository(text: str) -> str:
     """A repository as `host[:port]/path`. Raises ValueError that says what to write."""
     scheme, rest = _without_scheme(text)
     rest = rest.rstrip("/")
-    if "@" in rest.partition("/")[0]:
+    if "@" in rest.partition("/")[0] and not _DIGEST.search(rest):
         raise ValueError(f"{_NO_SECRETS} password_env under registries")
     host, slash, path = rest.partition("/")
     if host.lower() in _HUB_PAGES:

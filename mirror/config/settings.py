@@ -41,7 +41,7 @@ class Settings(ConfigModel):
             return value
         read: dict[str, Any] = {}
         for key, entry in value.items():
-            insecure = entry.get("insecure") if isinstance(entry, Mapping) else entry.insecure
+            insecure = entry.get("insecure") if isinstance(entry, Mapping) else None
             try:
                 host = registry_key(str(key), insecure=insecure in (True, "true", "yes", "on"))
             except ValueError as error:

@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any
 
-from mirror.config.base import ConfigModel
+from mirror.config.base import ConfigModel, Mistake
 from mirror.config.expectations import Kind, expected, keys_of
 from mirror.config.models import RateLimitSettings
 from mirror.config.yaml_file import Unquoted
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(:[0-5]\d)?")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A value that means nothing, and what to write instead."""
-
-    message: str
 
 
 def read_section(model: type[ConfigModel], section: Mapping[Any, Any]) -> dict[str, Any]:

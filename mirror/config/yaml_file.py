@@ -92,7 +92,7 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
     line = text.splitlines()[error.problem_mark.line :][:1] if error.problem_mark else []
     if r"'\t'" in problem or any("\t" in part[: len(part) - len(part.lstrip())] for part in line):
         return f"{problem}; indent with spaces: YAML allows no tabs there"
-    if "single document" in problem:
+    if "another document" in problem:
         return f"{problem}; remove the line ---"
     return problem
 
