@@ -13,6 +13,7 @@ from importlib import import_module
 
 import click
 
+from flows.orchestration import bypass_proxies
 from mirror.errors import MirrorError
 
 COMMANDS = {
@@ -70,6 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(50_000, 20, 50)
     atexit.register(gc.freeze)
     try:
+        bypass_proxies()
         code = mirror.main(arguments, prog_name="mirror", standalone_mode=False)
     except click.UsageError as error:
         where = f"{error.ctx.command_path}: " if error.ctx else "mirror: "

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from flows.orchestration.no_proxy import bypass_proxies
+from flows.orchestration.server_check import check_server
 from mirror.errors import PrefectError
 
 T = TypeVar("T")
@@ -30,31 +32,19 @@ _DEFAULTS = {
 def prepare_prefect() -> None:
     """Set Prefect's settings, check that its server responds, and import Prefect.
 
-    Call before importing prefect. Raises PrefectError when the server of PREFECT_API_URL does not
-    respond.
+    Loopback and Prefect's server are kept off proxies. Call before importing prefect. Raises
+    PrefectError when the server of PREFECT_API_URL cannot be used, ConfigError when that is wrong.
     """
+    bypass_proxies()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     if url := os.environ.get("PREFECT_API_URL"):
-        _check_server(url)
+        check_server(url)
     # A million objects that stay: the garbage collector need not scan them, now or later.
     gc.disable()
     import_module("prefect.flows")
     gc.freeze()
     gc.enable()
-
-
-def _check_server(url: str) -> None:
-    try:
-        # Loading the certificate authorities takes 50 ms, needed only for TLS.
-        tls = url.startswith("https:")
-        health = f"{url.rstrip('/')}/health"
-        httpx.get(health, timeout=5, trust_env=False, verify=tls).raise_for_status()
-    except httpx.HTTPError as error:
-        raise PrefectError(
-            f"Prefect's server at {url} does not respond ({type(error).__name__}): start it, or"
-            " unset PREFECT_API_URL to use a temporary one"
-        ) from error
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -171,7 +171,8 @@ def test_a_registries_key_as_people_write_it(path: Path, key: str, host: str) ->
     )
     assert settings.registry(host).username == "u"
     path.write_text(
-        f"registries: {{'{key}/team': {{username: u, password_env: P}}}}\nmirrors: {{m: {{{BASE}}}}}"
+        f"registries: {{'{key}/team': {{username: u, password_env: P}}}}\n"
+        f"mirrors: {{m: {{{BASE}}}}}"
     )
     if "/v" not in key:
         assert f"{host}/team" in load_settings(path).registries
