@@ -17,6 +17,7 @@ from flows.orchestration.server_check import check_server
 from mirror.errors import PrefectError
 
 T = TypeVar("T")
+_TEMPORARY_FAILED = "connect to ephemeral Prefect API server"
 _DEFAULTS = {
     # Without a network telemetry only logs errors.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -26,6 +27,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
     "PREFECT_SHOW_UI_URL": "false",
+    # Prefect's 20 s are too few for its temporary server on a busy machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
 }
 
 
@@ -40,6 +43,8 @@ def prepare_prefect() -> None:
         os.environ.setdefault(name, value)
     if url := os.environ.get("PREFECT_API_URL"):
         check_server(url)
+    else:
+        os.environ.pop("PREFECT_API_URL", None)  # Prefect takes an empty one for an address
     # A million objects that stay: the garbage collector need not scan them, now or later.
     gc.disable()
     import_module("prefect.flows")
@@ -62,6 +67,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             # Registries, channels and probes raise our errors: this one is Prefect's, which wraps
             # that of its first request.
             failed = error if isinstance(error, httpx.HTTPError) else error.__cause__
+            if _TEMPORARY_FAILED in str(error):
+                raise PrefectError(
+                    "Prefect's temporary server did not start in time: the machine is busy; try"
+                    " again, or start a server and set PREFECT_API_URL"
+                ) from error
             if not isinstance(failed, httpx.HTTPError):
                 raise
             raise PrefectError(_server_failure(failed)) from error
