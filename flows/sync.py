@@ -20,10 +20,12 @@ from flows.orchestration import (
     alert,
     as_task,
     load_secret,
+    no_retries_for,
     progress_artifact,
     publish_run,
 )
 from mirror.config import load_settings
+from mirror.errors import ConfigError
 from mirror.history import PostgresRecorder, TargetLocked, database_url, mirror_row, prepare
 from mirror.outcome import CopyOutcome, Reason, RetryRule, RunOutcome, RunStatus, Trigger
 from mirror.sync import (
@@ -104,8 +106,9 @@ async def _sync(
     uploads: SharedUploads | None,
 ) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
     started_at = time.perf_counter()
-    settings = load_settings()
-    mirror = settings.mirror(name)
+    async with no_retries_for(ConfigError):
+        settings = load_settings()
+        mirror = settings.mirror(name)
     images = None if dry_run else image_rules_of(mirror)
     async with open_clients(settings, mirror, load_secret) as clients:
         prefetch = Prefetch(clients.source, clients.target, clients.hub, full=full, images=images)

@@ -34,7 +34,10 @@ def parse_duration(value: object) -> timedelta:
     if not match or not any(match.groups()):
         raise ValueError(f"{value!r} is not a duration such as 30m, 1h30m or 14d")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError as error:
+        raise ValueError(f"{value!r} is longer than any duration") from error
     if not duration:
         raise ValueError("a duration must be longer than zero")
     return duration
@@ -132,8 +135,8 @@ def _clock_time(value: object) -> object:
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{value!r} is not a time zone such as Asia/Shanghai") from error
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{value[:80]!r} is not a time zone such as Asia/Shanghai") from error
     return value
 
 

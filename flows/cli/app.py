@@ -13,6 +13,9 @@ from importlib import import_module
 
 import click
 
+from flows.cli.streams import escape_unencodable
+from flows.orchestration import bypass_proxies
+from mirror.config import did_you_mean
 from mirror.errors import MirrorError
 
 COMMANDS = {
@@ -51,6 +54,15 @@ class LazyGroup(click.Group):
             raise TypeError(f"flows.cli.{cmd_name}.command is not a click command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name. Raises UsageError with the one that was meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no such command {name!r}{did_you_mean(name, COMMANDS)}; see mirror --help")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -69,8 +81,13 @@ def main(arguments: list[str] | None = None) -> None:
     # garbage: scanning it again and again, and at exit, takes a quarter of a short run.
     gc.set_threshold(50_000, 20, 50)
     atexit.register(gc.freeze)
+    escape_unencodable()
     try:
+        bypass_proxies()
         code = mirror.main(arguments, prog_name="mirror", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
     except click.UsageError as error:
         where = f"{error.ctx.command_path}: " if error.ctx else "mirror: "
         fail(where + error.format_message().replace("\n", " "), 2)

@@ -18,7 +18,23 @@ from mirror.history import ROLE, as_json, database_url, open_reader, prepare, ps
 SHOWN_ROWS = 1_000
 
 
-@click.command("sql")
+class _QueryCommand(click.Command):
+    """A command whose argument may start with --, as a comment of SQL does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what starts with -- and holds white space for the query, not for an option."""
+        queries = [each for each in args if _is_query(each)]
+        if queries and "--" not in args:
+            args = [each for each in args if not _is_query(each)] + ["--", *queries]
+        return super().parse_args(ctx, args)
+
+
+def _is_query(argument: str) -> bool:
+    option = argument.startswith("--config=")
+    return argument.startswith("--") and not option and len(argument.split()) > 1
+
+
+@click.command("sql", cls=_QueryCommand)
 @click.argument("query", required=False)
 @click.option("--json", "form", flag_value="json", help="Print a list, one object per row.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV with a header.")

@@ -23,9 +23,10 @@ from mirror.history import (
     prepare,
     read_status,
 )
-from mirror.outcome import DropReason, utcnow
+from mirror.outcome import DropReason, RunStatus, utcnow
 from mirror.units import format_floor
 
+_FAILED = (RunStatus.FAILED, RunStatus.ABANDONED)
 _LEFT_OUT = {
     DropReason.PLATFORM: "leaves out platforms, as configured",
     DropReason.ATTESTATION: "leaves out attestations, as configured",
@@ -38,8 +39,12 @@ _LEFT_OUT = {
 @click.command("status")
 @json_option()
 @config_option
-def command(config: Path | None, as_json: bool) -> None:
-    """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures."""
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
+    """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures.
+
+    Exits 1 when the last run of a mirror failed, or a tag waits longer than its delay_goal.
+    """
     settings = load_settings(config)
     url = database_url()
     prepare(url)
@@ -49,10 +54,48 @@ def command(config: Path | None, as_json: bool) -> None:
     finally:
         engine.dispose()
     if as_json:
-        found = [asdict(recorded[name]) for name in settings.mirrors if name in recorded]
+        found = [
+            asdict(recorded.get(name) or _never_synced(mirror))
+            for name, mirror in settings.mirrors.items()
+        ]
         click.echo(json.dumps(found, indent=2, default=_plain))
     else:
         show(settings.mirrors, recorded, utcnow())
+    short = [
+        name
+        for name, mirror in settings.mirrors.items()
+        if name in recorded and _falls_short(recorded[name], mirror)
+    ]
+    ctx.exit(1 if short else 0)
+
+
+def _falls_short(found: MirrorStatus, mirror: MirrorSettings) -> bool:
+    failed = found.last_run is not None and found.last_run.status in _FAILED
+    return failed or _is_late(found, mirror)
+
+
+def _is_late(found: MirrorStatus, mirror: MirrorSettings) -> bool:
+    return found.oldest_lag is not None and found.oldest_lag > mirror.delay_goal
+
+
+def _never_synced(mirror: MirrorSettings) -> MirrorStatus:
+    """What the history says of a mirror that it does not know yet: no run, no tags."""
+    return MirrorStatus(
+        mirror=mirror.name,
+        source=mirror.source,
+        target=mirror.target,
+        every=mirror.every,
+        delay_goal=mirror.delay_goal,
+        tags=0,
+        in_sync=0,
+        behind=0,
+        failing=0,
+        held=0,
+        gone=0,
+        oldest_lag=None,
+        last_arrival_at=None,
+        last_success_at=None,
+    )
 
 
 def show(
@@ -89,9 +132,8 @@ def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterab
     yield Text(str(found.behind), style="yellow" if found.behind else "dim")
     yield Text(str(found.failing), style="red" if found.failing else "dim")
     yield Text(str(found.held), style="yellow" if found.held else "dim")
-    late = found.oldest_lag is not None and found.oldest_lag > mirror.delay_goal
     lag = "-" if found.oldest_lag is None else format_floor(found.oldest_lag)
-    yield Text(lag, style="red" if late else "")
+    yield Text(lag, style="red" if _is_late(found, mirror) else "")
     if found.last_success_at is None:
         yield Text("never", style="red")
     else:

@@ -12,7 +12,9 @@ from .deployments import (
 )
 from .hooks import alert as alert
 from .in_process import prepare_prefect as prepare_prefect, run as run
+from .no_proxy import bypass_proxies as bypass_proxies
 from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
+from .retries import no_retries_for as no_retries_for
 from .secret_blocks import load_secret as load_secret
 from .states import (
     OutcomeError as OutcomeError,

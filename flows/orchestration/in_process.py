@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from flows.orchestration.no_proxy import bypass_proxies
+from flows.orchestration.server_check import check_server
 from mirror.errors import PrefectError
 
 T = TypeVar("T")
+_TEMPORARY_FAILED = "connect to ephemeral Prefect API server"
 _DEFAULTS = {
     # Without a network telemetry only logs errors.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -24,37 +27,29 @@ _DEFAULTS = {
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
     "PREFECT_SHOW_UI_URL": "false",
+    # Prefect's 20 s are too few for its temporary server on a busy machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
 }
 
 
 def prepare_prefect() -> None:
     """Set Prefect's settings, check that its server responds, and import Prefect.
 
-    Call before importing prefect. Raises PrefectError when the server of PREFECT_API_URL does not
-    respond.
+    Loopback and Prefect's server are kept off proxies. Call before importing prefect. Raises
+    PrefectError when the server of PREFECT_API_URL cannot be used, ConfigError when that is wrong.
     """
+    bypass_proxies()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     if url := os.environ.get("PREFECT_API_URL"):
-        _check_server(url)
+        check_server(url)
+    else:
+        os.environ.pop("PREFECT_API_URL", None)  # Prefect takes an empty one for an address
     # A million objects that stay: the garbage collector need not scan them, now or later.
     gc.disable()
     import_module("prefect.flows")
     gc.freeze()
     gc.enable()
-
-
-def _check_server(url: str) -> None:
-    try:
-        # Loading the certificate authorities takes 50 ms, needed only for TLS.
-        tls = url.startswith("https:")
-        health = f"{url.rstrip('/')}/health"
-        httpx.get(health, timeout=5, trust_env=False, verify=tls).raise_for_status()
-    except httpx.HTTPError as error:
-        raise PrefectError(
-            f"Prefect's server at {url} does not respond ({type(error).__name__}): start it, or"
-            " unset PREFECT_API_URL to use a temporary one"
-        ) from error
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -72,6 +67,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             # Registries, channels and probes raise our errors: this one is Prefect's, which wraps
             # that of its first request.
             failed = error if isinstance(error, httpx.HTTPError) else error.__cause__
+            if _TEMPORARY_FAILED in str(error):
+                raise PrefectError(
+                    "Prefect's temporary server did not start in time: the machine is busy; try"
+                    " again, or start a server and set PREFECT_API_URL"
+                ) from error
             if not isinstance(failed, httpx.HTTPError):
                 raise
             raise PrefectError(_server_failure(failed)) from error

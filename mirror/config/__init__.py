@@ -15,6 +15,7 @@ from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires
 from mirror.config.load import load_settings
 from mirror.config.models import MirrorSettings, RateLimitSettings
 from mirror.config.settings import Settings
+from mirror.config.similar import did_you_mean
 
 __all__ = [
     "AlertRule",
@@ -30,6 +31,7 @@ __all__ = [
     "Severity",
     "WeComOptions",
     "anonymous",
+    "did_you_mean",
     "endpoint",
     "expires_at",
     "load_settings",

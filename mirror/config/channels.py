@@ -26,8 +26,11 @@ class Severity(StrEnum):
 
 
 def _is_host(parts: SplitResult) -> bool:
-    """Whether an address is host[:port] without a path. Raises ValueError for a wrong port."""
-    known = parts.port is None or parts.port > 0
+    """Whether an address is host[:port] without a path."""
+    try:
+        known = parts.port is None or parts.port > 0
+    except ValueError:  # its words contain what stands where the port should be
+        return False
     return known and not parts.path.strip("/") and bool(_HOST.fullmatch(parts.netloc))
 
 
@@ -37,13 +40,13 @@ class _Robot(ConfigModel):
     @field_validator("url")
     @classmethod
     def _base(cls, value: str) -> str:
-        parts = urlsplit(value)
+        parts = urlsplit(value.strip())
         if parts.scheme not in ("http", "https") or not _is_host(parts) or parts.query:
+            # The value is not shown: robots' addresses are pasted with their token.
             raise ValueError(
-                f"{value!r} is not the robot's host such as https://host; its token comes from"
-                " the environment"
+                "is not the robot's host such as https://host; its token comes from the environment"
             )
-        return value.rstrip("/")
+        return value.strip().rstrip("/")
 
 
 class DingTalkOptions(_Robot):
@@ -147,7 +150,7 @@ class ChannelSettings(ConfigModel):
     @model_validator(mode="before")
     @classmethod
     def _one_channel(cls, value: Any) -> Any:
-        if isinstance(value, dict) and sum(kind in value for kind in KINDS) != 1:
+        if isinstance(value, dict) and sum(value.get(kind) is not None for kind in KINDS) != 1:
             raise ValueError(f"an entry names exactly one channel: {', '.join(KINDS)}")
         return value
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from mirror.config.explain import allowed_keys, explain, one_line
+from mirror.config.explain import allowed_keys, explain
 from mirror.config.settings import Settings
+from mirror.config.shorthand import read_section
+from mirror.config.yaml_file import read_yaml
 from mirror.errors import ConfigError
+
+_LEAST = (
+    "must be a mapping with the key mirrors; see docs/configuration.md, or write"
+    " mirrors: {NAME: {source: ..., target: ...}}"
+)
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -21,56 +27,36 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises ConfigError in one line that names the file, the key and what is allowed.
     """
     path = path or Path(os.environ.get("MIRROR_CONFIG") or "mirrors.yaml")
-    return _validate(path, _read(path))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a duplicate key is an error instead of the last one winning."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"duplicate key {key.value!r}", key.start_mark
-                )
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else repr(key))
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); name it with --config or MIRROR_CONFIG"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text") from error
-    try:
-        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise ConfigError(f"{path}:{where} not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {one_line(str(error))}") from error
+    data = read_yaml(path)
+    if data is None:
+        raise ConfigError(f"{path}: empty; {_LEAST}")
     if not isinstance(data, Mapping):
-        raise ConfigError(f"{path}: must be a mapping with the key mirrors; see README.md")
-    return data
+        wide = "; '：' is not the colon of YAML, write ': '" if "：" in str(data) else ""
+        raise ConfigError(f"{path}: {_LEAST}{wide}")
+    return _validate(path, data)
 
 
-def _validate(path: Path, data: Mapping[str, Any]) -> Settings:
-    if "path" in data:  # a field of the model, not a key of the file
-        raise ConfigError(f"{path}: path: unknown key; allowed: {allowed_keys(())}")
-    raw = dict(data)
+def _validate(path: Path, data: Mapping[Any, Any]) -> Settings:
+    problems = []
+    raw = read_section(Settings, data)
+    if "path" in raw:  # a field of the model, not a key of the file
+        problems.append(f"path: unknown key; allowed: {allowed_keys(())}")
     mirrors = raw.get("mirrors")
     if isinstance(mirrors, Mapping):
+        for name, body in mirrors.items():
+            if isinstance(body, Mapping) and "name" in body:
+                problems.append(
+                    f"mirrors.{name}.name: unknown key; allowed:"
+                    f" {allowed_keys(('mirrors', name))}; the entry's key, {name}, is its name"
+                )
         raw["mirrors"] = {
-            str(name): {**body, "name": str(name)} if isinstance(body, Mapping) else body
+            name: {**body, "name": name} if isinstance(body, Mapping) else body
             for name, body in mirrors.items()
         }
     try:
-        return Settings.model_validate({**raw, "path": path})
+        settings = Settings.model_validate({**raw, "path": path})
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(explain(error))) from error
+        raise ConfigError(f"{path}: " + "; ".join(problems + explain(error))) from error
+    if problems:
+        raise ConfigError(f"{path}: " + "; ".join(problems))
+    return settings

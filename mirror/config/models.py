@@ -6,22 +6,15 @@ import re
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mirror.config.base import ConfigModel, EnvName
-from mirror.registry import InvalidReference, Reference
+from mirror.config.base import BlockName, ConfigModel, EnvName, Mistake
+from mirror.config.platform_names import platform
+from mirror.config.registry_names import repository
+from mirror.registry import is_tag
 from mirror.units import ClockTime, Duration, Rate, TimeZone
-
-
-def _repository(value: str) -> str:
-    try:
-        reference = Reference.parse(value)
-    except InvalidReference as error:
-        raise ValueError(str(error)) from error
-    if reference.tag or reference.digest:
-        raise ValueError(f"{value!r} names a tag or digest; only a repository is allowed")
-    return f"{reference.registry}/{reference.repository}"
 
 
 def _pattern(value: str) -> str:
@@ -30,6 +23,13 @@ def _pattern(value: str) -> str:
             re.compile(value[3:])
         except re.error as error:
             raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+    elif wrong := re.search(r"[^A-Za-z0-9_.\-*?\[\]!]", value):
+        raise ValueError(
+            f"{value!r} matches no tag: tags have no {wrong[0]!r}; write each pattern as an item of"
+            " the list, a regular expression after re:"
+        )
+    elif not value:
+        raise ValueError("an empty pattern matches no tag; write '*' for all")
     return value
 
 
@@ -43,16 +43,43 @@ def _semver(value: str) -> str:
     return value
 
 
-def _platform(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", value):
-        raise ValueError(f"{value!r} is not a platform such as linux/amd64 or linux/arm/v7")
-    return value
+def _platforms(value: object) -> object:
+    items = value if isinstance(value, list | tuple) else [value]
+    names: list[str] = []
+    for item in items:
+        if isinstance(item, Mistake):
+            raise ValueError(item.message)
+        if not isinstance(item, str):
+            raise ValueError("must be all or a list such as [linux/amd64, linux/arm64]")
+        names.append(item)
+    if not names:
+        raise ValueError("[] would copy nothing; use all or list some")
+    if any(item.strip().lower() == "all" for item in names):
+        if len(names) > 1:
+            raise ValueError("all already includes the others; write all, or list some")
+        return "all"
+    return tuple(dict.fromkeys(platform(item) for item in names))
 
 
-RepositoryName = Annotated[str, AfterValidator(_repository)]
+def _web_api(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError(f"not an address such as {HUB_API}")
+    return value.rstrip("/")
+
+
+def _realm_host(value: str) -> str:
+    host = re.sub(r"^https?://", "", value.strip(), flags=re.IGNORECASE).rstrip("/").lower()
+    if not re.fullmatch(r"[a-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
+        raise ValueError("not a host[:port] such as auth.example.com")
+    return host
+
+
+HUB_API = "https://hub.docker.com"
+RepositoryName = Annotated[str, AfterValidator(repository)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Semver = Annotated[str, AfterValidator(_semver)]
-PlatformName = Annotated[str, AfterValidator(_platform)]
+Platforms = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_platforms)]
 
 
 class RegistrySettings(ConfigModel):
@@ -63,9 +90,9 @@ class RegistrySettings(ConfigModel):
     username_env: EnvName | None = None
     password_env: EnvName | None = None
     username: str | None = None
-    password_secret: str | None = Field(None, description="name of a Prefect Secret block")
-    hub_api: str | None = None
-    realm_hosts: tuple[str, ...] = Field(
+    password_secret: BlockName | None = None
+    hub_api: Annotated[str, AfterValidator(_web_api)] | None = None
+    realm_hosts: tuple[Annotated[str, AfterValidator(_realm_host)], ...] = Field(
         (), description="further hosts whose token services may see the credential"
     )
 
@@ -110,8 +137,20 @@ class TagPolicy(ConfigModel):
     def _templates(self) -> TagPolicy:
         for key in ("rename", "backup"):
             template = getattr(self, key)
-            if template is not None and "{tag}" not in template:
+            if template is None:
+                continue
+            if "{tag}" not in template:
                 raise ValueError(f"{key}: {template!r} must contain {{tag}}")
+            allowed = ("tag",) if key == "rename" else ("tag", "digest", "date")
+            sample = template
+            for place in allowed:
+                sample = sample.replace(f"{{{place}}}", "1")
+            if not is_tag(sample):
+                places = ", ".join(f"{{{place}}}" for place in allowed)
+                raise ValueError(
+                    f"{key}: {template!r} makes no tag: besides {places} only letters, digits,"
+                    " '.', '_', '-'"
+                )
         return self
 
 
@@ -122,7 +161,7 @@ class MirrorSettings(ConfigModel):
     source: RepositoryName
     target: RepositoryName
     tags: TagPolicy = TagPolicy()
-    platforms: Literal["all"] | tuple[PlatformName, ...] = "all"
+    platforms: Platforms = "all"
     attestations: Literal["keep", "drop"] = "keep"
     referrers: bool = True
     every: Duration = timedelta(minutes=30)
@@ -134,8 +173,6 @@ class MirrorSettings(ConfigModel):
     def _not_itself(self) -> MirrorSettings:
         if self.source == self.target:
             raise ValueError(f"source and target are both {self.source}: a mirror onto itself")
-        if self.platforms != "all" and not self.platforms:
-            raise ValueError("platforms: [] would copy nothing; use all or list some")
         return self
 
 

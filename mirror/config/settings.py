@@ -7,19 +7,21 @@ that hold credentials, and mirror/config/credentials.py reads them when a regist
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mirror.config.alerting import AlertingSettings
 from mirror.config.base import ConfigModel
 from mirror.config.channels import ChannelSettings, named
-from mirror.config.models import MirrorSettings, RegistrySettings, RetrySettings
+from mirror.config.models import HUB_API, MirrorSettings, RegistrySettings, RetrySettings
+from mirror.config.registry_names import registry_key
+from mirror.config.similar import did_you_mean
 from mirror.errors import ConfigError
-from mirror.registry import InvalidReference, Reference
 
 HUB = "docker.io"
-HUB_API = "https://hub.docker.com"
 
 
 class Settings(ConfigModel):
@@ -32,16 +34,38 @@ class Settings(ConfigModel):
     alerting: AlertingSettings = AlertingSettings()
     retry: RetrySettings = RetrySettings()
 
+    @field_validator("registries", mode="before")
+    @classmethod
+    def _by_host(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        read: dict[str, Any] = {}
+        for key, entry in value.items():
+            insecure = entry.get("insecure") if isinstance(entry, Mapping) else None
+            try:
+                host = registry_key(str(key), insecure=insecure in (True, "true", "yes", "on"))
+            except ValueError as error:
+                shown = re.sub(r"(^|//)[^/]*@", r"\1***@", str(key))
+                raise ValueError(f"registries.{shown}: {error}") from error
+            if host in read:
+                raise ValueError(f"registries.{key}: there are two entries for {host}; write one")
+            read[host] = entry
+        return read
+
+    @field_validator("mirrors")
+    @classmethod
+    def _not_none(cls, value: dict[str, MirrorSettings]) -> dict[str, MirrorSettings]:
+        if not value:
+            raise ValueError("no mirror; write {NAME: {source: ..., target: ...}}")
+        return value
+
     @model_validator(mode="after")
     def _channels(self) -> Settings:
         named(self.alerts)
         for number, entry in enumerate(self.alerts):
             for name in entry.mirrors or ():
                 if name not in self.mirrors:
-                    known = ", ".join(sorted(self.mirrors))
-                    raise ValueError(
-                        f"alerts.{number}.mirrors: no mirror is named {name!r}; there are: {known}"
-                    )
+                    raise ValueError(f"alerts.{number}.mirrors: {self._unknown(name)}")
         return self
 
     @model_validator(mode="after")
@@ -49,19 +73,16 @@ class Settings(ConfigModel):
         owners: dict[str, str] = {}
         for name, mirror in self.mirrors.items():
             if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", name):
+                meant = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:63]
                 raise ValueError(
-                    f"mirrors.{name}: a mirror's name is lower-case letters, digits, '.', '_', '-'"
+                    f"mirrors.{name}: a mirror's name is lower-case letters, digits, '.', '_', '-',"
+                    " at most 63" + (f"; write {meant}" if meant else "")
                 )
             if (other := owners.setdefault(mirror.target, name)) != name:
                 raise ValueError(
                     f"mirrors.{name}.target: {mirror.target} is the target of mirrors.{other}"
                     " too; each mirror needs its own target"
                 )
-        for host in self.registries:
-            try:
-                Reference.parse(f"{host}/x")
-            except InvalidReference as error:
-                raise ValueError(f"registries.{host}: not a registry host[:port]") from error
         return self
 
     def mirror(self, name: str) -> MirrorSettings:
@@ -69,10 +90,11 @@ class Settings(ConfigModel):
         try:
             return self.mirrors[name]
         except KeyError:
-            known = ", ".join(sorted(self.mirrors))
-            raise ConfigError(
-                f"{self.path}: no mirror is named {name!r}; there are: {known}"
-            ) from None
+            raise ConfigError(f"{self.path}: {self._unknown(name)}") from None
+
+    def _unknown(self, name: str) -> str:
+        hint, known = did_you_mean(name, self.mirrors), ", ".join(sorted(self.mirrors))
+        return f"no mirror is named {name!r}{hint}; there are: {known}"
 
     def registry(self, host: str) -> RegistrySettings:
         """Settings of a registry by `host[:port]`."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from aiohttp import web
 
 from flows.local.sample_registry.images import single
+from flows.sync import sync
+from mirror.errors import ConfigError
 from tests.flows.command import Command, Ended
 from tests.flows.conftest import Mirrors, Pair
 from tests.support.fake_registry.faults import Rule, disk_full
@@ -142,3 +146,51 @@ async def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None
 
 async def test_a_wrong_command(command: Command) -> None:
     one_line(await command.run("nonsense"), 2, "nonsense")
+
+
+@pytest.mark.parametrize("names", [("HTTP_PROXY", "HTTPS_PROXY"), ("http_proxy",), ("ALL_PROXY",)])
+@pytest.mark.parametrize("server", ["given", "temporary"])
+async def test_a_proxy_sees_nothing_of_loopback_and_prefect(
+    mirrors: Mirrors, pair: Pair, command: Command, names: tuple[str, ...], server: str
+) -> None:
+    seen: list[str] = []
+
+    async def record(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await reader.readline()).decode("latin-1"))
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    await push(pair.source_url, pair.source, "1", single("proxy"))
+    proxy = await asyncio.start_server(record, "127.0.0.1", 0)
+    async with proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        environment = {name: f"http://127.0.0.1:{port}" for name in names}
+        if server == "temporary":
+            environment["PREFECT_API_URL"] = ""
+        ended = await command.run("sync", "m", "--json", **environment)
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)[0]["tags"]["copied"] == 1
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("mirrors: {m: {source: a/b, target: r.example/b}}", "no mirror is named 'other'"),
+        ("mirrors: {}", "mirrors: no mirror"),
+        ("", "empty"),
+        ("mirrors: [", "not valid YAML"),
+    ],
+)
+async def test_a_run_that_cannot_heal_is_not_retried(
+    mirrors: Mirrors, document: str, said: str
+) -> None:
+    """As started from Prefect's UI, with the retries of the schedule."""
+    mirrors.path.write_text(document)
+    state: Any = await asyncio.wait_for(sync(mirror="other", return_state=True), 60)
+    assert state.is_failed(), state
+    assert said in (state.message or "")
+    assert "\n" not in (state.message or "")
+    error = await state.aresult(raise_on_failure=False)
+    assert isinstance(error, ConfigError)

@@ -42,6 +42,14 @@ def test_a_failure_that_prefect_wraps_is_recognised() -> None:
         run(main())
 
 
+def test_a_temporary_server_that_does_not_start_is_one_line() -> None:
+    async def main() -> None:
+        raise RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")
+
+    with pytest.raises(PrefectError, match="temporary server did not start in time"):
+        run(main())
+
+
 def test_another_error_is_passed_on() -> None:
     async def main() -> None:
         raise RuntimeError("ours")
