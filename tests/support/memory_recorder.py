@@ -23,6 +23,7 @@ from mirror.outcome import (
     Verification,
     utcnow,
 )
+from mirror.registry import Refusal
 
 Repository = tuple[str, str]
 
@@ -34,6 +35,9 @@ class MemoryRecorder:
     known: dict[str, dict[str, KnownTag]] = field(default_factory=lambda: defaultdict(dict))
     blobs: dict[Repository, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     capabilities: dict[Repository, dict[str, str | int | bool]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    refusals: dict[Repository, dict[str, Refusal]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     dropped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -172,12 +176,24 @@ class MemoryRecorder:
 
     async def abilities(self, registry: str, repository: str) -> Mapping[str, Any]:
         """What runs have seen of the registry."""
-        return dict(self.capabilities[registry, repository])
+        refusals = self.refusals[registry, repository]
+        return {
+            name: value
+            for name, value in self.capabilities[registry, repository].items()
+            if name not in refusals or value is True or refusals[name].until > utcnow()
+        }
 
     async def save_abilities(
-        self, registry: str, repository: str, abilities: Mapping[str, str | int | bool]
+        self,
+        registry: str,
+        repository: str,
+        abilities: Mapping[str, str | int | bool],
+        refusals: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Keep it."""
+        self.refusals[registry, repository] |= {
+            name: Refusal.load(refusal) for name, refusal in (refusals or {}).items()
+        }
         self.capabilities[registry, repository] |= abilities
 
     async def add_quota(self, quota: Quota) -> None:

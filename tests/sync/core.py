@@ -144,7 +144,8 @@ class CoreSync:
                         trigger=Trigger.MANUAL,
                     )
                 )
-        discovery, plan = self.recorder.discoveries[-1]
+        nothing = (Discovery((), False, ""), Plan((), 0))
+        discovery, plan = (*self.recorder.discoveries[-1:], nothing)[0]
         return Synced(
             outcome=outcome,
             discovery=discovery,
