@@ -17,6 +17,7 @@ from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import CheckLevel, Diagnosis, Examination, examine
 from mirror.config import load_settings
+from mirror.registry import PLAIN_WAYS, OptionalRequest
 
 _MARKS = {
     CheckLevel.OK: "[green]yes[/]",
@@ -80,6 +81,14 @@ def _place_document(one: Examination) -> dict[str, Any]:
         if one.quota
         else None,
         "abilities": dict(one.abilities),
+        "refusals": {
+            name: {
+                "reason": refusal.reason,
+                "at": refusal.at.isoformat(),
+                "until": refusal.until.isoformat(),
+            }
+            for name, refusal in one.refusals.items()
+        },
         "checks": [asdict(check) for check in one.checks],
     }
 
@@ -111,6 +120,13 @@ def _show(diagnosis: Diagnosis) -> None:
                 style = _COLOURS[check.level]
                 line = f"{check.level.value}: {check.what}: {check.message}"
                 console.print(line, style=style, highlight=False, markup=False)
+        for name, refusal in one.refusals.items():
+            way = PLAIN_WAYS[OptionalRequest(name)]
+            line = (
+                f"note: {name.replace('_', ' ')} does not work, so {way}: {refusal.reason}"
+                f" (seen {refusal.at:%Y-%m-%d %H:%M} UTC)"
+            )
+            console.print(line, highlight=False, markup=False)
     if diagnosis.record.level is CheckLevel.FAILURE:
         line = f"failure: record: {diagnosis.record.message}"
         console.print(line, style="red", highlight=False, markup=False)

@@ -233,7 +233,7 @@ class _Auditor:
         self.blobs_checked += 1
         where = f"blob {self._at(blob.digest)}"
         try:
-            size = await self._target.head_blob(blob.digest)
+            size = await self._target.head_blob(blob.digest, blob.size, sure=True)
         except RegistryError as error:
             return AuditFinding("", FindingKind.UNREADABLE, str(error), blob.digest)
         if size is None:

@@ -26,6 +26,7 @@ from mirror.outcome import utcnow
 from mirror.registry import (
     QuotaStatus,
     Reference,
+    Refusal,
     Registry,
     RegistryError,
     RetryPolicy,
@@ -62,6 +63,7 @@ class Examination:
     tags: int | None = None
     quota: QuotaStatus | None = None
     abilities: Remembered = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
     checks: tuple[PreflightCheck, ...] = ()
 
     def level(self, what: str) -> CheckLevel | None:
@@ -96,10 +98,13 @@ async def examine(
 
     `clock` gives the present moment, aware, by which credentials expire.
     """
-    record, remembered = await _record(settings)
+    record, history = await _record(settings)
     places, now = places_of(settings), clock()
     examined = await asyncio.gather(
-        *(_examine(settings, place, secrets, remembered.get(place, {}), now) for place in places)
+        *(
+            _examine(settings, place, secrets, history.get(place, _History()), now)
+            for place in places
+        )
     )
     return Diagnosis(tuple(examined), record)
 
@@ -124,7 +129,7 @@ def places_of(settings: Settings) -> tuple[Place, ...]:
 
 
 async def _examine(
-    settings: Settings, place: Place, secrets: SecretLoader, remembered: Remembered, now: datetime
+    settings: Settings, place: Place, secrets: SecretLoader, history: _History, now: datetime
 ) -> Examination:
     reached = endpoint(settings, place.registry, secrets)
     kind = known_registry(place.registry).kind
@@ -139,8 +144,9 @@ async def _examine(
         )
     ends = expires_at(credential) if credential else None
     async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as registry:
-        registry.capabilities.load(remembered)
+        registry.capabilities.load(history.abilities)
         seen = await _check_up(settings, place, registry)
+        refusals = {**history.refusals, **registry.capabilities.refusals}
     if credential is not None and ends is not None:
         seen.checks.insert(0, _expiry(place, credential.origin, ends, now))
     return Examination(
@@ -151,6 +157,7 @@ async def _examine(
         tags=seen.tags,
         quota=seen.quota,
         abilities=seen.abilities,
+        refusals=refusals,
         checks=tuple(seen.checks),
     )
 
@@ -184,14 +191,29 @@ def _expiry(place: Place, origin: str, ends: datetime, now: datetime) -> Preflig
     return PreflightCheck("credential", level, f"{whose} expires at {ends:%Y-%m-%d %H:%M} UTC")
 
 
-async def _record(settings: Settings) -> tuple[PreflightCheck, Mapping[Place, Remembered]]:
-    """Whether the history can be used, and what it keeps of the targets' abilities."""
-    targets: Sequence[Place] = [p for p in places_of(settings) if p.role == "target"]
+@dataclass(frozen=True)
+class _History:
+    """What the history keeps of a repository's registry."""
+
+    abilities: Remembered = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+
+
+async def _record(settings: Settings) -> tuple[PreflightCheck, Mapping[Place, _History]]:
+    """Whether the history can be used, and what it keeps of the registries."""
+    places: Sequence[Place] = [p for p in places_of(settings) if p.role != "registry"]
     try:
         url = await asyncio.to_thread(database_url)
         await asyncio.to_thread(prepare, url)
         async with PostgresRecorder.open(url) as record:
-            remembered = {p: await record.abilities(p.registry, p.repository) for p in targets}
+            history = {p: await _kept(record, p) for p in places}
     except DatabaseError as error:
         return PreflightCheck("record", CheckLevel.FAILURE, str(error)), {}
-    return PreflightCheck("record", CheckLevel.OK, "the history database answers"), remembered
+    return PreflightCheck("record", CheckLevel.OK, "the history database answers"), history
+
+
+async def _kept(record: PostgresRecorder, place: Place) -> _History:
+    refusals = await record.refusals(place.registry, place.repository)
+    if place.role == "source":
+        return _History(refusals=refusals)
+    return _History(await record.abilities(place.registry, place.repository), refusals)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from mirror.registry import (
     Descriptor,
+    HubApi,
     Manifest,
     NotFound,
     QuotaStatus,
@@ -63,8 +64,8 @@ async def check_source(repository: Repository) -> Preflight:
     seen = Preflight()
     try:
         tags = await repository.tags()
-        if tags:
-            await repository.head_manifest(tags[-1])
+        if tags and await repository.head_manifest(tags[-1]) is None:
+            await repository.get_manifest(tags[-1])  # as a sync does: some answer HEAD with 404
     except NotFound as error:
         seen.add("pull", CheckLevel.FAILURE, f"{error}: check the name in mirrors.yaml")
         return seen
@@ -74,8 +75,23 @@ async def check_source(repository: Repository) -> Preflight:
     seen.tags = len(tags)
     seen.add("reach", CheckLevel.OK, "answers")
     seen.add("pull", CheckLevel.OK if tags else CheckLevel.WARNING, f"{len(tags)} tags can be read")
+    if repository.odd_tags:
+        odd = ", ".join(repository.odd_tags[:3])
+        message = f"{len(repository.odd_tags)} listed names are no tags, left out: {odd}"
+        seen.add("pull", CheckLevel.WARNING, message)
+    if repository.registry.endpoint.hub_api is not None:
+        await _check_hub(seen, repository)
     _note_quota(seen, repository)
     return seen
+
+
+async def _check_hub(seen: Preflight, repository: Repository) -> None:
+    try:
+        async with aclosing(HubApi(repository.registry).pages(repository.name)) as pages:
+            await anext(pages, None)
+    except RegistryError as error:
+        message = f"{error}: syncs use the registry's own tag list"
+        seen.add("reach", CheckLevel.WARNING, message)
 
 
 async def check_target(repository: Repository, anonymous: Repository) -> Preflight:

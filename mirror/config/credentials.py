@@ -105,7 +105,9 @@ class Credentials:
                 yield key, entry
 
     def _from_entry(self, key: str, entry: RegistrySettings) -> Credential:
-        username = entry.username or self._variable(key, "username_env", entry.username_env or "")
+        username = (entry.username or "").rstrip("\r\n") or self._variable(
+            key, "username_env", entry.username_env or ""
+        )
         if entry.password_env:
             password = self._variable(key, "password_env", entry.password_env)
             return Credential(username, password, f"{entry.password_env} from the environment")
@@ -115,14 +117,18 @@ class Credentials:
                 f"registries.{key}.password_secret: Prefect's blocks cannot be read here;"
                 " name an environment variable with password_env instead"
             )
-        return Credential(username, self.secrets(block), f"Prefect Secret block {block}")
+        return Credential(
+            username, self.secrets(block).rstrip("\r\n"), f"Prefect Secret block {block}"
+        )
 
     def _variable(self, key: str, setting: str, name: str) -> str:
-        value = os.environ.get(name)
+        # Files, editors and shells leave a line end behind what they hold.
+        value = (os.environ.get(name) or "").rstrip("\r\n")
         if not value:
             raise ConfigError(
                 f"{self.settings.path}: registries.{key}.{setting}: the environment variable"
-                f" {name} is {'empty' if value == '' else 'not set'}; set it or remove the key"
+                f" {name} is {'empty' if name in os.environ else 'not set'};"
+                " set it or remove the key"
             )
         return value
 

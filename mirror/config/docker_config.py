@@ -132,7 +132,7 @@ class AuthFile:
             raise ConfigError(f"{named} failed with code {answer.returncode}: {first}")
         try:
             found = json.loads(answer.stdout)
-            username, secret = str(found["Username"]), str(found["Secret"])
+            username, secret = (str(found[key]).rstrip("\r\n") for key in ("Username", "Secret"))
         except (ValueError, KeyError, TypeError):
             raise ConfigError(f"{named} gave an answer that is not a credential") from None
         origin = f"credential helper {program}"
@@ -141,11 +141,13 @@ class AuthFile:
         return Credential(username, secret, origin)
 
     def _inline(self, place: str, entry: _Entry) -> Credential | None:
-        username, password = entry.username or "", entry.password or ""
+        username = (entry.username or "").rstrip("\r\n")
+        password = (entry.password or "").rstrip("\r\n")
         if entry.auth:
             try:
-                decoded = base64.b64decode(entry.auth, validate=True).decode()
-                username, colon, password = decoded.rstrip("\0").partition(":")
+                decoded = base64.b64decode("".join(entry.auth.split()), validate=True).decode()
+                username, colon, password = decoded.rstrip("\0\r\n").partition(":")
+                username = username.rstrip("\r\n")
             except (binascii.Error, UnicodeDecodeError):
                 colon = ""
             if not colon:

@@ -18,6 +18,7 @@ from mirror.history.rows import (
     new_id,
 )
 from mirror.outcome import Quota, utcnow
+from mirror.registry import Refusal
 
 _QUOTA = """
     INSERT INTO quota_reading (registry, account, read_at, quota, remaining, window_seconds)
@@ -75,17 +76,20 @@ _AUDIT = """
 # Registries gain features: what one refused is tried again after this time. Until then nothing is
 # written unless something new was seen.
 _REFUSALS_HOLD = timedelta(days=30)
-_ABILITIES = (
-    "SELECT abilities, learnt_at FROM registry_ability WHERE repository_id = %(repository)s"
-)
+_ABILITIES = """
+    SELECT abilities, learnt_at, refusals FROM registry_ability
+    WHERE repository_id = %(repository)s
+"""
 _SAVE_ABILITIES = """
-    INSERT INTO registry_ability AS known (repository_id, abilities, learnt_at)
-    VALUES (%(repository)s, CAST(%(abilities)s AS jsonb), %(now)s)
+    INSERT INTO registry_ability AS known (repository_id, abilities, learnt_at, refusals)
+    VALUES (%(repository)s, CAST(%(abilities)s AS jsonb), %(now)s, CAST(%(refusals)s AS jsonb))
     ON CONFLICT (repository_id) DO UPDATE
     SET learnt_at = excluded.learnt_at,
         abilities = CASE WHEN known.learnt_at < %(stale)s THEN excluded.abilities
-                         ELSE known.abilities || excluded.abilities END
+                         ELSE known.abilities || excluded.abilities END,
+        refusals = (known.refusals - CAST(%(works)s AS text[])) || excluded.refusals
     WHERE known.learnt_at < %(stale)s OR NOT known.abilities @> excluded.abilities
+       OR NOT known.refusals @> excluded.refusals
 """
 
 
@@ -193,7 +197,8 @@ class MeasurementRecorder(RecorderSession):
     ) -> dict[str, Any]:
         """What the registry was seen to do for this repository; empty when nothing is known.
 
-        Without what it refused (false) more than 30 days ago.
+        Without what it refused more than 30 days ago, and what failed for the moment (5xx, a
+        timeout) more than an hour ago.
         """
         values = {"repository": await self.repository(registry, repository)}
         rows = await self.rows(_ABILITIES, values)
@@ -201,21 +206,54 @@ class MeasurementRecorder(RecorderSession):
             return {}
         fresh = rows[0].learnt_at >= (at or utcnow()) - _REFUSALS_HOLD
         seen: dict[str, Any] = rows[0].abilities
-        return {name: value for name, value in seen.items() if fresh or value is not False}
+        refusals = _refusals(rows[0].refusals)
+        return {
+            name: value
+            for name, value in seen.items()
+            if value is True or _holds(name, value, refusals, fresh, at or utcnow())
+        }
+
+    async def refusals(
+        self, registry: str, repository: str, at: datetime | None = None
+    ) -> dict[str, Refusal]:
+        """The optional requests that failed for this repository, by name, as far as that holds."""
+        values = {"repository": await self.repository(registry, repository)}
+        rows = await self.rows(_ABILITIES, values)
+        found = _refusals(rows[0].refusals) if rows else {}
+        return {name: one for name, one in found.items() if one.until > (at or utcnow())}
 
     async def save_abilities(
         self,
         registry: str,
         repository: str,
         abilities: Mapping[str, str | int | bool],
+        refusals: Mapping[str, Mapping[str, str]] | None = None,
         at: datetime | None = None,
     ) -> None:
-        """Remember what the registry was seen to do for this repository."""
+        """Remember what the registry was seen to do for this repository.
+
+        `refusals`: why optional requests failed, by name, as `Refusal.dump` gives it.
+        """
         now = at or utcnow()
         values = {
             "repository": await self.repository(registry, repository),
             "abilities": json.dumps(dict(abilities)),
+            "refusals": json.dumps({name: dict(one) for name, one in (refusals or {}).items()}),
+            "works": [name for name, value in abilities.items() if value is True],
             "now": now,
             "stale": now - _REFUSALS_HOLD,
         }
         await self.run(_SAVE_ABILITIES, values)
+
+
+def _refusals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Refusal]:
+    return {name: Refusal.load(one) for name, one in stored.items()}
+
+
+def _holds(
+    name: str, value: object, refusals: Mapping[str, Refusal], fresh: bool, now: datetime
+) -> bool:
+    """Whether what is not supported still counts: by its own time, else by that of the row."""
+    if name in refusals:
+        return refusals[name].until > now
+    return fresh or value is not False

@@ -20,9 +20,11 @@ another. Every error is of one tree, with its failure reason:
     ├── ConnectionFailed         no connection, or one that broke             network
     ├── ServerError              5xx                                          server_error
     │   ├── ProtocolError        a response the specification forbids         server_error
+    │   │   └── MisdirectedUpload an upload session that leads elsewhere      server_error
     │   └── InvalidManifest      a malformed manifest                         server_error
     ├── TimedOut                 no connection, response or byte in time      timeout
     ├── StorageFull              the registry has no space left               storage
+    ├── PolicyRefusal            an immutable tag, a restricted account       refused
     └── RequestRefused           any other 4xx                                internal
 """
 
@@ -39,7 +41,9 @@ from mirror.registry.errors import (
     InvalidManifest,
     InvalidReference,
     ManifestBlobUnknown,
+    MisdirectedUpload,
     NotFound,
+    PolicyRefusal,
     ProtocolError,
     QuotaExhausted,
     RefusedMediaType,
@@ -59,6 +63,7 @@ from mirror.registry.hub import HubApi, HubPage, HubTag
 from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import EMPTY_INDEX, Manifest, rewrite_index
 from mirror.registry.media_type import is_foreign_layer
+from mirror.registry.optional_request import PLAIN_WAYS, OptionalRequest, Refusal
 from mirror.registry.reference import Reference, is_tag
 from mirror.registry.registry import PutResult, Registry, Repository
 from mirror.registry.request import Timeouts
@@ -68,6 +73,7 @@ from mirror.registry.upload_session import UploadSession
 
 __all__ = [
     "EMPTY_INDEX",
+    "PLAIN_WAYS",
     "BlobUnknown",
     "Clock",
     "Concurrency",
@@ -84,12 +90,16 @@ __all__ = [
     "InvalidReference",
     "Manifest",
     "ManifestBlobUnknown",
+    "MisdirectedUpload",
     "NotFound",
+    "OptionalRequest",
+    "PolicyRefusal",
     "ProtocolError",
     "PutResult",
     "QuotaExhausted",
     "QuotaStatus",
     "Reference",
+    "Refusal",
     "RefusedMediaType",
     "Registry",
     "RegistryError",

@@ -16,15 +16,16 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
+from mirror.errors import MirrorError
 from mirror.registry.endpoint import Credential, Endpoint
 from mirror.registry.errors import ProtocolError, RegistryError, UntrustedRealm
 from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import load_object
-from mirror.registry.request import Request, RequestContext, http_url
+from mirror.registry.request import Request, RequestContext, http_url, resolve
 
 _TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - the grammar's word for a name
 _PARAMETER: Final = re.compile(
-    rf"\s*({_TOKEN})\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|({_TOKEN}))\s*", re.ASCII | re.DOTALL
+    rf"\s*({_TOKEN})\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))\s*", re.ASCII | re.DOTALL
 )
 _SCHEME: Final = re.compile(rf"\s*({_TOKEN})(?:\s+|$|(?=,))", re.ASCII)
 _SEPARATORS: Final = re.compile(r"[\s,]*")
@@ -145,11 +146,20 @@ class Authenticator:
         self._clock = clock
         self.scouting = asyncio.Lock()
         self.scouted = False
+        self.asking = asyncio.Lock()
+        self.asked = False  # /v2/, for a challenge that the refusal of a repository lacked
+        self.hidden_by: list[str] = []
+        self.hidden_at = ""
         self._challenge: Challenge | None = None
         self._wider: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens: dict[tuple[str, ...], _Token] = {}
         self._pending: dict[tuple[str, ...], asyncio.Task[_Token]] = {}
         self._credentials: dict[str, Credential | None] = {}  # last used, by repository
+
+    @property
+    def challenged(self) -> bool:
+        """Whether the registry has asked for a login."""
+        return self._challenge is not None
 
     def origin(self, scopes: tuple[str, ...]) -> str | None:
         """Where the credential used for these scopes comes from; None where none was used."""
@@ -173,15 +183,24 @@ class Authenticator:
         return f"Bearer {(await self._token(challenge, self._wider.get(scopes, scopes))).value}"
 
     async def renewed(
-        self, values: Iterable[str], scopes: tuple[str, ...], refused: str | None
+        self,
+        values: Iterable[str],
+        scopes: tuple[str, ...],
+        refused: str | None,
+        address: str = "",
     ) -> str | None:
         """The Authorization to answer a 401 with; None when there is no better one.
 
-        values: its WWW-Authenticate fields. refused: the Authorization that it refused.
+        values: its WWW-Authenticate fields. refused: the Authorization that it refused. address:
+        where the 401 came from, which a relative realm refers to.
         """
         challenge = choose(parse_challenges(values)) or self._challenge
         if challenge is None:
             return None
+        realm = challenge.parameters.get("realm", "")
+        if challenge.scheme == "bearer" and address and (found := resolve(realm, address)):
+            absolute = realm if http_url(realm) else str(found)
+            challenge = Challenge("bearer", {**challenge.parameters, "realm": absolute})
         self._challenge = challenge
         if challenge.scheme == "bearer":
             wider = _merged(self._wider.get(scopes, scopes), challenge.parameters.get("scope", ""))
@@ -191,6 +210,21 @@ class Authenticator:
                 del self._tokens[wider]
         header = await self.header(scopes)
         return header if header != refused else None
+
+    async def may_be_hidden(self, scopes: tuple[str, ...]) -> bool:
+        """Whether a refusal of an anonymous request may mean "log in first".
+
+        So where a credential is configured and the registry has not asked for it: some hide
+        private repositories (404, or 403 without a challenge). A credential that cannot be
+        looked up is none.
+        """
+        if self._challenge is not None and not self.hidden_by:
+            return False
+        try:
+            repository = _repository_of(scopes)
+            return await asyncio.to_thread(self._endpoint.credential, repository) is not None
+        except MirrorError:
+            return False
 
     async def aclose(self) -> None:
         """Cancel pending token requests."""

@@ -21,12 +21,14 @@ from mirror.registry.blob_download import BlobReader, read_fast
 from mirror.registry.blob_upload import StreamedUpload
 from mirror.registry.descriptor import Descriptor
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import RegistryError
+from mirror.registry.errors import DigestMismatch, RegistryError
+from mirror.registry.optional_request import OptionalRequest
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request
+from mirror.registry.request import Request, decoded, in_pieces
 from mirror.registry.upload_session import UploadSession, post_whole
 
 SMALL: Final = 1 << 20  # bytes: up to this size a blob is held whole
+_GARBLED: Final = 2  # times that a blob is fetched again when it arrived garbled
 _KEPT: Final = 2 << 20  # bytes kept to be sent once more after a broken connection
 
 Progress = Callable[[int], None]
@@ -40,14 +42,41 @@ async def copy_blob(
     *,
     progress: Progress | None = None,
     throttle: Throttle | None = None,
+    garbled: Callable[[str], None] | None = None,
 ) -> None:
     """Copy a blob from `source` to `target`, without checking whether it is there already.
 
     progress: called with the number of bytes newly sent. throttle: awaited with the number of
     bytes that came from the source, before they go on; it may take its time.
+    A blob that arrives with another digest is fetched again, twice at most; garbled: called with
+    what was wrong each time.
     Raises DigestMismatch before anything is committed when the bytes are not what the descriptor
     says, and any other error of the tree when retries have not helped.
     """
+    for left in range(_GARBLED, -1, -1):
+        try:
+            await _copy(source, target, descriptor, progress, throttle)
+            return
+        except RegistryError as error:
+            if not left or not _was_garbled(error):
+                raise
+            if garbled is not None:
+                garbled(str(error))
+
+
+def _was_garbled(error: RegistryError) -> bool:
+    """Whether bytes were damaged on their way, so that the same copy may well succeed."""
+    damaged = isinstance(error, DigestMismatch) and error.transient
+    return damaged or error.code == "DIGEST_INVALID"
+
+
+async def _copy(
+    source: RepositoryApi,
+    target: RepositoryApi,
+    descriptor: Descriptor,
+    progress: Progress | None,
+    throttle: Throttle | None,
+) -> None:
     if descriptor.size <= SMALL:
         if throttle is not None:
             await throttle(descriptor.size)
@@ -77,15 +106,21 @@ async def _copy_small(source: RepositoryApi, target: RepositoryApi, descriptor: 
         opening = asyncio.create_task(UploadSession.start(target, descriptor.digest))
     try:
         body = await _read_small(source, descriptor)
-        session: UploadSession | None = None
-        if tries_post:
+        if opening is not None:
+            await _put_small(target, descriptor.digest, body, await opening)
+            return
+
+        async def by_post() -> None:
             session = await post_whole(target, descriptor.digest, body)
             capabilities.single_post = session is None
-            if session is None:
-                return
-        elif opening is not None:
-            session = await opening
-        await _put_small(target, descriptor.digest, body, session)
+            if session is not None:
+                await _put_small(target, descriptor.digest, body, session)
+
+        await target.registry.prefer(
+            OptionalRequest.SINGLE_POST,
+            by_post,
+            lambda: _put_small(target, descriptor.digest, body, None),
+        )
     finally:
         if opening is not None:
             opening.cancel()
@@ -95,16 +130,46 @@ async def _copy_small(source: RepositoryApi, target: RepositoryApi, descriptor: 
 async def _put_small(
     target: RepositoryApi, digest: str, body: bytes, session: UploadSession | None
 ) -> None:
-    """PUT the whole body; after a failure the session is in doubt, so each attempt has its own."""
+    """PUT the whole body; after a failure the session is in doubt, so each attempt has its own.
 
-    async def once() -> None:
-        nonlocal session
+    By PATCH and an empty PUT where the registry does not take it so.
+    """
+    registry = target.registry
+    opening: RegistryError | None = None
+
+    async def opened() -> UploadSession:
+        nonlocal session, opening
         current, session = session, None
         if current is None:
-            current = await UploadSession.start(target, digest)
-        await current.commit(body)
+            try:
+                current = await UploadSession.start(target, digest)
+            except RegistryError as error:
+                opening = error
+                raise
+        opening = None
+        return current
 
-    await target.registry.retrying(once)
+    async def whole() -> None:
+        await (await opened()).commit(body)
+
+    async def patched() -> None:
+        if opening is not None:
+            raise opening  # no session could be opened: there is no other way
+        await registry.retrying(by_patch)
+
+    async def by_patch() -> None:
+        current = await opened()
+        if body:
+            ranged = registry.capabilities.chunk_bytes is not None
+            await current.send(in_pieces(body), len(body), ranged=ranged, fresh=False)
+        await current.commit()
+
+    if registry.capabilities.whole_put is False and not registry.capabilities.refusals.get(
+        OptionalRequest.WHOLE_PUT.value
+    ):
+        await registry.retrying(whole)  # refused for large blobs, which says nothing of small ones
+        return
+    await registry.prefer(OptionalRequest.WHOLE_PUT, lambda: registry.retrying(whole), patched)
 
 
 async def _read_small(source: RepositoryApi, descriptor: Descriptor) -> bytes:
@@ -116,12 +181,18 @@ async def _read_small(source: RepositoryApi, descriptor: Descriptor) -> bytes:
     else:
         context = source.context("reading the blob", descriptor.digest)
         url = f"{source.base}/blobs/{descriptor.digest}"
-        request = Request("GET", url, context, source.pull)
-        body = (await source.registry.call(request, (200,), descriptor.size + 1)).body
+        request = Request("GET", url, context, source.pull, as_stored=True)
+        response = await source.registry.call(request, (200,), descriptor.size + (64 << 10))
+        body = response.body
+        encoding = response.headers.get("content-encoding")
+        if encoding and not digest.matches(body):  # by a proxy; else it is the blob's own
+            with suppress(ValueError):
+                body = decoded(body, encoding, descriptor.size)
     if len(body) != descriptor.size:
-        raise source.mismatch(descriptor, f"the registry sent {len(body)} bytes")
+        what = f"the registry sent {len(body)} bytes"
+        raise source.mismatch(descriptor, what, transient=len(body) < descriptor.size)
     if not digest.matches(body):
-        raise source.mismatch(descriptor, "its bytes have another digest")
+        raise source.mismatch(descriptor, "its bytes have another digest", transient=True)
     return body
 
 
@@ -215,7 +286,8 @@ class BlobStream:
         if self._hashed != self._descriptor.size:
             raise self._source.mismatch(self._descriptor, f"{self._hashed} bytes were read")
         if self._hasher.hexdigest() != self._digest.encoded:
-            raise self._source.mismatch(self._descriptor, "its bytes have another digest")
+            what = "its bytes have another digest"
+            raise self._source.mismatch(self._descriptor, what, transient=True)
 
     async def aclose(self) -> None:
         """Close the source's connection."""

@@ -19,7 +19,14 @@ import httpx
 from mirror.registry import headers
 from mirror.registry.descriptor import Descriptor
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import ConnectionFailed, ProtocolError, RegistryError
+from mirror.registry.errors import (
+    BlobUnknown,
+    ConnectionFailed,
+    DigestMismatch,
+    ProtocolError,
+    RegistryError,
+)
+from mirror.registry.optional_request import ATTEMPTS, OptionalRequest, means_another_way
 from mirror.registry.repository_api import RepositoryApi
 from mirror.registry.request import Request, address_of
 from mirror.registry.throughput import ParallelTrial, StreamMeter, ThroughputSpan
@@ -125,18 +132,40 @@ class BlobReader:
                 if isinstance(error, ConnectionFailed):
                     registry.health.record_break(position - started)
                 attempts = 1 if position - started >= _PROGRESS else attempts + 1
+                if self._does_without_ranges(error, attempts, started, piece_end):
+                    attempts = 0
+                    continue
                 await registry.back_off(error, attempts)
+
+    def _does_without_ranges(
+        self, error: RegistryError, attempts: int, start: int, end: int
+    ) -> bool:
+        """Whether to read from the start of the blob, since asking for a range failed.
+
+        Noted at once, since the request without a range is the only other way.
+        """
+        registry, way = self.repository.registry, OptionalRequest.RANGES
+        ranged = (start, end) != (0, self.descriptor.size)
+        if not ranged or way.value in registry.capabilities.refusals:
+            return False
+        if isinstance(error, BlobUnknown | DigestMismatch | ConnectionFailed):
+            return False
+        if not means_another_way(way, error) or (error.transient and attempts < ATTEMPTS):
+            return False
+        registry.capabilities.remember(way, error, registry.clock.now())
+        return True
 
     async def _once(self, start: int, end: int) -> Pieces:
         """[start, end) over one connection."""
         registry, size = self.repository.registry, self.descriptor.size
         detour = self.place
+        whole = OptionalRequest.RANGES.value in registry.capabilities.refusals
         request = Request(
             "GET",
             detour or f"{self.repository.base}/blobs/{self.descriptor.digest}",
             self.repository.context("reading the blob", self.descriptor.digest),
             self.repository.pull,
-            {} if (start, end) == (0, size) else {"Range": f"bytes={start}-{end - 1}"},
+            {} if (start, end) == (0, size) or whole else {"Range": f"bytes={start}-{end - 1}"},
             fresh_connection=registry.health.piece is not None,
         )
         try:
@@ -311,6 +340,9 @@ class _Ranges:
         slots to those who can use them.
         """
         while self._next < self._end and not self._trial.failed:
+            if OptionalRequest.RANGES.value in self._registry.capabilities.refusals:
+                self._trial.failed = True  # the rest goes in one stream
+                return None
             end = min(self._end, self._next + self._size)
             if self._window.take(end - self._next, must=not self._ahead):
                 part = _Range(self._next, end)

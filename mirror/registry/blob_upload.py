@@ -15,6 +15,7 @@ from mirror.registry.errors import (
     RequestRefused,
     Unauthorized,
 )
+from mirror.registry.optional_request import OptionalRequest, means_another_way
 from mirror.registry.repository_api import RepositoryApi
 from mirror.registry.upload_session import UploadSession
 
@@ -147,7 +148,13 @@ class StreamedUpload:
             self._committing = False
             return 0.0
         if whole:
-            self._registry.capabilities.whole_put = False
+            if means_another_way(OptionalRequest.WHOLE_PUT, error):
+                now = self._registry.clock.now()
+                self._registry.capabilities.remember(OptionalRequest.WHOLE_PUT, error, now)
+            if not error.transient and error.status and self._another_way(error):
+                self._committing = False
+                await self._drop()
+                return 0.0
         refused = isinstance(error, RequestRefused) and error.status in _WANTS_CHUNKS
         if refused and self._smaller(error.status):
             self._committing = False  # such a response means that nothing was stored
@@ -163,6 +170,15 @@ class StreamedUpload:
         if self._sessions > self._registry.retry.attempts:
             return None
         return self._registry.wait_after(error, self._failures)
+
+    @staticmethod
+    def _another_way(error: RegistryError) -> bool:
+        """Whether a PATCH may do where the whole PUT was refused."""
+        return (
+            means_another_way(OptionalRequest.WHOLE_PUT, error)
+            and error.code != "DIGEST_INVALID"
+            and error.status not in _WANTS_CHUNKS
+        )
 
     def _smaller(self, status: int | None) -> bool:
         """Whether to try (smaller) chunks, where the registry refused what was sent."""
@@ -180,7 +196,8 @@ class StreamedUpload:
         """Find out what the registry holds after a failure; True when the blob is stored."""
         if self._committing:
             self._committing = False
-            if await self._target.head_blob(self._descriptor.digest) == self._descriptor.size:
+            held = await self._target.head_blob(self._descriptor.digest, self._descriptor.size)
+            if held == self._descriptor.size:
                 return True
         if self._session is None:
             return False

@@ -20,6 +20,7 @@ from mirror.registry.errors import (
     Denied,
     ManifestBlobUnknown,
     NotFound,
+    PolicyRefusal,
     ProtocolError,
     QuotaExhausted,
     RefusedMediaType,
@@ -34,12 +35,40 @@ from mirror.registry.errors import (
     one_line,
 )
 from mirror.registry.known_registries import known_registry
-from mirror.registry.request import Request, RequestContext
+from mirror.registry.request import Request, RequestContext, excerpt
 from mirror.registry.retries import RETRIED_STATUSES
 
 _NO_ROOM: Final = re.compile(
-    r"no space left|disk quota|insufficient storage|storage quota|quota exceeded"
-    r"|exceed the configured upper limit|\"Err\":\s*28\b",
+    r"no space left|dis[ck] quota|insufficient (?:disk |free )?(?:storage|space)|storage quota"
+    r"|quota exceeded|quota has been exceeded|exceed(?:s|ed|ing)? (?:the |your |its )?"
+    r"(?:configured upper limit|storage|dis[ck]|[a-z]{0,20} ?quota|quota|size limit|space)"
+    r"|(?:not enough|insufficient|no (?:more|remaining)|out of|exceeds? (?:the )?available)"
+    r" (?:\w+ ){0,2}(?:quota|storage|space)"
+    r"|(?:storage|size|dis[ck]|space|capacity|quota)(?: \w+){0,2} (?:limit|quota|capacity)"
+    r"(?: \w+){0,6} (?:reached|exceeded|full)|(?:reached|hit|over) (?:the |your |its )?"
+    r"(?:\w+ )?(?:storage|dis[ck]|space|size) (?:limit|quota|capacity)"
+    r"|(?:dis[ck]|volume|file ?system|storage|device|bucket)(?: is| has become)?"
+    r" (?:nearly |almost )?full\b|storage full|write failure: full"
+    r"|\bENOSPC\b|\bEDQUOT\b|XMinioStorageFull"
+    r"|not have enough (?:\w+ )?(?:space|storage)|\"Err\":\s*28\b",
+    re.IGNORECASE,
+)
+_RESTRICTED: Final = re.compile(
+    r"overdue|arrears|unpaid|past[- ]due|outstanding (?:balance|payment)"
+    r"|payment (?:required|is due)|billing"
+    r"|account(?: \w+){0,4} (?:restricted|suspended|disabled|locked|frozen|blocked"
+    r"|deactivated|terminated)|(?:restricted|suspended|disabled|frozen) account"
+    r"|subscription (?:has |is )?(?:\w+ )?(?:expired|suspended|lapsed|disabled"
+    r"|cancell?ed)|欠费",
+    re.IGNORECASE,
+)
+_POLICY: Final = re.compile(
+    r"immutab|cannot be (?:overwritten|updated|modified|replaced)|(?:overwrit|re-?deploy|updat)\w*"
+    r"(?: \w+){0,4} (?:is |are )?(?:not|dis)[ -]?(?:allowed|permitted)|not allow(?:ed)? "
+    r"(?:to )?(?:updat|overwrit|re-?deploy)\w*|does not allow (?:updating|overwriting|redeploy)"
+    r"|already exists|tag (?:is )?(?:locked|protected)|protected tag|write[- ]?(?:locked|protected)"
+    r"|(?:operation|write|push) is disallowed|retention|legal hold|precondition|policy"
+    r"|read[- ]?only",
     re.IGNORECASE,
 )
 _PULL_LIMIT: Final = re.compile(r"pull rate limit|unauthenticated pull", re.IGNORECASE)
@@ -97,22 +126,35 @@ def _dumped(detail: object) -> str:
 
 
 def response_error(
-    response: httpx.Response, body: bytes, context: RequestContext, wait: float | None
+    response: httpx.Response,
+    body: bytes,
+    context: RequestContext,
+    wait: float | None,
+    answered_by: str = "",
 ) -> RegistryError:
     """The error that a 3xx, 4xx or 5xx response amounts to.
 
-    wait: seconds from its Retry-After. The message holds nothing of the request's headers or body.
+    wait: seconds from its Retry-After. answered_by: the host, where it is not the registry.
+    The message holds nothing of the request's headers or body.
     """
     status = response.status_code
     entries = error_entries(body)
     codes = {entry.code for entry in entries}
     kind = _kind(status, codes, _words(entries), response)
+    told = _explanation(kind, context, status)
+    if kind is PolicyRefusal:
+        told = f"the registry has restricted the account: it refuses {context.doing}"
+    elif kind is ProtocolError and body and status < 400:
+        told += f": {excerpt(body)}"
+    if answered_by:
+        told += f", answered by {one_line(answered_by, 120)}"
     return context.error(
         kind,
-        f"{_explanation(kind, context, status)}{_quoted(status, entries)}{_advice(kind, context)}",
+        f"{told}{_quoted(status, entries)}{_advice(kind, context)}",
         status=status,
         code=next((entry.code for entry in entries if entry.code), None),
-        transient=status in RETRIED_STATUSES and kind not in (QuotaExhausted, StorageFull),
+        transient=status in RETRIED_STATUSES
+        and kind not in (QuotaExhausted, StorageFull, PolicyRefusal),
         retry_after=wait,
     )
 
@@ -133,7 +175,9 @@ _BY_CODE: Final[dict[str, type[RegistryError]]] = {
 def _kind(
     status: int, codes: set[str], words: str, response: httpx.Response
 ) -> type[RegistryError]:
-    if status == 507 or (status != 404 and _NO_ROOM.search(words)):
+    if _RESTRICTED.search(words) and status in (400, 401, 402, 403, 412, 423, 451):
+        return PolicyRefusal
+    if status == 507 or (status not in (404, 429) and _NO_ROOM.search(words)):
         return StorageFull
     if status == 429:
         spent = response.headers.get("ratelimit-remaining", "").split(";")[0].strip() == "0"
@@ -150,6 +194,34 @@ def _kind(
             return Denied if named is Unauthorized and status == 403 else named
         return {403: Denied, 404: NotFound}.get(status, RequestRefused)
     return ProtocolError
+
+
+def refused_by_policy(error: RegistryError) -> PolicyRefusal | None:
+    """The error of a manifest PUT read as a refusal by a policy of the registry; None for others.
+
+    An immutable tag: Harbor answers 412, others 409, 405, 403 (Artifactory, Azure) or 400 (ECR,
+    Nexus) with words of their own. A bare 403 is the credential's.
+    """
+    if isinstance(error, StorageFull | PolicyRefusal | NotFound | RefusedMediaType):
+        return None
+    words = f"{error.code or ''} {_words(error_entries(error.body))}"
+    by_status = error.status in (405, 409, 412, 423)
+    if not by_status and not (error.status in (400, 403, 422) and _POLICY.search(words)):
+        return None
+    told = str(error).replace(
+        "the registry refused writing",
+        "a policy of the registry (an immutable tag?) refuses writing",
+    )
+    if told == str(error):
+        told += ": a policy of the registry (an immutable tag?) refuses it"
+    return PolicyRefusal(
+        told,
+        registry=error.registry,
+        repository=error.repository,
+        reference=error.reference,
+        status=error.status,
+        code=error.code,
+    )
 
 
 def refused_manifest(error: RegistryError, reference: str) -> RegistryError | None:

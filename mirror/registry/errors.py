@@ -118,6 +118,10 @@ class ProtocolError(ServerError):
     """A response that the distribution specification does not allow."""
 
 
+class MisdirectedUpload(ProtocolError):
+    """An upload session whose address leads elsewhere than to the registry."""
+
+
 class InvalidManifest(ServerError):
     """A manifest that is not JSON of the form that its media type requires."""
 
@@ -132,6 +136,12 @@ class StorageFull(RegistryError):
     """The registry has no space left."""
 
     reason = "storage"
+
+
+class PolicyRefusal(RegistryError):
+    """A policy of the registry refuses it: an immutable tag, a restricted account."""
+
+    reason = "refused"
 
 
 class RequestRefused(RegistryError):

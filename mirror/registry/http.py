@@ -22,9 +22,18 @@ from mirror.registry.concurrency import Concurrency, ConcurrencyLimiter, Window
 from mirror.registry.connection_health import ConnectionHealth
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.error_response import response_error, transport_error
-from mirror.registry.errors import RegistryError, ServerError, Throttled, TimedOut
+from mirror.registry.errors import (
+    ProtocolError,
+    RegistryError,
+    ServerError,
+    Throttled,
+    TimedOut,
+    Unauthorized,
+)
 from mirror.registry.headers import QuotaStatus
 from mirror.registry.known_registries import known_registry
+from mirror.registry.manifest import load_object
+from mirror.registry.optional_request import OptionalRequest, means_another_way
 from mirror.registry.request import (
     ADDRESS,
     PIECE,
@@ -32,7 +41,10 @@ from mirror.registry.request import (
     Response,
     Timeouts,
     address_of,
+    decoded,
+    host_of,
     in_pieces,
+    is_cut,
     origin,
     read_body,
     redirect_target,
@@ -100,6 +112,7 @@ class HttpSession:
         self.window = Window(bounds.window)
         self.health = ConnectionHealth()
         self.throughput = Throughput(self.clock)
+        self.misdirected: RegistryError | None = None  # once an upload session led elsewhere
         self._attempted: set[str] = set()
         self._own_auth = auth_from is None
         self._auth: Authenticator = (
@@ -158,21 +171,57 @@ class HttpSession:
         await self._transport.connect(self._own, count, self.timeouts.connect)
 
     async def call(
-        self, request: Request, expected: Collection[int], most: int = 1 << 20
+        self,
+        request: Request,
+        expected: Collection[int],
+        most: int = 1 << 20,
+        check: Callable[[Response], T] | None = None,
     ) -> Response:
         """Send a request without a blob body and read the whole response, retried by the policy.
 
-        most: bytes that the body may have. Raises the error that a status outside `expected`
-        amounts to.
+        most: bytes that the body may have. check: raises where the response cannot be whole; what
+        it raises is retried like a broken connection. Raises the error that a status outside
+        `expected` amounts to.
         """
         attempts = 0
         while True:
             attempts += 1
             try:
                 async with self.calls.slot():
-                    return await self._respond(request, expected, most)
+                    response = await self._respond(request, expected, most)
+                if check is not None:
+                    check(response)
+                return response
             except RegistryError as error:
+                if request.attempts is not None and attempts >= request.attempts:
+                    raise
                 await self.back_off(error, attempts)
+
+    async def prefer(
+        self,
+        way: OptionalRequest,
+        optional: Callable[[], Awaitable[T]],
+        plain: Callable[[], Awaitable[T]],
+    ) -> T:
+        """The result of an optional request, or of the plain way behind it.
+
+        What failed is remembered once the plain way has succeeded: where both fail, the fault is
+        not the optional request's. Raises what the plain way raises.
+        """
+        if self.capabilities.refused(way):
+            return await plain()
+        try:
+            return await optional()
+        except RegistryError as error:
+            refused_login = type(error) is Unauthorized and self._auth.challenged
+            if not means_another_way(way, error) or (
+                refused_login and way is OptionalRequest.PAGE_SIZE  # no page size needs less
+            ):
+                raise
+            failed = error
+        result = await plain()
+        self.capabilities.remember(way, failed, self.clock.now())
+        return result
 
     async def retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run `attempt` until it succeeds, fails for good, or the retry policy ends it."""
@@ -221,16 +270,15 @@ class HttpSession:
     async def _respond(self, request: Request, expected: Collection[int], most: int) -> Response:
         """One attempt of a request with its whole response, of `most` bytes at most."""
         try:
-            async with asyncio.timeout(self.timeouts.answer):
+            async with asyncio.timeout(min(self.timeouts.answer, request.answer_in)):
                 response = await self._authorized(request)
                 try:
                     if response.status_code not in expected:
                         raise await self._refusal(response, request)
-                    body = (
-                        b""
-                        if request.method == "HEAD"
-                        else await read_body(response, most, request)
-                    )
+                    body = b""
+                    if request.method != "HEAD":
+                        body = await read_body(response, most, request)
+                        body = self._decoded(body, response, request, most)
                     return Response(
                         response.status_code, response.headers, body, address_of(response)
                     )
@@ -238,6 +286,21 @@ class HttpSession:
                     await response.aclose()
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise transport_error(error, request) from error
+
+    def _decoded(self, body: bytes, response: httpx.Response, request: Request, most: int) -> bytes:
+        encoding = response.headers.get("content-encoding")
+        if not encoding or request.as_stored:
+            return body
+        try:
+            return decoded(body, encoding, most)
+        except ValueError as error:
+            context = request.context
+            raise context.error(
+                ProtocolError,
+                f"unreadable response while {context.doing}: {error}",
+                status=response.status_code,
+                transient="cut or broken" in str(error),
+            ) from None
 
     async def _authorized(self, request: Request, *, first: bool = False) -> httpx.Response:
         """Send a request with its token; a 401 is answered once with a fresh one."""
@@ -248,19 +311,54 @@ class HttpSession:
         own = self.authorizes(request.url)
         authorization = await self._auth.header(request.scopes) if own else None
         response = await self._followed(request, authorization)
+        if authorization is None and own and response.status_code in (401, 403, 404):
+            found = await self._logged_in(request, response)
+            if found is not None:
+                return found
         if response.status_code != 401 or not own or not request.replayable:
             return response
         if not self.authorizes(address_of(response)):
             return response  # another host's refusal is not a challenge of the registry
         try:
             challenges = response.headers.get_list("www-authenticate")
-            renewed = await self._auth.renewed(challenges, request.scopes, authorization)
+            renewed = await self._auth.renewed(
+                challenges, request.scopes, authorization, address_of(response)
+            )
             if renewed is None:
                 return response
         except BaseException:
             await response.aclose()
             raise
         await response.aclose()
+        return await self._followed(request, renewed)
+
+    async def _logged_in(self, request: Request, refused: httpx.Response) -> httpx.Response | None:
+        """The response to a request that was refused without a challenge, sent with a login.
+
+        None where that changes nothing: a challenge came with the refusal, no credential is
+        configured, or /v2/ asks for none. /v2/ is asked once.
+        """
+        if (refused.status_code == 401 and "www-authenticate" in refused.headers) or (
+            not request.replayable or not await self._auth.may_be_hidden(request.scopes)
+        ):
+            return None
+        async with self._auth.asking:
+            if not self._auth.asked:
+                self._auth.asked = True
+                context = replace(request.context, doing="checking the API version")
+                ping = Request("GET", f"{self.endpoint.base}/v2/", context)
+                response = await self._followed(ping, None)
+                self._auth.hidden_by = response.headers.get_list("www-authenticate")
+                self._auth.hidden_at = address_of(response)
+                await response.aclose()
+        if not self._auth.hidden_by:
+            return None
+        renewed = await self._auth.renewed(
+            self._auth.hidden_by, request.scopes, None, self._auth.hidden_at
+        )
+        if renewed is None:
+            return None
+        await refused.aclose()
         return await self._followed(request, renewed)
 
     async def _scouting(self, request: Request) -> httpx.Response:
@@ -317,14 +415,29 @@ class HttpSession:
             body += piece
             if len(body) >= _ERROR_BYTES:
                 break
+        if encoding := response.headers.get("content-encoding"):
+            try:
+                body = bytearray(decoded(bytes(body), encoding, _ERROR_BYTES))
+            except ValueError:
+                body.clear()
         wait = headers.retry_after(response.headers.get("retry-after"), self.clock.now())
         context = request.context
         context = replace(context, origin=context.origin or self._auth.origin(request.scopes))
-        error = response_error(response, bytes(body[:_ERROR_BYTES]), context, wait)
+        answered = host_of(address_of(response))
+        by = "" if answered == host_of(self._own) else answered
+        error = response_error(response, bytes(body[:_ERROR_BYTES]), context, wait, by)
         error.body = bytes(body[:_ERROR_BYTES])
         return error
 
     async def _fetch_token(self, request: Request) -> bytes:
         # Without a slot of `calls`: the request that waits for the token may hold the last one.
-        response = await self.retrying(lambda: self._respond(request, (200,), _TOKEN_BYTES))
-        return response.body
+        async def once() -> bytes:
+            body = (await self._respond(request, (200,), _TOKEN_BYTES)).body
+            try:
+                load_object(body, "the token service's response")
+            except RegistryError as error:
+                error.transient = is_cut(body)
+                raise
+            return body
+
+        return await self.retrying(once)

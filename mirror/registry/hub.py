@@ -12,11 +12,20 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError
+from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError, one_line
 from mirror.registry.http import HttpSession
 from mirror.registry.manifest import load_object
+from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS
 from mirror.registry.reference import is_repository, is_tag
-from mirror.registry.request import Request, RequestContext, resolve
+from mirror.registry.request import (
+    Request,
+    RequestContext,
+    Response,
+    excerpt,
+    host_of,
+    is_cut,
+    resolve,
+)
 
 _PAGE: Final = 100  # the most that Hub returns
 _MOST_PAGES: Final = 20_000
@@ -45,6 +54,7 @@ class HubPage:
 
     tags: tuple[HubTag, ...]
     count: int | None
+    odd: tuple[str, ...] = ()  # entries whose name is no tag: left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +91,14 @@ class HubApi:
             results = document.get("results")
             if not isinstance(results, list):
                 raise self._malformed(repository, "an invalid tag list")
+            named = [entry for entry in results if _has_tag_name(entry)]
+            odd = [one_line(repr(_name(entry)), 90) for entry in results if entry not in named]
+            if results and not named:
+                raise self._malformed(repository, f"a tag list that names no tag: {odd[0]}")
             yield HubPage(
-                tuple(self._tag(entry, repository) for entry in results),
+                tuple(self._tag(entry, repository) for entry in named),
                 _number(document.get("count")),
+                tuple(odd),
             )
             following = self._next(document.get("next"), url, repository) if results else None
             url = None if following in seen else following
@@ -105,10 +120,24 @@ class HubApi:
         return f"{self._base}/v2/namespaces/{quote(namespace)}/repositories/{quote(name, safe='')}"
 
     async def _get(self, url: str, repository: str, doing: str) -> dict[str, Any]:
-        context = RequestContext(self._registry.host, f"{doing} by the web API", repository)
+        at = host_of(self._base)
+        context = RequestContext(self._registry.host, f"{doing} by the web API {at}", repository)
         accept = {"Accept": "application/json"}
-        request = Request("GET", url, context, headers=accept, authorize=False)
-        response = await self._registry.call(request, (200,), _PAGE_BYTES)
+        request = Request(
+            *("GET", url, context),
+            headers=accept,
+            authorize=False,
+            attempts=ATTEMPTS,
+            answer_in=2 * ANSWER_SECONDS,
+        )
+
+        def check(response: Response) -> None:
+            if is_cut(response.body):
+                error = self._malformed(repository, f"a cut list: {excerpt(response.body)}")
+                error.transient = True
+                raise error
+
+        response = await self._registry.call(request, (200,), _PAGE_BYTES, check)
         try:
             return load_object(response.body, "the response")
         except InvalidManifest as error:
@@ -140,7 +169,16 @@ class HubApi:
 
     def _malformed(self, repository: str, what: str) -> ProtocolError:
         context = RequestContext(self._registry.host, "", repository)
-        return context.error(ProtocolError, f"the web API returned {what}")
+        return context.error(ProtocolError, f"the web API {host_of(self._base)} returned {what}")
+
+
+def _name(entry: object) -> object:
+    return entry.get("name") if isinstance(entry, dict) else entry
+
+
+def _has_tag_name(entry: object) -> bool:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return isinstance(name, str) and is_tag(name)
 
 
 def _platform(image: dict[str, Any]) -> str | None:

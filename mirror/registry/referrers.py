@@ -10,10 +10,16 @@ from urllib.parse import quote
 from mirror.registry import media_type
 from mirror.registry.descriptor import Descriptor, read_descriptor
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import NotFound, RequestRefused
+from mirror.registry.errors import InvalidManifest, NotFound, RegistryError
 from mirror.registry.manifest import MAX_BYTES, load_object
+from mirror.registry.optional_request import (
+    ANSWER_SECONDS,
+    ATTEMPTS,
+    OptionalRequest,
+    means_another_way,
+)
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request
+from mirror.registry.request import Request, Response, excerpt, is_cut
 
 
 def fallback_tag(digest: str) -> str:
@@ -27,16 +33,25 @@ async def list_referrers(
 ) -> list[Descriptor] | None:
     """What refers to a manifest by the referrers API; None where the registry has none.
 
-    What the registry turns out to support is noted in its capabilities.
+    What the registry turns out to support is noted in its capabilities, and any failure but a 404
+    with its reason: what refers to the manifest is then unknown.
     """
     subject = str(parse_digest(digest))
     capabilities = repository.registry.capabilities
     if capabilities.referrers is False:
         return None
-    found = await _by_api(repository, subject, artifact_type)
-    if found is not None or capabilities.referrers is None:
-        # Once it was there, one odd response does not prove that it is gone.
-        capabilities.referrers = found is not None
+    known = capabilities.referrers
+    try:
+        found = await _by_api(repository, subject, artifact_type)
+    except NotFound:
+        found = None
+    except RegistryError as error:
+        if not means_another_way(OptionalRequest.REFERRERS, error):
+            raise
+        capabilities.remember(OptionalRequest.REFERRERS, error, repository.registry.clock.now())
+        found = None
+    # Once it was there, one odd response does not prove that it is gone.
+    capabilities.referrers = found is not None or bool(known)
     return found
 
 
@@ -49,15 +64,25 @@ async def _by_api(
     seen: set[str] = set()
     context = repository.context("listing the referrers", digest)
     accept = {"Accept": media_type.OCI_INDEX}
+
+    def check(response: Response) -> None:
+        stated = media_type.essence(response.headers.get("content-type", ""))
+        if stated != media_type.OCI_INDEX:  # distribution 2 and proxies answer with something else
+            raise repository.malformed(f"no list of referrers: {excerpt(response.body)}")
+        try:
+            _listed(repository, response.body, digest)
+        except InvalidManifest as error:
+            error.transient = is_cut(response.body)
+            raise
+
     while url is not None:
         seen.add(url)
-        request = Request("GET", url, context, repository.pull, accept)
-        try:
-            response = await repository.registry.call(request, (200,), MAX_BYTES)
-        except (NotFound, RequestRefused):
-            return None
-        if media_type.essence(response.headers.get("content-type", "")) != media_type.OCI_INDEX:
-            return None  # distribution 2 and proxies answer with something else
+        request = Request(
+            *("GET", url, context, repository.pull, accept),
+            attempts=ATTEMPTS,
+            answer_in=ANSWER_SECONDS,
+        )
+        response = await repository.registry.call(request, (200,), MAX_BYTES, check)
         before = len(found)
         found.update((one.digest, one) for one in _listed(repository, response.body, digest))
         url = repository.next_page(response, seen) if len(found) > before else None

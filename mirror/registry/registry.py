@@ -6,6 +6,7 @@ distribution-spec v1.1. Manifests are here; tag lists, referrers and blobs have 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -15,22 +16,23 @@ from mirror.registry.auth import repository_scope
 from mirror.registry.blob_download import read_blob
 from mirror.registry.descriptor import Descriptor
 from mirror.registry.digest import parse_digest
-from mirror.registry.error_response import refused_manifest
+from mirror.registry.error_response import refused_by_policy, refused_manifest
 from mirror.registry.errors import (
     Denied,
     DigestMismatch,
+    InvalidManifest,
     InvalidReference,
     NotFound,
     RegistryError,
-    RequestRefused,
     one_line,
 )
 from mirror.registry.http import HttpSession
 from mirror.registry.manifest import MAX_BYTES, Manifest
+from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
 from mirror.registry.reference import is_tag
 from mirror.registry.referrers import fallback_tag, list_referrers
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, RequestContext, Response
+from mirror.registry.request import Request, RequestContext, Response, is_cut
 from mirror.registry.tag_list import list_tags
 from mirror.registry.upload_session import UploadSession
 
@@ -54,7 +56,8 @@ class Registry(HttpSession):
         Raises Unauthorized, ConnectionFailed, TimedOut, or NotFound where there is no registry.
         """
         context = RequestContext(self.host, "checking the API version")
-        await self.call(Request("GET", f"{self.endpoint.base}/v2/", context), (200,))
+        request = Request("GET", f"{self.endpoint.base}/v2/", context, as_stored=True)
+        await self.call(request, (200,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +72,52 @@ class PutResult:
 
 
 class Repository(RepositoryApi):
-    """A repository of a registry, by name."""
+    """A repository of a registry, by name.
+
+    odd_tags: what the last list of tags held that is no tag, and left out.
+    """
+
+    odd_tags: tuple[str, ...] = ()
 
     async def tags(self) -> list[str]:
         """Every tag, in the registry's order ("Listing Tags"); Link is followed to its end.
 
         Raises NotFound when the repository does not exist, ProtocolError for an invalid list.
         """
-        return await list_tags(self)
+        found = await list_tags(self)
+        self.odd_tags = found.odd
+        return list(found.tags)
 
     async def head_manifest(self, reference: str) -> Descriptor | None:
         """What a tag or digest points at, by HEAD; None when the registry has no such thing.
 
-        Falls back to GET where the response names no digest. Only media type, digest and size of
-        the descriptor are filled. A 403 is checked by GET, since some registries answer a HEAD of
-        what is absent with it.
+        By GET where HEAD fails or its response names no digest. Only media type, digest and size
+        of the descriptor are filled.
         """
+        return await self.registry.prefer(
+            OptionalRequest.HEAD_MANIFEST,
+            lambda: self._head(reference),
+            lambda: self._head_by_get(reference),
+        )
+
+    async def _head(self, reference: str) -> Descriptor | None:
         context = self.context("looking at the manifest", reference)
-        request = Request("HEAD", self._manifest_url(reference), context, self.pull, _ACCEPT)
+        request = Request(
+            *("HEAD", self._manifest_url(reference), context, self.pull, _ACCEPT),
+            attempts=ATTEMPTS,
+            answer_in=ANSWER_SECONDS,
+        )
         try:
             response = await self.registry.call(request, (200,))
         except NotFound:
             return None
         except Denied:
+            # Some registries answer so for what is absent: that says nothing of HEAD.
             return await self._head_by_get(reference)
         kind = media_type.essence(response.headers.get("content-type", ""))
         size = headers.length(response.headers.get("content-length"))
+        if response.headers.get("content-encoding", "identity") != "identity":
+            size = None  # that of the encoded bytes
         try:
             digest = str(parse_digest(response.headers.get("docker-content-digest", "").strip()))
         except InvalidReference:
@@ -120,13 +143,23 @@ class Repository(RepositoryApi):
         """
         context = self.context("reading the manifest", reference)
         request = Request("GET", self._manifest_url(reference), context, self.pull, _ACCEPT)
-        response = await self.registry.call(request, (200,), MAX_BYTES)
-        try:
-            return self._checked(response, reference)
-        except DigestMismatch:
-            # A cache in between may have mixed up two responses: request it once more.
-            response = await self.registry.call(request, (200,), MAX_BYTES)
-            return self._checked(response, reference)
+        mismatches = 0
+
+        def check(response: Response) -> None:
+            nonlocal mismatches
+            try:
+                self._checked(response, reference)
+            except DigestMismatch as error:
+                # It was cut, or a cache in between has mixed up two responses.
+                mismatches += 1
+                error.transient = mismatches < ATTEMPTS
+                raise
+            except InvalidManifest as error:
+                error.transient = is_cut(response.body)
+                raise
+
+        response = await self.registry.call(request, (200,), MAX_BYTES, check)
+        return self._checked(response, reference)
 
     async def put_manifest(self, reference: str, manifest: Manifest) -> PutResult:
         """Push a manifest's bytes under a tag or its digest; idempotent.
@@ -141,7 +174,8 @@ class Repository(RepositoryApi):
         try:
             response = await self.registry.call(request, (200, 201, 202, 204))
         except RegistryError as error:
-            raise (refused_manifest(error, reference) or error) from None
+            read = refused_manifest(error, reference)
+            raise (read or refused_by_policy(error) or error) from None
         stored = response.headers.get("docker-content-digest", "").strip()
         algorithm = parse_digest(manifest.digest).algorithm
         if stored and stored != manifest.digest and stored.startswith(f"{algorithm}:"):
@@ -168,23 +202,35 @@ class Repository(RepositoryApi):
         """Mount a blob from another repository of the same registry, without moving bytes.
 
         False when the registry refused, or opened an upload session instead, which is cancelled.
-        Not attempted at a registry that is known not to mount.
+        Not attempted at a registry that is known not to mount, for whatever reason.
         """
-        if self.registry.capabilities.mount is False:
+
+        async def upload() -> bool:
             return False
+
+        return await self.registry.prefer(
+            OptionalRequest.MOUNT, lambda: self._mount(digest, from_repository), upload
+        )
+
+    async def _mount(self, digest: str, from_repository: str) -> bool:
         context = self.context(f"mounting from {from_repository}", str(parse_digest(digest)))
         query = f"mount={quote(digest)}&from={quote(from_repository, safe='')}"
         url = f"{self.base}/blobs/uploads/?{query}"
         scopes = (*self.push, repository_scope(from_repository, "pull"))
-        request = Request("POST", url, context, scopes, {"Content-Length": "0"}, b"")
+        request = Request(
+            *("POST", url, context, scopes, {"Content-Length": "0"}, b""),
+            attempts=ATTEMPTS,
+            answer_in=ANSWER_SECONDS,
+        )
         try:
             response = await self.registry.call(request, (201, 202))
-        except (NotFound, Denied, RequestRefused):
-            return False
+        except NotFound:
+            return False  # the other repository has lost the blob
         if response.status == 201:
             self.registry.capabilities.mount = True
             return True
-        await UploadSession(self, "", response).cancel()
+        with suppress(RegistryError):
+            await UploadSession(self, "", response).cancel()
         return False
 
     def read_blob(self, descriptor: Descriptor, start: int = 0) -> AsyncGenerator[bytes, None]:

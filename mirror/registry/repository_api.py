@@ -5,6 +5,8 @@ What the specification's other nouns (tag list, referrers, blobs) build their re
 
 from __future__ import annotations
 
+import re
+
 from mirror.registry import headers
 from mirror.registry.auth import repository_scope
 from mirror.registry.descriptor import Descriptor
@@ -14,9 +16,11 @@ from mirror.registry.errors import (
     InvalidReference,
     NotFound,
     ProtocolError,
+    RequestRefused,
     one_line,
 )
 from mirror.registry.http import HttpSession
+from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
 from mirror.registry.reference import is_repository
 from mirror.registry.request import Request, RequestContext, Response, resolve
 
@@ -44,18 +48,76 @@ class RepositoryApi:
     def __str__(self) -> str:
         return f"{self.registry.host}/{self.name}"
 
-    async def head_blob(self, digest: str) -> int | None:
-        """Size in bytes of a blob that the repository holds; None when it does not."""
+    async def head_blob(
+        self, digest: str, expected: int | None = None, *, sure: bool = False
+    ) -> int | None:
+        """Size in bytes of a blob that the repository holds; None when it does not.
+
+        By HEAD, else by a GET of one byte, also where HEAD gives no size or another than expected.
+        expected: the size to return where the registry has the blob and gives no size at all.
+        sure: a 404 to HEAD is not believed before GET has answered it too.
+        """
         context = self.context("looking for the blob", str(parse_digest(digest)))
-        request = Request("HEAD", f"{self.base}/blobs/{digest}", context, self.pull)
+        url = f"{self.base}/blobs/{digest}"
+
+        async def by_head() -> int | None:
+            request = Request(
+                *("HEAD", url, context, self.pull), attempts=ATTEMPTS, answer_in=ANSWER_SECONDS
+            )
+            try:
+                response = await self.registry.call(request, (200,))
+            except NotFound:
+                if sure and (size := await self._size_by_get(url, context, expected)) is not None:
+                    answer = self.malformed("404 to HEAD of a blob that GET has")
+                    now = self.registry.clock.now()
+                    self.registry.capabilities.remember(OptionalRequest.HEAD_BLOB, answer, now)
+                    return size
+                return None
+            size = headers.length(response.headers.get("content-length"))
+            kind = response.headers.get("content-type", "")
+            if size is None or (expected is not None and size != expected) or "html" in kind:
+                # Proxies leave the length out, or give that of something else.
+                return await self._size_by_get(url, context, expected)
+            return size
+
+        return await self.registry.prefer(
+            OptionalRequest.HEAD_BLOB,
+            by_head,
+            lambda: self._size_by_get(url, context, expected),
+        )
+
+    async def _size_by_get(
+        self, url: str, context: RequestContext, expected: int | None
+    ) -> int | None:
+        async def once(ranged: bool) -> int | None:
+            sent = {"Range": "bytes=0-0"} if ranged else {}
+            request = Request("GET", url, context, self.pull, sent)
+            try:
+                async with (
+                    self.registry.calls.slot(),
+                    self.registry.open(request, (200, 206, 416) if ranged else (200,)) as response,
+                ):
+                    found = response.headers
+                    if "html" in found.get("content-type", ""):
+                        raise self.malformed(f"an HTML page while {context.doing}")
+                    if response.status_code == 200:
+                        size = headers.length(found.get("content-length"))
+                    else:  # 416: an empty blob has no first byte
+                        total = re.fullmatch(
+                            r"bytes .*/([0-9]{1,18})", found.get("content-range", "")
+                        )
+                        size = int(total.group(1)) if total else None
+            except NotFound:
+                return None
+            size = expected if size is None else size
+            if size is None:
+                raise self.malformed(f"no size for blob {context.reference}")
+            return size
+
         try:
-            response = await self.registry.call(request, (200,))
-        except NotFound:
-            return None
-        size = headers.length(response.headers.get("content-length"))
-        if size is None:
-            raise self.malformed(f"no size for blob {digest}")
-        return size
+            return await self.registry.retrying(lambda: once(ranged=True))
+        except RequestRefused:
+            return await self.registry.retrying(lambda: once(ranged=False))
 
     def context(self, doing: str, reference: str | None = None) -> RequestContext:
         """What a request to this repository is about, for error messages."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -9,7 +12,7 @@ from typing import Final, TypeVar
 import httpx
 
 from mirror.registry import headers
-from mirror.registry.errors import ProtocolError, RegistryError
+from mirror.registry.errors import ProtocolError, RegistryError, one_line
 
 E = TypeVar("E", bound=RegistryError)
 
@@ -74,7 +77,9 @@ class Request:
     scopes: what its token must allow. authorize: false for services next to the registry (token
     services, Docker Hub's web API), which get `headers` as they are. fresh_connection: on a new
     connection that is closed afterwards. read_timeout: seconds until the response and between two
-    of its bytes, instead of the session's stall timeout.
+    of its bytes, instead of the session's stall timeout. as_stored: the body
+    as it came, whatever its Content-Encoding. attempts: at most, instead of the retry policy's.
+    answer_in: seconds for the whole response at most.
     """
 
     method: str
@@ -86,6 +91,9 @@ class Request:
     authorize: bool = True
     fresh_connection: bool = False
     read_timeout: float | None = None
+    as_stored: bool = False
+    attempts: int | None = None
+    answer_in: float = math.inf
 
     @property
     def replayable(self) -> bool:
@@ -127,6 +135,12 @@ def origin(address: str) -> tuple[str, str, int | None]:
     return url.scheme, url.host, port
 
 
+def host_of(address: str) -> str:
+    """`host[:port]` of an address, for messages; empty for anything else."""
+    url = http_url(address)
+    return url.netloc.decode("ascii") if url else ""
+
+
 def address_of(response: httpx.Response) -> str:
     """The address that the response came from, after redirects."""
     return str(response.extensions[ADDRESS])
@@ -148,7 +162,7 @@ async def in_pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def read_body(response: httpx.Response, most: int, request: Request) -> bytes:
-    """The whole body; raises ProtocolError where it has more than `most` bytes."""
+    """The whole body, as it came; raises ProtocolError where it has more than `most` bytes."""
     stated = headers.length(response.headers.get("content-length"))
     body = bytearray()
     if stated is None or stated <= most:
@@ -164,3 +178,51 @@ async def read_body(response: httpx.Response, most: int, request: Request) -> by
             status=response.status_code,
         )
     return bytes(body)
+
+
+def decoded(body: bytes, encoding: str, most: int) -> bytes:
+    """A body by its Content-Encoding: some proxies compress though identity was asked for.
+
+    gzip and deflate (RFC 9110, 8.4.1), of `most` bytes at most once decoded. Raises ValueError for
+    other codings, for what is cut or broken, and for more bytes.
+    """
+    for coding in reversed([one.strip().lower() for one in encoding.split(",") if one.strip()]):
+        if coding == "identity":
+            continue
+        if coding not in ("gzip", "x-gzip", "deflate"):
+            raise ValueError(f"it came {coding[:40]}-encoded, which was not asked for")
+        body = _inflated(body, coding, most)
+    return body
+
+
+def _inflated(body: bytes, coding: str, most: int) -> bytes:
+    windows = (zlib.MAX_WBITS, -zlib.MAX_WBITS) if coding == "deflate" else (zlib.MAX_WBITS | 16,)
+    for window in windows:  # deflate is sent with and without zlib's header
+        stream = zlib.decompressobj(window)
+        try:
+            plain = stream.decompress(body, most + 1)
+        except zlib.error:
+            continue
+        if len(plain) > most:
+            raise ValueError(f"it came {coding}-encoded and has more than {most} bytes")
+        if stream.eof:
+            return plain
+    raise ValueError(f"it came {coding}-encoded, and cut or broken")
+
+
+def is_cut(body: bytes) -> bool:
+    """Whether a body looks like JSON that was cut: it starts as JSON and is none."""
+    if not body.strip():
+        return True
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def excerpt(body: bytes, limit: int = 160) -> str:
+    """What came, for a message: escaped and cut."""
+    return repr(one_line(body[: limit * 2].decode("utf-8", "replace"), limit))

@@ -1,52 +1,143 @@
-"""The tags of a repository (distribution-spec v1.1, "Listing Tags")."""
+"""The tags of a repository (distribution-spec v1.1, "Listing Tags").
+
+Registries, proxies and people put odd things into lists: what is no tag is left out and reported,
+what is no list is an error that quotes it, never an empty list.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
-from mirror.registry.errors import one_line
+from mirror.registry.errors import NotFound, RegistryError, one_line
+from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
 from mirror.registry.reference import is_tag
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, Response
+from mirror.registry.request import Request, Response, excerpt, is_cut
 
-_PAGE: Final = 1000  # tags requested at once; registries return what they like
+_PAGES: Final = (1000, 100, 0)  # tags requested at once; 0: as many as the registry likes
 _MOST_TAGS: Final = 2_000_000
 _MOST_PAGES: Final = 100_000
+_LEAST_NEWS: Final = 1_000  # pages in a row that may bring nothing new
 _LIST_BYTES: Final = 32 << 20
 
 
-async def list_tags(repository: RepositoryApi) -> list[str]:
-    """Every tag, in the registry's order; Link is followed to its end.
+@dataclass(frozen=True, slots=True)
+class TagList:
+    """Every tag, in the registry's order, and what was listed among them without being a tag."""
 
+    tags: tuple[str, ...]
+    odd: tuple[str, ...] = ()
+
+
+async def list_tags(repository: RepositoryApi) -> TagList:
+    """Every tag; Link is followed to its end, whatever a page holds.
+
+    A page size that the registry refuses is made smaller, and then left out.
     Raises NotFound when the repository does not exist, ProtocolError for an invalid list.
     """
+    capabilities = repository.registry.capabilities
+    sizes = [
+        size
+        for size in _PAGES
+        if size <= (_PAGES[0] if capabilities.page_size is None else capabilities.page_size)
+    ]
+    first, *smaller = sizes or [0]
+
+    def plain(sizes: list[int]) -> Callable[[], Awaitable[TagList]]:
+        async def listed() -> TagList:
+            for size in sizes[:-1]:
+                try:
+                    found = await _list(repository, size, optional=True)
+                except RegistryError:
+                    continue
+                capabilities.page_size = size
+                return found
+            found = await _list(repository, sizes[-1])
+            capabilities.page_size = sizes[-1]
+            return found
+
+        return listed
+
+    if not smaller:
+        return await _list(repository, first)
+    try:
+        return await repository.registry.prefer(
+            OptionalRequest.PAGE_SIZE,
+            lambda: _list(repository, first, optional=True),
+            plain(smaller),
+        )
+    except _Absent as error:
+        raise error.cause from None
+
+
+class _Absent(Exception):
+    """The repository does not exist: no page size changes that."""
+
+    def __init__(self, cause: NotFound) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+async def _list(repository: RepositoryApi, size: int, *, optional: bool = False) -> TagList:
     found: dict[str, None] = {}
-    url: str | None = f"{repository.base}/tags/list?n={_PAGE}"
+    odd: dict[str, None] = {}
+    url: str | None = f"{repository.base}/tags/list" + (f"?n={size}" if size else "")
     seen: set[str] = set()
     context = repository.context("listing the tags")
+    stale = 0
     while url is not None:
         seen.add(url)
         request = Request("GET", url, context, repository.pull)
-        response = await repository.registry.call(request, (200,), _LIST_BYTES)
+        if optional:
+            request = Request(
+                *("GET", url, context, repository.pull),
+                attempts=ATTEMPTS,
+                answer_in=2 * ANSWER_SECONDS,
+            )
+        try:
+            response = await repository.registry.call(
+                request, (200,), _LIST_BYTES, lambda response: _tags_of(repository, response)
+            )
+        except NotFound as error:
+            if optional and len(seen) == 1 and error.code in ("NAME_UNKNOWN", "NOT_FOUND"):
+                raise _Absent(error) from None
+            raise
         before = len(found)
-        found.update(dict.fromkeys(_tags_of(repository, response)))
-        url = repository.next_page(response, seen) if len(found) > before else None
-        if len(found) > _MOST_TAGS or len(seen) > _MOST_PAGES:
+        for entry in _tags_of(repository, response):
+            if isinstance(entry, str) and is_tag(entry):
+                found[entry] = None
+            else:
+                odd[one_line(entry if isinstance(entry, str) else repr(entry), 90)] = None
+        url = repository.next_page(response, seen)
+        stale = 0 if len(found) > before else stale + 1
+        if len(found) > _MOST_TAGS or len(seen) > _MOST_PAGES or stale > _LEAST_NEWS:
             raise repository.malformed("an endless tag list")
-    return list(found)
+    return TagList(tuple(found), tuple(odd))
 
 
-def _tags_of(repository: RepositoryApi, response: Response) -> list[str]:
+def _tags_of(repository: RepositoryApi, response: Response) -> list[Any]:
+    """The entries of a page; `tags: null` alone is an empty one.
+
+    Raises ProtocolError, transient where the page was cut.
+    """
     try:
-        listed = json.loads(response.body).get("tags")
-    except (ValueError, AttributeError, RecursionError):
-        raise repository.malformed("an invalid tag list") from None
-    if listed is None:
+        document = json.loads(response.body)
+        listed = document["tags"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _no_list(repository, response) from None
+    if listed is None and not ({"errors", "error", "message"} & document.keys()):
         return []
-    if not isinstance(listed, list):
-        raise repository.malformed("an invalid tag list")
-    for tag in listed:
-        if not isinstance(tag, str) or not is_tag(tag):
-            raise repository.malformed(f"a tag list that contains {one_line(repr(tag), 80)}")
+    if not isinstance(listed, list) or (not listed and document.get("errors")):
+        raise _no_list(repository, response)
+    if listed and not any(isinstance(entry, str) for entry in listed):
+        raise _no_list(repository, response)
     return listed
+
+
+def _no_list(repository: RepositoryApi, response: Response) -> RegistryError:
+    error = repository.malformed(f"an invalid tag list: {excerpt(response.body)}")
+    error.transient = is_cut(response.body)
+    return error

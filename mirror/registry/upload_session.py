@@ -14,9 +14,17 @@ from urllib.parse import quote
 import httpx
 
 from mirror.registry import headers, media_type
-from mirror.registry.errors import NotFound, ProtocolError, RegistryError, RequestRefused, TimedOut
+from mirror.registry.errors import (
+    MisdirectedUpload,
+    NotFound,
+    ProtocolError,
+    RegistryError,
+    RequestRefused,
+    TimedOut,
+)
+from mirror.registry.optional_request import ATTEMPTS
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, Response, address_of, resolve
+from mirror.registry.request import Request, RequestContext, Response, address_of, resolve
 
 _COMMIT_SECONDS: Final = 300.0  # a registry may move a large blob in its store before it responds
 _DONE: Final = (200, 201, 202, 204)
@@ -26,8 +34,11 @@ async def post_whole(repository: RepositoryApi, digest: str, body: bytes) -> Upl
     """Push a blob with one POST; None when it is stored, else the session that was opened."""
     url = f"{repository.base}/blobs/uploads/?digest={quote(digest)}"
     context = repository.context("uploading the blob", digest)
-    request = Request("POST", url, context, repository.push, _octets(len(body)), body)
+    request = Request(
+        *("POST", url, context, repository.push, _octets(len(body)), body), attempts=ATTEMPTS
+    )
     response = await repository.registry.call(request, _DONE)
+    _check_done(context, response.status, response.headers)
     return UploadSession(repository, digest, response) if response.status == 202 else None
 
 
@@ -46,6 +57,8 @@ class UploadSession:
     @classmethod
     async def start(cls, repository: RepositoryApi, digest: str) -> Self:
         """Open a session (POST)."""
+        if repository.registry.misdirected is not None:
+            raise repository.registry.misdirected
         context = repository.context("uploading the blob", digest)
         url = f"{repository.base}/blobs/uploads/"
         request = Request("POST", url, context, repository.push, {"Content-Length": "0"}, b"")
@@ -114,6 +127,7 @@ class UploadSession:
                     read_timeout=answer_in,
                 )
                 async with self._registry.open(request, _DONE) as response:
+                    _check_done(self._context, response.status_code, response.headers)
                     return response.headers, address_of(response)
         except TimeoutError as error:
             raise self._context.error(
@@ -150,8 +164,11 @@ class UploadSession:
             body,
             read_timeout=_COMMIT_SECONDS,
         )
-        async with self._registry.calls.slot(), self._registry.open(request, _DONE):
-            return
+        async with (
+            self._registry.calls.slot(),
+            self._registry.open(request, _DONE) as response,
+        ):
+            _check_done(self._context, response.status_code, response.headers)
 
     def _closing(self) -> str:
         joint = "&" if "?" in self.url else "?"
@@ -175,6 +192,8 @@ class UploadSession:
                 return known
             raise self._no_location("no Location")
         own = self._registry.endpoint.base
+        if self._registry.misdirected is not None:
+            raise self._registry.misdirected
         if location.startswith(f"{own}/"):
             return location  # the usual case, which need not be parsed
         url = resolve(location, base)
@@ -184,12 +203,27 @@ class UploadSession:
         at = httpx.URL(own)
         if url.host == at.host and url.scheme == "http" and at.scheme == "https":
             url = url.copy_with(scheme="https", port=at.port)
+        if url.host == at.host and url.scheme == at.scheme and at.port and url.port is None:
+            self._registry.misdirected = self._context.error(
+                MisdirectedUpload,
+                f"the registry opened an upload session whose Location leads to"
+                f" {url.scheme}://{url.host}, without the port of {at.netloc.decode('ascii')}:"
+                " a proxy in front of the registry strips it (let it pass on the Host header with"
+                " the port)",
+            )
+            raise self._registry.misdirected
         return str(url)
 
     def _no_location(self, what: str) -> ProtocolError:
         return self._context.error(
             ProtocolError, f"the registry opened an upload session with {what}"
         )
+
+
+def _check_done(context: RequestContext, status: int, found: httpx.Headers) -> None:
+    """Raise ProtocolError for a page that a proxy answers instead of the registry."""
+    if status == 200 and "html" in found.get("content-type", ""):
+        raise context.error(ProtocolError, f"an HTML page while {context.doing}", status=status)
 
 
 def _octets(length: int) -> dict[str, str]:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mirror.outcome import BlobTally, Dropped, PlacedBlob
-from mirror.registry import Descriptor, DigestMismatch, Repository, copy_blob
+from mirror.registry import (
+    Descriptor,
+    DigestMismatch,
+    QuotaExhausted,
+    RegistryError,
+    Repository,
+    Throttled,
+    copy_blob,
+)
 from mirror.sync.bandwidth import BandwidthLimiter
 from mirror.sync.concurrency import SingleFlight
 
@@ -105,6 +113,10 @@ class BlobPlacer:
         self._suspect: set[str] = set()
         self.lost: set[str] = set()
         """Digests that the record had at the target and the target did not."""
+        self.confirmed: set[str] = set()
+        """Digests that this run uploaded or saw at the target."""
+        self.garbled: list[str] = []
+        """What was wrong with blobs that arrived garbled and were fetched again."""
 
     async def prepare(self, blobs: Sequence[Descriptor]) -> None:
         """Learn in one query which other repositories hold the blobs that are missing here."""
@@ -145,12 +157,25 @@ class BlobPlacer:
     async def _place(self, blob: Descriptor) -> Placement:
         async with self._large if blob.size >= LARGE else self._small:
             placement = Placement.REUSED
-            if not self._look_first or await self._target.head_blob(blob.digest) != blob.size:
+            if not self._look_first or not await self._holds(blob):
                 if blob.digest in self._suspect:
                     self.lost.add(blob.digest)
                 placement = await self._mount_or_upload(blob)
         self._holdings[blob.digest] = blob.size
+        self.confirmed.add(blob.digest)
         return placement
+
+    async def _holds(self, blob: Descriptor) -> bool:
+        """Whether the target says that it has the blob; where it cannot say, it is uploaded.
+
+        A store that was damaged answers 500 for a blob until it is uploaded once more.
+        """
+        try:
+            return await self._target.head_blob(blob.digest, blob.size) == blob.size
+        except (Throttled, QuotaExhausted):
+            raise
+        except RegistryError:
+            return False
 
     async def _mount_or_upload(self, blob: Descriptor) -> Placement:
         holder = self._elsewhere.get(blob.digest)
@@ -168,6 +193,11 @@ class BlobPlacer:
     async def _upload(self, blob: Descriptor) -> str:
         self._expect(blob.size)
         await copy_blob(
-            self._source, self._target, blob, progress=self._progress, throttle=self._limiter
+            self._source,
+            self._target,
+            blob,
+            progress=self._progress,
+            throttle=self._limiter,
+            garbled=self.garbled.append,
         )
         return self._target.name

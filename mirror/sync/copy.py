@@ -51,6 +51,7 @@ from mirror.sync.image_rules import (
 )
 from mirror.sync.referrers import Placed, ReferrerCopier
 from mirror.sync.tag_rules import TagRules
+from mirror.sync.visibility import until_visible
 
 ReadManifest = Callable[[str], Awaitable[Manifest]]
 _REMEMBERED = 1000
@@ -155,11 +156,29 @@ class Copier:
         return manifest.digest
 
     async def _put(self, reference: str, manifest: Manifest) -> PutResult:
-        result = await self._target.put_manifest(reference, manifest)
+        result = await until_visible(
+            lambda: self._target.put_manifest(reference, manifest),
+            lambda: self._just_placed(manifest),
+            self._target.registry.clock.sleep,
+        )
         self.put[manifest.digest] = manifest
         if len(self.put) > _REMEMBERED:
             del self.put[next(iter(self.put))]
         return result
+
+    def _just_placed(self, manifest: Manifest) -> bool:
+        """True if this run put all that the manifest names: the target may not show it yet."""
+        if any(child.digest not in self.put for child in manifest.children):
+            return False
+        return all(
+            blob.digest in self._placer.confirmed or is_foreign_layer(blob.media_type)
+            for blob in manifest.blobs
+        )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong on the way and was made good."""
+        return [f"fetched again, since it arrived garbled: {what}" for what in self._placer.garbled]
 
     async def _manifest(self, digest: str) -> Manifest:
         manifest, _ = await self._manifests.do(digest, lambda: self._read(digest))

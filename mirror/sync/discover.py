@@ -19,10 +19,12 @@ from mirror.registry import (
     HubPage,
     HubTag,
     NotFound,
+    OptionalRequest,
     RegistryError,
     Repository,
     is_tag,
 )
+from mirror.sync.concurrency import gather_both
 from mirror.sync.lost_tags import lost_tags
 from mirror.sync.prefetch import Head, Prefetch
 from mirror.sync.tag_rules import TagRules, companion_prefix, matches, subject_of
@@ -58,6 +60,8 @@ class _Listing:
     names: set[str] = field(default_factory=set)
     hints: dict[str, HubTag] = field(default_factory=dict)
     complete: bool = False
+    odd: list[str] = field(default_factory=list)
+    by_hub: bool = False
 
 
 async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -> Discovery:
@@ -91,13 +95,17 @@ async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -
     return Discovery(
         tags=tuple(found),
         complete=listing.complete,
-        via="hub_api" if request.hub else "tags_list",
+        via="hub_api" if listing.by_hub else "tags_list",
         target=seen,
         listed=frozenset(listing.names),
         companions=frozenset(name for name in listing.names if subject_of(name)),
         failed=tuple(failed),
         suspicion=lost.suspicion,
-        warnings=(*_unmatched(request, listing, found, failed), *lost.warnings),
+        warnings=(
+            *_unmatched(request, listing, found, failed),
+            *_odd(request, listing),
+            *lost.warnings,
+        ),
     )
 
 
@@ -135,6 +143,15 @@ async def _settle_lost(
             if _admits(request, name):
                 found.append(_source_tag(name, head, None))
     return _Settled(warnings=tuple(warnings))
+
+
+def _odd(request: DiscoverRequest, listing: _Listing) -> tuple[str, ...]:
+    """A warning where what the source lists is not all tags."""
+    odd = list(dict.fromkeys((*listing.odd, *request.source.odd_tags)))
+    if not odd:
+        return ()
+    named = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
+    return (f"{request.source} lists {len(odd)} names that are no tags, left out: {named}",)
 
 
 def _unmatched(
@@ -219,17 +236,33 @@ async def _list(request: DiscoverRequest, prefetch: Prefetch) -> _Listing:
     if request.hub is None:
         listing.names.update(await prefetch.names())
         listing.complete = True
-    elif request.compares:
-        names, _ = await asyncio.gather(prefetch.names(), _pages(request, prefetch, listing))
+        return listing
+
+    async def by_hub() -> _Listing:
+        await _list_by_hub(request, prefetch, listing)
+        listing.by_hub = True
+        return listing
+
+    async def by_registry() -> _Listing:
+        listing.names.update(await prefetch.names())
+        listing.complete = True
+        return listing
+
+    return await request.source.registry.prefer(OptionalRequest.HUB_API, by_hub, by_registry)
+
+
+async def _list_by_hub(request: DiscoverRequest, prefetch: Prefetch, listing: _Listing) -> None:
+    if request.compares:
+        names = await gather_both(prefetch.names(), _pages(request, prefetch, listing))
         listing.names.update(names)  # the web API may miss tags
         listing.complete = True
     else:
         await _pages(request, prefetch, listing)
-    return listing
 
 
 async def _pages(request: DiscoverRequest, prefetch: Prefetch, listing: _Listing) -> None:
     async for page in prefetch.pages():
+        listing.odd += page.odd
         for tag in page.tags:
             listing.names.add(tag.name)
             listing.hints[tag.name] = tag

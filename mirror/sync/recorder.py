@@ -84,9 +84,13 @@ class Recorder(Protocol):
         """The registry's capabilities as seen before; empty where nothing is known."""
 
     async def save_abilities(
-        self, registry: str, repository: str, abilities: Mapping[str, str | int | bool]
+        self,
+        registry: str,
+        repository: str,
+        abilities: Mapping[str, str | int | bool],
+        refusals: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Write the registry's capabilities."""
+        """Write the registry's capabilities, and why optional requests failed."""
 
     async def add_quota(self, quota: Quota) -> None:
         """Write a reading of a pull quota."""

@@ -19,7 +19,7 @@ from mirror.outcome import (
     TagStatus,
     utcnow,
 )
-from mirror.registry import RegistryError
+from mirror.registry import OptionalRequest, RegistryError
 from mirror.sync.anonymous_pull import warn_if_private
 from mirror.sync.context import SyncContext
 from mirror.sync.copy import Copier, build_copier
@@ -95,6 +95,7 @@ async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
     discovery = results.discovery = await _discover(context, results, step, known)
     results.failures += discovery.failed
     results.warnings += discovery.warnings
+    results.warnings += _refusal_warnings(context)
     if discovery.suspicion is not None:
         results.failures.append(TagFailure(None, Reason.SUSPICIOUS, discovery.suspicion))
     if context.full and context.mirror.referrers:
@@ -117,6 +118,7 @@ async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
     if plan.deletions:
         results.warnings += await delete_gone(context, results.run_id, plan.deletions, known)
     await _save_capabilities(context)
+    results.warnings += [*_refusal_warnings(context), *copier.warnings]
     if private := await warn_if_private(context.clients, results.copied):
         results.warnings.append(private)
 
@@ -226,8 +228,25 @@ async def _defer_over_quota(context: SyncContext, results: SyncResults, budget: 
 
 async def _save_capabilities(context: SyncContext) -> None:
     """Save what this run learnt of the target, and whether the source has the referrers API."""
-    learnt = context.clients.target.registry.capabilities.dump()
-    await context.recorder.save_abilities(*context.target, learnt)
-    referrers = context.clients.source.registry.capabilities.referrers
-    if referrers is not None:
-        await context.recorder.save_abilities(*context.source, {"referrers": referrers})
+    clients, recorder = context.clients, context.recorder
+    learnt = clients.target.registry.capabilities
+    learnt.take_refusals(clients.verifier.registry.capabilities)
+    await recorder.save_abilities(*context.target, learnt.dump(), learnt.dump_refusals())
+    source = clients.source.registry.capabilities
+    if source.referrers is not None or source.refusals:
+        found = {} if source.referrers is None else {"referrers": source.referrers}
+        await recorder.save_abilities(*context.source, found, source.dump_refusals())
+
+
+def _refusal_warnings(context: SyncContext) -> list[str]:
+    """What of the source could not be had the usual way, and is missing or slower for that."""
+    refusals = context.clients.source.registry.capabilities.refusals
+    warnings = []
+    if refusal := refusals.get(OptionalRequest.HUB_API):
+        warnings.append(f"the registry's own tag list was used: {refusal.reason}")
+    if refusal := refusals.get(OptionalRequest.REFERRERS):
+        warnings.append(
+            f"referrers (signatures, SBOMs) could not be read: {refusal.reason}; only those with"
+            " tags were copied"
+        )
+    return warnings

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from mirror.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
 from mirror.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
 from mirror.sync.concurrency import SingleFlight, gather_all, gather_both
 from mirror.sync.step import StepTimer
+from mirror.sync.visibility import until_visible
+
+T = TypeVar("T")
 
 
 class Verifier:
@@ -46,7 +50,12 @@ class Verifier:
 
     async def _tag(self, change: Change, digest: str) -> TagFailure | None:
         manifest = await gather_both(
-            self._target.get_manifest(change.target_tag), self._foreseen(digest)
+            self._eventually(
+                lambda: self._target.get_manifest(change.target_tag),
+                digest,
+                lambda manifest: manifest.digest == digest,
+            ),
+            self._foreseen(digest),
         )
         if manifest.digest != digest:
             return TagFailure(
@@ -58,10 +67,21 @@ class Verifier:
         await self._contents(manifest)
         return None
 
+    async def _eventually(
+        self,
+        read: Callable[[], Awaitable[T]],
+        written: str,
+        shows: Callable[[T], bool] = lambda _: True,
+    ) -> T:
+        """What is read, repeated for some seconds if this run has put the manifest `written`."""
+        sleep = self._target.registry.clock.sleep
+        return await until_visible(read, lambda: self._put(written) is not None, sleep, shows)
+
     async def _manifest(self, child: Descriptor) -> None:
         async def fetch() -> None:
             manifest = await gather_both(
-                self._target.get_manifest(child.digest), self._foreseen(child.digest)
+                self._eventually(lambda: self._target.get_manifest(child.digest), child.digest),
+                self._foreseen(child.digest),
             )
             if len(manifest.raw) != child.size:
                 raise _Incomplete(
@@ -84,13 +104,19 @@ class Verifier:
     async def _below(self, manifest: Manifest) -> None:
         work = [self._manifest(child) for child in manifest.children]
         work += [
-            self._blob(blob) for blob in manifest.blobs if not is_foreign_layer(blob.media_type)
+            self._blob(blob, manifest.digest)
+            for blob in manifest.blobs
+            if not is_foreign_layer(blob.media_type)
         ]
         await gather_all(work)
 
-    async def _blob(self, blob: Descriptor) -> None:
+    async def _blob(self, blob: Descriptor, manifest: str) -> None:
         async def look() -> None:
-            size = await self._target.head_blob(blob.digest)
+            size = await self._eventually(
+                lambda: self._target.head_blob(blob.digest, blob.size, sure=True),
+                manifest,
+                lambda size: size is not None,
+            )
             if size is None:
                 raise _Incomplete(
                     Reason.NOT_FOUND,

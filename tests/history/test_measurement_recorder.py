@@ -133,7 +133,7 @@ async def test_abilities_and_quota_are_remembered(
 ) -> None:
     where, seen = ("r.example.com", "a/b"), {"mount": True, "chunk": 4_000_000}
     assert await recorder.abilities(*where, NOON) == {}
-    await recorder.save_abilities(*where, seen, NOON)
+    await recorder.save_abilities(*where, seen, at=NOON)
     assert await recorder.abilities(*where, NOON) == seen
     await recorder.add_quota(Quota("docker.io", None, 100, 76, 21_600, NOON))
     assert tuple(row(engine, "SELECT registry, account, quota, remaining FROM quota_reading")) == (
@@ -149,12 +149,12 @@ async def test_a_refusal_is_forgotten_after_a_month_and_learnt_again(
 ) -> None:
     where = ("r.example.com", "a/b")
     day = timedelta(days=1)
-    await recorder.save_abilities(*where, {"mount": True, "artifacts": False}, NOON)
+    await recorder.save_abilities(*where, {"mount": True, "artifacts": False}, at=NOON)
     # Seen again without news: the month goes on from when it was learnt.
-    await recorder.save_abilities(*where, {"artifacts": False}, NOON + 20 * day)
+    await recorder.save_abilities(*where, {"artifacts": False}, at=NOON + 20 * day)
     assert await recorder.abilities(*where, NOON + 30 * day) == {"mount": True, "artifacts": False}
     assert await recorder.abilities(*where, NOON + 31 * day) == {"mount": True}
-    await recorder.save_abilities(*where, {"mount": True}, NOON + 31 * day)
+    await recorder.save_abilities(*where, {"mount": True}, at=NOON + 31 * day)
     assert await recorder.abilities(*where, NOON + 32 * day) == {"mount": True}
 
 
@@ -162,6 +162,6 @@ async def test_what_two_mirrors_learn_of_a_repository_is_put_together(
     recorder: PostgresRecorder,
 ) -> None:
     where = ("r.example.com", "a/b")
-    await recorder.save_abilities(*where, {"mount": True}, NOON)
-    await recorder.save_abilities(*where, {"referrers": False}, NOON)
+    await recorder.save_abilities(*where, {"mount": True}, at=NOON)
+    await recorder.save_abilities(*where, {"referrers": False}, at=NOON)
     assert await recorder.abilities(*where, NOON) == {"mount": True, "referrers": False}

@@ -23,6 +23,7 @@ from mirror.outcome import (
     Trigger,
     Verification,
 )
+from mirror.registry import Refusal
 
 Repository = tuple[str, str]
 _REFUSALS_HOLD = timedelta(days=30)
@@ -39,6 +40,9 @@ class MemoryRecorder:
     blobs: dict[Repository, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """Sizes in bytes by digest."""
     capabilities: dict[Repository, dict[str, str | int | bool]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    refusals: dict[Repository, dict[str, Refusal]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     dropped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -216,20 +220,43 @@ class MemoryRecorder:
 
     async def abilities(self, registry: str, repository: str) -> Mapping[str, Any]:
         """What runs have seen of the registry, without what it refused long ago."""
-        fresh = not self._is_stale((registry, repository))
-        seen = self.capabilities[registry, repository]
-        return {name: value for name, value in seen.items() if fresh or value is not False}
+        place = (registry, repository)
+        fresh, now = not self._is_stale(place), values.utcnow()
+        refusals = self.refusals[place]
+
+        def holds(name: str, value: object) -> bool:
+            if value is True:
+                return True
+            return refusals[name].until > now if name in refusals else fresh or value is not False
+
+        seen = self.capabilities[place]
+        return {name: value for name, value in seen.items() if holds(name, value)}
 
     async def save_abilities(
-        self, registry: str, repository: str, abilities: Mapping[str, str | int | bool]
+        self,
+        registry: str,
+        repository: str,
+        abilities: Mapping[str, str | int | bool],
+        refusals: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Keep it; what is long ago is forgotten."""
         place = (registry, repository)
+        new = {name: Refusal.load(one) for name, one in (refusals or {}).items()}
         if self._is_stale(place):
             self.capabilities[place].clear()
-        elif place in self._learnt and abilities.items() <= self.capabilities[place].items():
+        elif (
+            place in self._learnt
+            and abilities.items() <= self.capabilities[place].items()
+            and new.items() <= self.refusals[place].items()
+        ):
             return
         self.capabilities[place] |= abilities
+        kept = {
+            name: one
+            for name, one in self.refusals[place].items()
+            if abilities.get(name) is not True
+        }
+        self.refusals[place] = kept | new
         self._learnt[place] = values.utcnow()
 
     def _is_stale(self, place: Repository) -> bool:

@@ -165,7 +165,8 @@ class CoreSync:
             full=full, dry_run=dry_run, accept_loss=accept_loss, recorder=recorder
         ) as context:
             outcome, copied = await run(context)
-        discovery, plan = self.recorder.discoveries[-1]
+        nothing = (Discovery((), False, ""), Plan((), 0))
+        discovery, plan = (*self.recorder.discoveries[-1:], nothing)[0]
         return Synced(
             outcome=outcome,
             discovery=discovery,

@@ -153,10 +153,14 @@ class Both:
         return seen
 
     async def save_abilities(
-        self, registry: str, repository: str, abilities: Mapping[str, str | int | bool]
+        self,
+        registry: str,
+        repository: str,
+        abilities: Mapping[str, str | int | bool],
+        refusals: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        await self.real.save_abilities(registry, repository, abilities)
-        await self.memory.save_abilities(registry, repository, abilities)
+        await self.real.save_abilities(registry, repository, abilities, refusals)
+        await self.memory.save_abilities(registry, repository, abilities, refusals)
 
     async def add_quota(self, quota: Quota) -> None:
         await self.real.add_quota(quota)

@@ -158,7 +158,7 @@ async def test_a_blob_that_is_missing_is_seen_though_the_manifest_is_known(
         repository = registry.repository("copy/app")
         put = await manifests(repository, digest)
         lost = put[put[digest].children[0].digest].layers[0].digest
-        target.faults.add(Rule(f"HEAD .*/blobs/{lost}", Respond(404), times=None))
+        target.faults.add(Rule(f"(HEAD|GET) .*/blobs/{lost}", Respond(404), times=None))
         change = Change("1", "1", ChangeKind.NEW, digest, None, utcnow())
         outcome = CopyOutcome(change, utcnow(), utcnow(), target_digest=digest)
         verification = await Verifier(repository, put.get).verify(outcome)

@@ -83,7 +83,7 @@ async def test_a_floating_tag_waits_for_a_new_release_that_could_not_be_looked_a
         image = single("order/hidden")
         seed(source.store, SOURCE, ("1.2.3", "1.2", "latest"), image)
         seed(source.store, SOURCE, ("other", "0.9.0", "0.9"), single("order/older"))
-        source.faults.add(Rule("HEAD .*manifests/1.2.3$", Respond(400), times=1))
+        source.faults.add(Rule("(HEAD|GET) .*manifests/1.2.3$", Respond(400), times=2))
         core = CoreSync(endpoint_of(source), endpoint_of(target))
         first = await core.sync()
         assert set(first.failures) == {"1.2.3"}

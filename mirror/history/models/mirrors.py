@@ -140,4 +140,9 @@ class RegistryAbilityRecord(Base):
 
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"), primary_key=True)
     abilities: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    refusals: Mapped[dict[str, Any]] = mapped_column(
+        JSONB,
+        server_default=text("'{}'"),
+        comment="By optional request that failed: reason, at, until (times in UTC).",
+    )
     learnt_at: Mapped[datetime]

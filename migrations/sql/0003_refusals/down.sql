@@ -1,0 +1,1 @@
+ALTER TABLE registry_ability DROP COLUMN refusals;
