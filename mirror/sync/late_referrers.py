@@ -46,6 +46,10 @@ async def mark_late_referrers(
         behind = await late.behind(list(images.values()))
     except RegistryError as error:
         return marked, [f"signatures and SBOMs were not compared: {error}"]
+    for repository in (context.clients.source, context.clients.target):
+        # A list that could not be read is not an empty one.
+        if refusal := repository.registry.capabilities.refusals.get("referrers"):
+            return marked, [f"signatures and SBOMs were not compared: {refusal.reason}"]
     for name, image in images.items():
         if image.source_digest in behind:
             # With its fallback tag, which grows by the referrer where the target has no list.

@@ -18,6 +18,7 @@ REASONS = {
     "auth",
     "not_found",
     "quota",
+    "refused",
     "throttled",
     "refused_media_type",
     "digest_mismatch",
