@@ -375,7 +375,7 @@ def test_a_shared_link_has_the_choices_and_no_secret(room: tuple[Page, str]) -> 
     page.wait_for_url("**/en/compose-builder/**")
     expect(page.locator("#httpPort")).to_have_value("8080")
     page.fill("#httpPort", "8081")
-    assert "#" not in page.url
+    page.wait_for_function("location.hash === ''")
 
 
 def test_a_made_up_link_sets_nothing_but_valid_choices(room: tuple[Page, str]) -> None:
