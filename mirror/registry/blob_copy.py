@@ -65,7 +65,7 @@ async def copy_blob(
 
 
 def _was_garbled(error: RegistryError) -> bool:
-    """Whether bytes were damaged on their way, so that the same copy may well succeed."""
+    """Whether bytes were damaged in transit, so that the same copy may well succeed."""
     damaged = isinstance(error, DigestMismatch) and error.transient
     return damaged or error.code == "DIGEST_INVALID"
 

@@ -200,7 +200,7 @@ def refused_by_policy(error: RegistryError) -> PolicyRefusal | None:
     """The error of a manifest PUT read as a refusal by a policy of the registry; None for others.
 
     An immutable tag: Harbor answers 412, others 409, 405, 403 (Artifactory, Azure) or 400 (ECR,
-    Nexus) with words of their own. A bare 403 is the credential's.
+    Nexus) with other words. A bare 403 is the credential's.
     """
     if isinstance(error, StorageFull | PolicyRefusal | NotFound | RefusedMediaType):
         return None

@@ -96,5 +96,5 @@ class Refusal:
 def means_another_way(request: OptionalRequest, error: RegistryError) -> bool:
     """Whether the plain way may succeed where the optional request failed with this error."""
     if isinstance(error, Throttled | QuotaExhausted):
-        return request is OptionalRequest.HUB_API  # another host, with limits of its own
+        return request is OptionalRequest.HUB_API  # another host, with separate limits
     return not isinstance(error, StorageFull | PolicyRefusal | MisdirectedUpload | UntrustedRealm)
