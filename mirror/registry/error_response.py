@@ -108,7 +108,7 @@ def _entry(entry: object) -> ErrorEntry:
     if not isinstance(entry, dict):
         return ErrorEntry("", one_line(str(entry), 200), "")
     return ErrorEntry(
-        code=_first(entry, ("code", "error", "errorCode")).upper(),
+        code=one_line(_first(entry, ("code", "error", "errorCode")), 120).upper(),
         message=one_line(_first(entry, ("message", "msg", "details", "error_description")), 240),
         detail=one_line(_dumped(entry.get("detail")), 200),
     )

@@ -225,4 +225,4 @@ def is_cut(body: bytes) -> bool:
 
 def excerpt(body: bytes, limit: int = 160) -> str:
     """What came, for a message: escaped and cut."""
-    return repr(one_line(body[: limit * 2].decode("utf-8", "replace"), limit))
+    return repr(one_line(body[: 64 << 10].decode("utf-8", "replace"), limit))
