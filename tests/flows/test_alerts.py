@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -86,13 +86,6 @@ async def world(
         target = await stack.enter_async_context(FakeRegistry())
         world = World(mirrors, source, target, robots, mailbox, hook)
         robots.clock = robots.wall = lambda: world.now().timestamp()
-
-        class WorldTime(datetime):
-            @classmethod
-            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-                return world.now()
-
-        monkeypatch.setattr("mirror.outcome.datetime", WorldTime)  # what utcnow() asks
         for name, value in {
             "ROBOT_TOKEN": TOKEN,
             "ROBOT_SECRET": SECRET,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from flows.local.sample_registry.images import single
-from flows.local.sample_registry.interceptor import DroppedError, Interceptor
+from flows.local.sample_registry.interceptor import Interceptor
 from flows.local.sample_registry.replies import Reply
 from mirror.outcome import Reason, RunStatus
 from mirror.registry import Credential, Endpoint
 from tests.support.fake_registry import quirks
-from tests.support.fake_registry.faults import Corrupt, Headers, Respond, Rule
+from tests.support.fake_registry.faults import Corrupt, CutConnection, Headers, Respond, Rule
 from tests.support.fake_registry.hub import FakeHub
 from tests.support.fake_registry.images import multi_platform
 from tests.support.fake_registry.oddities import with_referrers
@@ -26,14 +26,6 @@ from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed
 TAGS = ("1.0.0", "1.1.0", "2.0.0")
 HTML = Respond(200, headers={"Content-Type": "text/html"}, body=b"<html>Sign in</html>")
 REFUSALS = [Respond(status) for status in (400, 401, 403, 404, 405, 500)] + [HTML]
-
-
-@dataclass(frozen=True)
-class CutConnection(Interceptor):
-    """The connection breaks before an answer."""
-
-    async def before(self) -> Reply | None:
-        raise DroppedError(b"", reset=True)
 
 
 @dataclass

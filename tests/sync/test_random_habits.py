@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -16,13 +15,18 @@ import pytest
 
 from flows.local.sample_registry.documents import ManifestDocument
 from flows.local.sample_registry.images import single
-from flows.local.sample_registry.interceptor import DroppedError, Interceptor
-from flows.local.sample_registry.replies import Reply
 from mirror.config.models import TagPolicy
 from mirror.outcome import RunStatus
 from mirror.registry import retries
 from tests.support.clock import clock_set_to
-from tests.support.fake_registry.faults import Corrupt, Headers, Respond, Rule, Truncate
+from tests.support.fake_registry.faults import (
+    Corrupt,
+    CutConnection,
+    Headers,
+    Respond,
+    Rule,
+    Truncate,
+)
 from tests.support.fake_registry.images import multi_platform
 from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
@@ -57,14 +61,6 @@ BODIES = (
     b"",
 )
 HEADERS = ("Content-Length", "Docker-Content-Digest", "Content-Type", "Location", "Range")
-
-
-@dataclass(frozen=True)
-class CutConnection(Interceptor):
-    """The connection breaks before an answer."""
-
-    async def before(self) -> Reply | None:
-        raise DroppedError(b"", reset=True)
 
 
 def habit(chance: random.Random) -> Rule:

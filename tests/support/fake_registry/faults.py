@@ -94,6 +94,14 @@ class Drop(Interceptor):
 
 
 @dataclass(frozen=True)
+class CutConnection(Interceptor):
+    """The connection breaks before an answer."""
+
+    async def before(self) -> Reply | None:
+        raise DroppedError(b"", reset=True)
+
+
+@dataclass(frozen=True)
 class Hang(Interceptor):
     """Stop for `seconds` once `after` bytes of one side's body have passed."""
 
