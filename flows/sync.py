@@ -1,7 +1,7 @@
 """The main job: `sync(mirror)` syncs one mirror with its source and records it.
 
 mirror.sync.run composes the steps: discover, diff, copy, verify, record. Here each becomes a task,
-one copy for each changed tag, and the end of the run a state of the flow.
+the copies one or a few dozen of them, and the end of the run a state of the flow.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from flows.orchestration import (
     no_retries_for,
     progress_artifact,
     publish_run,
+    task_log,
 )
 from mirror.config import load_settings
 from mirror.errors import ConfigError
@@ -134,6 +135,7 @@ async def _sync(
                     retry=RetryRule(**settings.retry.model_dump()),
                     progress=progress,
                     shared_uploads=uploads,
+                    log=task_log,
                     flow_run_id=current_flow_run.get_id(),
                     started_at=started_at,
                 )

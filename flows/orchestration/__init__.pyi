@@ -21,4 +21,4 @@ from .states import (
     outcome_as as outcome_as,
     outcome_of as outcome_of,
 )
-from .steps import as_task as as_task
+from .steps import as_task as as_task, task_log as task_log

@@ -1,17 +1,17 @@
-"""The steps of a sync as Prefect tasks: discover, diff, a copy for each changed tag, verify."""
+"""The steps of a sync as Prefect tasks: discover, diff, copies of changed tags, verify."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from mirror.outcome import CopyOutcome
-from mirror.sync import StepBroken
+from mirror.sync import BatchOutcome, StepBroken
 
 T = TypeVar("T")
 
@@ -29,11 +29,18 @@ class _Work:
 async def _perform(work: _Work, subject: str) -> State[None]:
     work.result = await work.work()
     work.finished = True
-    if isinstance(work.result, CopyOutcome):
-        if work.result.failure is not None:
-            return Failed(message=work.result.failure.message)
-        return Completed(message=f"{work.result.bytes_copied} bytes copied")
+    if isinstance(work.result, BatchOutcome):
+        return _copied(work.result)
     return Completed()
+
+
+def _copied(batch: BatchOutcome) -> State[None]:
+    if failed := batch.failed:
+        total = batch.copied + len(failed)
+        many = f"{len(failed)} of {total} tags failed: " if total > 1 else ""
+        return Failed(message=f"{many}{failed[0]}")
+    many = f"{batch.copied} tags, " if batch.copied > 1 else ""
+    return Completed(message=f"{many}{batch.bytes_copied} bytes copied")
 
 
 _TASKS = {
@@ -50,7 +57,7 @@ _TASKS = {
 
 
 async def as_task(name: str, work: Callable[[], Awaitable[T]], subject: str = "") -> T:
-    """Run a step as a Prefect task. The state of a copy says whether its tag failed."""
+    """Run a step as a Prefect task. The state of a copy says whether a tag failed."""
     given = _Work(work)
     # Prefect's types lose the state on the way through return_state.
     state: State[Any] = await cast(Any, _TASKS[name])(given, subject, return_state=True)
@@ -61,3 +68,18 @@ async def as_task(name: str, work: Callable[[], Awaitable[T]], subject: str = ""
         raise StepBroken(state.message or state.name)
     await state.aresult()
     raise StepBroken(state.message or state.name)
+
+
+def task_log(line: str, *, failed: bool = False) -> None:
+    """Write a line to the log of the task run that runs, as Prefect's UI shows it.
+
+    Commands silence Prefect's own log, and their output is not the place for a line a tag.
+    """
+    log = logging.getLogger("prefect.task_runs.tags")
+    if log.propagate:
+        log.setLevel(logging.INFO)
+        log.handlers = logging.getLogger("prefect.task_runs").handlers
+        log.propagate = False
+    adapter = get_run_logger()
+    extra = adapter.extra if isinstance(adapter, logging.LoggerAdapter) else None
+    log.log(logging.ERROR if failed else logging.INFO, "%s", line, extra=extra)

@@ -14,6 +14,7 @@ from mirror.sync.blob_placement import SharedUploads
 from mirror.sync.clients import MirrorClients, open_clients
 from mirror.sync.concurrency import SingleFlight
 from mirror.sync.context import SyncContext
+from mirror.sync.copy_batch import BatchOutcome
 from mirror.sync.diff import diff
 from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.image_rules import image_rules_of
@@ -24,6 +25,7 @@ from mirror.sync.step import Step, StepBroken, SyncProgress
 from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of, tag_rules_of
 
 __all__ = [
+    "BatchOutcome",
     "DiscoverRequest",
     "MirrorClients",
     "Prefetch",

@@ -14,7 +14,7 @@ from mirror.sync.clients import MirrorClients
 from mirror.sync.image_rules import ImageRules, image_rules_of
 from mirror.sync.prefetch import Prefetch
 from mirror.sync.recorder import Recorder
-from mirror.sync.step import SyncProgress
+from mirror.sync.step import Log, SyncProgress, no_log
 from mirror.sync.tag_rules import TagRules, tag_rules_of
 
 
@@ -36,6 +36,7 @@ class SyncContext:
     progress: SyncProgress = field(default_factory=SyncProgress)
     shared_uploads: SharedUploads | None = None
     """Uploads to the target registry in progress, of all mirrors of this process."""
+    log: Log = no_log
     flow_run_id: str | None = None
     started_at: float = field(default_factory=time.perf_counter)
     """By time.perf_counter, when the sync's own work began."""

@@ -23,6 +23,7 @@ from mirror.registry import OptionalRequest, RegistryError
 from mirror.sync.anonymous_pull import warn_if_private
 from mirror.sync.context import SyncContext
 from mirror.sync.copy import Copier, build_copier
+from mirror.sync.copy_batch import batches_of
 from mirror.sync.deletion import delete_gone
 from mirror.sync.diff import diff
 from mirror.sync.discover import DiscoverRequest, discover
@@ -165,7 +166,8 @@ async def _copy_all(
     )
     order = TagOrder(changes)
     slots = asyncio.Semaphore(TAGS_AT_ONCE)
-    work = TagWork(context, results.run_id, copier, verification, order, step, slots)
+    batches = batches_of(changes, step, context.log)
+    work = TagWork(context, results.run_id, copier, verification, order, batches, slots)
 
     async def adopt_one(change: Change) -> None:
         _add(results, change, await adopt_tag(work, change))
@@ -186,6 +188,7 @@ async def _copy_all(
         for task in copying:
             task.cancel()
         await asyncio.gather(*copying, return_exceptions=True)
+        await asyncio.gather(*(batch.close() for batch in set(batches.values())))
         verification.close()
         await verifying
 

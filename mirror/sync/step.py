@@ -23,14 +23,25 @@ class StepBroken(Exception):
 class Step(Protocol):
     """Runs the work of a step and returns its result.
 
-    `name` is discover, diff, copy or verify; a copy's `subject` is its tag. Raises what the work
-    raises; a step of a copy may raise StepBroken instead, which fails that tag alone.
+    `name` is discover, diff, copy or verify; a copy's `subject` names its tags. Raises what the
+    work raises; a step of copies may raise StepBroken instead, which fails those tags alone.
     """
 
     def __call__(
         self, name: str, work: Callable[[], Awaitable[T]], subject: str = ""
     ) -> Awaitable[T]:
         """Run the step."""
+
+
+class Log(Protocol):
+    """Writes a line to the log of the step that runs."""
+
+    def __call__(self, line: str, *, failed: bool = False) -> None:
+        """Write it; `failed` marks an error."""
+
+
+def no_log(line: str, *, failed: bool = False) -> None:
+    """The plain log: nowhere."""
 
 
 async def call(name: str, work: Callable[[], Awaitable[T]], subject: str = "") -> T:

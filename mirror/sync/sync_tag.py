@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 
 from mirror.outcome import (
@@ -17,7 +17,8 @@ from mirror.outcome import (
 )
 from mirror.sync.context import SyncContext
 from mirror.sync.copy import Copier
-from mirror.sync.step import Step, StepBroken
+from mirror.sync.copy_batch import CopyBatch
+from mirror.sync.step import StepBroken
 from mirror.sync.verify import VerificationQueue
 
 # Copies of tags at once; each costs little memory, and small tags are bound by round trips.
@@ -70,7 +71,7 @@ class TagWork:
     copier: Copier
     verification: VerificationQueue
     order: TagOrder
-    step: Step
+    batches: Mapping[str, CopyBatch]
     slots: asyncio.Semaphore
 
 
@@ -101,6 +102,7 @@ async def sync_tag(work: TagWork, change: Change) -> CopyOutcome | str:
         return outcome
     finally:
         work.context.progress.tags_done += 1
+        work.batches[change.tag].finish(change.tag)
         work.order.finish(change.tag, arrived=arrived)
 
 
@@ -121,7 +123,7 @@ async def _copy(work: TagWork, change: Change) -> CopyOutcome:
         return await work.copier.copy(change)
 
     try:
-        return await work.step("copy", copy, change.tag)
+        return await work.batches[change.tag].copy(change.tag, copy)
     except StepBroken as broken:
         # A defect in one tag: the others continue, this one is recorded by its kind.
         message = f"the copy of {change.tag} broke off: {broken}"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+    TaskRunFilter,
+)
 
 from flows.local.sample_registry.content import Image
 from flows.local.sample_registry.images import single
@@ -40,7 +46,7 @@ async def _task_runs(rows: Rows, run_id: str) -> int:
     return count
 
 
-async def test_a_thousand_tags_cost_one_task_run_each_and_none_when_unchanged(
+async def test_a_thousand_tags_cost_a_few_dozen_task_runs_and_two_when_unchanged(
     mirrors: Mirrors, rows: Rows
 ) -> None:
     async with FakeRegistry() as source, FakeRegistry() as target, FakeHub(source.store) as hub:
@@ -51,7 +57,9 @@ async def test_a_thousand_tags_cost_one_task_run_each_and_none_when_unchanged(
         first = await mirrors.sync()
         assert first.status is RunStatus.SUCCEEDED
         assert first.tags.copied == TAGS
-        assert await _task_runs(rows, first.run_id) <= TAGS + 100
+        assert (
+            await _task_runs(rows, first.run_id) <= 3 + 32
+        )  # discover, diff, verify; copies in batches
         again = await mirrors.sync()
         assert again.tags.changed == 0
         assert await _task_runs(rows, again.run_id) == 2  # discover and diff
@@ -59,10 +67,37 @@ async def test_a_thousand_tags_cost_one_task_run_each_and_none_when_unchanged(
         assert again.requests.source == 1  # the newest page holds nothing new
 
 
-async def _push_many(source: FakeRegistry, image: Image) -> None:
+async def test_a_batch_is_named_by_its_tags_and_its_log_has_a_line_for_each(
+    mirrors: Mirrors, rows: Rows
+) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await _push_many(source, single("scale", sizes=(64,)), 40)
+        mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+        run = await mirrors.sync()
+        assert run.tags.copied == 40
+    flow_run = rows.one("SELECT flow_run_id FROM sync_run WHERE id::text = :run", run=run.run_id)
+    async with get_client() as client, asyncio.timeout(60):
+        logs: set[str] = set()
+        while len(logs) < 40:  # a thread sends them
+            found = await client.read_logs(
+                LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run]))
+            )
+            logs = {log.message for log in found if " copied: " in log.message}
+            await asyncio.sleep(0.2)
+        assert {line.split()[0] for line in logs} == {f"0.0.{number}" for number in range(40)}
+        runs = await client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run]))
+        )
+    copies = sorted(run.name for run in runs if run.name.startswith("copy"))
+    assert "copy 0.0.0 to 0.0.1" in copies
+    assert len(copies) == 20
+    assert all(log.task_run_id for log in found if " copied: " in log.message)
+
+
+async def _push_many(source: FakeRegistry, image: Image, count: int = TAGS) -> None:
     await push(source.url, "team/app", "0.0.0", image)
     async with plain_client() as client:
-        for number in range(1, TAGS):
+        for number in range(1, count):
             answer = await client.put(
                 f"{source.url}/v2/team/app/manifests/0.0.{number}",
                 content=image.root.raw,

@@ -20,7 +20,8 @@ from mirror.outcome import (
     Verification,
 )
 from mirror.sync.copy import Copier
-from mirror.sync.step import Step, StepBroken, StepTimer, call
+from mirror.sync.copy_batch import batches_of
+from mirror.sync.step import Step, StepBroken, StepTimer, call, no_log
 from mirror.sync.sync_tag import TagOrder, TagWork, adopt_tag, sync_tag
 from mirror.sync.verify import VerificationQueue, Verifier
 from tests.support.fake_registry.registry import FakeRegistry
@@ -116,7 +117,7 @@ class Copying(Copier):
         self.copied.append(change.tag)
         self.running += 1
         self.most = max(self.most, self.running)
-        await asyncio.sleep(0)
+        await settle()  # others that may run start meanwhile
         self.running -= 1
         if self.error is not None:
             raise self.error
@@ -191,7 +192,7 @@ async def tags(
                 copier or Copying(),
                 queue,
                 order,
-                step,
+                batches_of(changes or (EXACT,), step, no_log),
                 asyncio.Semaphore(slots),
             )
             yield Tags(work, recorder)
@@ -281,15 +282,14 @@ async def test_a_step_that_breaks_fails_its_tag_alone() -> None:
         assert {outcome.change.tag for outcome, _ in run.recorder.outcomes} == {"1.2.3", "other"}
 
 
-async def test_an_error_that_nobody_expected_is_raised_and_lets_no_tag_wait_for_ever() -> None:
-    async with tags(EXACT, FLOATING, copier=Copying(error=ZeroDivisionError())) as run:
-        async with asyncio.timeout(HANG):
-            ended = await asyncio.gather(
-                *(sync_tag(run.work, change) for change in (EXACT, FLOATING)),
-                return_exceptions=True,
-            )
-        assert isinstance(ended[0], ZeroDivisionError)
-        assert ended[1] == "waits for 1.2.3, which failed"
+async def test_a_defect_in_the_copy_of_a_tag_fails_it_alone_and_lets_no_tag_wait_for_ever() -> None:
+    async with tags(EXACT, FLOATING, copier=Copying(error=ZeroDivisionError("by zero"))) as run:
+        bad, waiting = await run.sync(EXACT, FLOATING)
+        assert isinstance(bad, CopyOutcome)
+        assert bad.failure is not None
+        assert bad.failure.reason is Reason.INTERNAL
+        assert bad.failure.message == "the copy of 1.2.3 broke off: ZeroDivisionError: by zero"
+        assert waiting == "waits for 1.2.3, which failed"
 
 
 async def test_a_tag_that_is_cancelled_lets_no_other_wait_for_ever() -> None:
