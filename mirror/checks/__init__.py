@@ -10,6 +10,7 @@ from mirror.checks.audit_run import (
     run_audit,
 )
 from mirror.checks.doctor import Diagnosis, Examination, examine
+from mirror.checks.entries import EntriesLook, look_at_entries
 from mirror.checks.preflight import CheckLevel
 from mirror.checks.probe_report import ProbeReport
 from mirror.checks.probe_round import ProbePlan, ProbeRound, pull_round
@@ -32,6 +33,7 @@ __all__ = [
     "AuditResult",
     "CheckLevel",
     "Diagnosis",
+    "EntriesLook",
     "Examination",
     "ProbePlan",
     "ProbeReport",
@@ -42,6 +44,7 @@ __all__ = [
     "WatchResult",
     "audit",
     "examine",
+    "look_at_entries",
     "open_audit_clients",
     "pull_round",
     "run_audit",

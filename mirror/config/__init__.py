@@ -12,6 +12,7 @@ from mirror.config.channels import (
     named,
 )
 from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at, require
+from mirror.config.entries import EntrySettings
 from mirror.config.load import load_settings
 from mirror.config.models import MirrorSettings, RateLimitSettings
 from mirror.config.settings import Settings
@@ -23,6 +24,7 @@ __all__ = [
     "ChannelSettings",
     "DingTalkOptions",
     "EmailOptions",
+    "EntrySettings",
     "FeishuOptions",
     "MirrorSettings",
     "RateLimitSettings",

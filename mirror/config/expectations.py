@@ -13,7 +13,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from mirror.config.base import ConfigModel, EnvName
 from mirror.units import parse_rate
 
-_NOT_KEYS = {("Settings", "path"), ("MirrorSettings", "name")}  # what mirrors.yaml cannot set
+_NOT_KEYS = {
+    ("Settings", "path"),
+    ("Settings", "entries"),
+    ("MirrorSettings", "name"),
+    ("EntrySettings", "name"),
+}  # what mirrors.yaml cannot set
 _ENV_NAME = get_args(EnvName)[1]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mirror.config.base import Mistake
+from mirror.config.entries import EntrySettings
 from mirror.config.expectations import Kind, expected, keys_of, kind_of
 from mirror.config.settings import Settings
 from mirror.config.similar import did_you_mean, nearest
@@ -50,7 +51,8 @@ def explain(error: ValidationError) -> list[str]:
 
 def _line(problem: Any) -> str:
     location = [str(part) for part in problem["loc"] if part != "[key]"]
-    key = ".".join(_shown(part) for part in location)
+    written = ["mirrors", *location[1:]] if location[:1] == ["entries"] else location
+    key = ".".join(_shown(part) for part in written)
     message = _message(problem, location)
     return f"{key}: {message}" if key else message
 
@@ -113,6 +115,8 @@ def allowed_keys(location: Sequence[str]) -> str:
 def _kind_at(location: Sequence[str]) -> Kind:
     """What a place in mirrors.yaml may hold: the innermost that is known."""
     kind = kind_of(Settings)
+    if location[:1] == ["entries"] and len(location) > 1:
+        kind, location = kind_of(EntrySettings), location[2:]
     for part in location:
         found = kind.item if kind.model is None else keys_of(kind.model).get(part)
         if found is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mirror.config.entries import EntrySettings, is_pattern
 from mirror.config.explain import allowed_keys, explain
 from mirror.config.settings import Settings
 from mirror.config.shorthand import read_section
@@ -39,8 +40,8 @@ def load_settings(path: Path | None = None) -> Settings:
 def _validate(path: Path, data: Mapping[Any, Any]) -> Settings:
     problems = []
     raw = read_section(Settings, data)
-    if "path" in raw:  # a field of the model, not a key of the file
-        problems.append(f"path: unknown key; allowed: {allowed_keys(())}")
+    for key in {"path", "entries"} & raw.keys():  # fields of the model, not keys of the file
+        problems.append(f"{key}: unknown key; allowed: {allowed_keys(())}")
     mirrors = raw.get("mirrors")
     if isinstance(mirrors, Mapping):
         for name, body in mirrors.items():
@@ -49,10 +50,16 @@ def _validate(path: Path, data: Mapping[Any, Any]) -> Settings:
                     f"mirrors.{name}.name: unknown key; allowed:"
                     f" {allowed_keys(('mirrors', name))}; the entry's key, {name}, is its name"
                 )
-        raw["mirrors"] = {
+        named = {
             name: {**body, "name": name} if isinstance(body, Mapping) else body
             for name, body in mirrors.items()
         }
+        raw["entries"] = {
+            name: read_section(EntrySettings, body)
+            for name, body in named.items()
+            if isinstance(body, Mapping) and is_pattern(body.get("source"))
+        }
+        raw["mirrors"] = {name: body for name, body in named.items() if name not in raw["entries"]}
     try:
         settings = Settings.model_validate({**raw, "path": path})
     except ValidationError as error:

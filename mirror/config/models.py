@@ -154,12 +154,12 @@ class TagPolicy(ConfigModel):
         return self
 
 
-class MirrorSettings(ConfigModel):
-    """One mirror: a source repository kept at a target repository."""
+class MirrorPolicy(ConfigModel):
+    """What is mirrored of a repository, and when."""
 
     name: str = ""
-    source: RepositoryName
-    target: RepositoryName
+    source: str
+    target: str
     tags: TagPolicy = TagPolicy()
     platforms: Platforms = "all"
     attestations: Literal["keep", "drop"] = "keep"
@@ -170,10 +170,17 @@ class MirrorSettings(ConfigModel):
     rate_limit: Annotated[RateLimitSettings | None, BeforeValidator(_rate_limit)] = None
 
     @model_validator(mode="after")
-    def _not_itself(self) -> MirrorSettings:
+    def _not_itself(self) -> MirrorPolicy:
         if self.source == self.target:
             raise ValueError(f"source and target are both {self.source}: a mirror onto itself")
         return self
+
+
+class MirrorSettings(MirrorPolicy):
+    """One mirror: a source repository kept at a target repository."""
+
+    source: RepositoryName
+    target: RepositoryName
 
 
 class RetrySettings(ConfigModel):

@@ -7,7 +7,7 @@ that hold credentials, and mirror/config/credentials.py reads them when a regist
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from mirror.config.alerting import AlertingSettings
 from mirror.config.base import ConfigModel
 from mirror.config.channels import ChannelSettings, named
+from mirror.config.entries import EntrySettings
 from mirror.config.models import HUB_API, MirrorSettings, RegistrySettings, RetrySettings
 from mirror.config.registry_names import registry_key
 from mirror.config.similar import did_you_mean
@@ -30,6 +31,7 @@ class Settings(ConfigModel):
     path: Path = Path("mirrors.yaml")
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)
     mirrors: dict[str, MirrorSettings]
+    entries: dict[str, EntrySettings] = Field(default_factory=dict)
     alerts: tuple[ChannelSettings, ...] = ()
     alerting: AlertingSettings = AlertingSettings()
     retry: RetrySettings = RetrySettings()
@@ -52,26 +54,25 @@ class Settings(ConfigModel):
             read[host] = entry
         return read
 
-    @field_validator("mirrors")
-    @classmethod
-    def _not_none(cls, value: dict[str, MirrorSettings]) -> dict[str, MirrorSettings]:
-        if not value:
-            raise ValueError("no mirror; write {NAME: {source: ..., target: ...}}")
-        return value
+    @model_validator(mode="after")
+    def _not_none(self) -> Settings:
+        if not self.mirrors and not self.entries:
+            raise ValueError("mirrors: no mirror; write {NAME: {source: ..., target: ...}}")
+        return self
 
     @model_validator(mode="after")
     def _channels(self) -> Settings:
         named(self.alerts)
         for number, entry in enumerate(self.alerts):
             for name in entry.mirrors or ():
-                if name not in self.mirrors:
+                if name not in self.mirrors and name.partition("/")[0] not in self.entries:
                     raise ValueError(f"alerts.{number}.mirrors: {self._unknown(name)}")
         return self
 
     @model_validator(mode="after")
     def _one_target_each(self) -> Settings:
         owners: dict[str, str] = {}
-        for name, mirror in self.mirrors.items():
+        for name, mirror in (self.mirrors | self.entries).items():
             if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", name):
                 meant = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:63]
                 raise ValueError(
@@ -87,13 +88,37 @@ class Settings(ConfigModel):
 
     def mirror(self, name: str) -> MirrorSettings:
         """The mirror of that name. Raises ConfigError that lists the existing ones."""
-        try:
+        entry, _, repository = name.partition("/")
+        if name in self.mirrors:
             return self.mirrors[name]
-        except KeyError:
-            raise ConfigError(f"{self.path}: {self._unknown(name)}") from None
+        if repository and entry in self.entries:
+            if self.entries[entry].admits(repository):
+                return self.entries[entry].mirror(repository)
+            raise ConfigError(f"{self.path}: mirrors.{entry} does not mirror {repository!r}")
+        raise ConfigError(f"{self.path}: {self._unknown(name)}")
+
+    def expanded(self, repositories: Mapping[str, Iterable[str]]) -> Settings:
+        """These settings with the mirrors of each entry's repositories, by the entry's name.
+
+        Raises ConfigError for two mirrors with one target.
+        """
+        mirrors = dict(self.mirrors)
+        owners = {mirror.target: mirror for mirror in mirrors.values()}
+        for name, names in repositories.items():
+            for mirror in self.entries[name].mirrors(names):
+                other = owners.setdefault(mirror.target, mirror)
+                if other is not mirror:
+                    raise ConfigError(
+                        f"{self.path}: mirrors.{name}: {mirror.source} would be copied to"
+                        f" {mirror.target}, which is the target of {other.name} too; exclude it"
+                        " under repositories"
+                    )
+                mirrors[mirror.name] = mirror
+        return self.model_copy(update={"mirrors": mirrors})
 
     def _unknown(self, name: str) -> str:
-        hint, known = did_you_mean(name, self.mirrors), ", ".join(sorted(self.mirrors))
+        names = sorted(self.mirrors | self.entries)
+        hint, known = did_you_mean(name, names), ", ".join(names)
         return f"no mirror is named {name!r}{hint}; there are: {known}"
 
     def registry(self, host: str) -> RegistrySettings:

@@ -47,6 +47,10 @@ from .openmetrics import read_openmetrics as read_openmetrics
 from .reader import ROLE as ROLE, open_reader as open_reader, psql as psql
 from .recorder import PostgresRecorder as PostgresRecorder
 from .reports import read_report as read_report, read_status as read_status
+from .repositories import (
+    RepositoryRecorder as RepositoryRecorder,
+    with_repositories as with_repositories,
+)
 from .revision import current_revision as current_revision
 from .rows import (
     AuditOutcome as AuditOutcome,

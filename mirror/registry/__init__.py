@@ -29,6 +29,7 @@ another. Every error is of one tree, with its failure reason:
 """
 
 from mirror.registry.blob_copy import copy_blob
+from mirror.registry.catalog import ListedRepository, list_repositories
 from mirror.registry.concurrency import Concurrency
 from mirror.registry.descriptor import Descriptor
 from mirror.registry.digest import parse_digest
@@ -64,7 +65,7 @@ from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import EMPTY_INDEX, Manifest, rewrite_index
 from mirror.registry.media_type import is_foreign_layer
 from mirror.registry.optional_request import PLAIN_WAYS, OptionalRequest, Refusal
-from mirror.registry.reference import Reference, is_tag
+from mirror.registry.reference import Reference, is_repository, is_tag
 from mirror.registry.registry import PutResult, Registry, Repository
 from mirror.registry.request import Timeouts
 from mirror.registry.retries import Clock, RetryPolicy
@@ -88,6 +89,7 @@ __all__ = [
     "HubTag",
     "InvalidManifest",
     "InvalidReference",
+    "ListedRepository",
     "Manifest",
     "ManifestBlobUnknown",
     "MisdirectedUpload",
@@ -120,8 +122,10 @@ __all__ = [
     "copy_blob",
     "environment_proxy",
     "is_foreign_layer",
+    "is_repository",
     "is_tag",
     "known_registry",
+    "list_repositories",
     "parse_digest",
     "rewrite_index",
 ]

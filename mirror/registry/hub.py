@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from mirror.registry.catalog import ListedRepository
 from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError, one_line
 from mirror.registry.http import HttpSession
@@ -30,6 +31,7 @@ from mirror.registry.request import (
 _PAGE: Final = 100  # the most that Hub returns
 _MOST_PAGES: Final = 20_000
 _PAGE_BYTES: Final = 16 << 20
+_MOST_REPOSITORIES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,35 @@ class HubApi:
             )
             following = self._next(document.get("next"), url, repository) if results else None
             url = None if following in seen else following
+
+    async def repositories(self, namespace: str) -> tuple[ListedRepository, ...]:
+        """Every repository of a namespace, 100 per request (Docker Hub API, "List repositories").
+
+        Raises NotFound for a namespace that does not exist, ProtocolError for an invalid list.
+        """
+        url: str | None = (
+            f"{self._base}/v2/namespaces/{quote(namespace, safe='')}/repositories?page_size={_PAGE}"
+        )
+        found: dict[str, ListedRepository] = {}
+        seen: set[str] = set()
+        while url is not None:
+            seen.add(url)
+            document = await self._get(url, namespace, "listing the repositories")
+            results = document.get("results")
+            if not isinstance(results, list):
+                raise self._malformed(namespace, "an invalid repository list")
+            before = len(found)
+            for entry in results:
+                name = f"{namespace}/{_name(entry)}"
+                if isinstance(entry, dict) and is_repository(name):
+                    found[name] = ListedRepository(name, _moment(entry.get("last_updated")))
+            following = self._next(document.get("next"), url, namespace) if results else None
+            if following in seen or len(found) == before:
+                break
+            if len(found) > _MOST_REPOSITORIES:
+                raise self._malformed(namespace, "an endless repository list")
+            url = following
+        return tuple(found.values())
 
     async def repository_info(self, repository: str) -> HubRepository:
         """The pull count, and whether the repository is private."""

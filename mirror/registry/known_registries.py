@@ -18,7 +18,8 @@ class KnownRegistry:
     chunk_bytes: uploads must go in chunks of at most this many bytes, each with Content-Length
     and Content-Range (Azure: a monolithic body above about 20 MB is refused).
     realms: pattern of token service hosts that may see the credential, in addition to those of
-    the registry's site. denial: what a DENIED may mean there.
+    the registry's site. denial: what a DENIED may mean there. flat: repositories have two
+    components, namespace and name (Aliyun refuses deeper paths).
     """
 
     kind: str
@@ -30,6 +31,7 @@ class KnownRegistry:
     referrers: bool | None = None
     realms: str | None = None
     denial: str | None = None
+    flat: bool = False
 
 
 _ALIYUN_DENIAL: Final = (
@@ -39,7 +41,11 @@ _ALIYUN_DENIAL: Final = (
 )
 _ALIYUN_REALMS: Final = r"dockerauth[a-z0-9-]*\.[a-z0-9-]+\.aliyuncs\.com"
 _ALIYUN_PERSONAL: Final = KnownRegistry(
-    "aliyun-personal", single_post=False, realms=_ALIYUN_REALMS, denial=_ALIYUN_DENIAL
+    "aliyun-personal",
+    single_post=False,
+    realms=_ALIYUN_REALMS,
+    denial=_ALIYUN_DENIAL,
+    flat=True,
 )
 
 # First match wins. Hosts as in references: Docker Hub is docker.io.
@@ -65,7 +71,11 @@ _KNOWN: Final[tuple[tuple[re.Pattern[str], KnownRegistry], ...]] = (
     (
         re.compile(r"[a-z0-9-]+-registry(-vpc)?\.[a-z0-9-]+\.cr\.aliyuncs\.com"),
         KnownRegistry(
-            "aliyun-enterprise", single_post=False, realms=_ALIYUN_REALMS, denial=_ALIYUN_DENIAL
+            "aliyun-enterprise",
+            single_post=False,
+            realms=_ALIYUN_REALMS,
+            denial=_ALIYUN_DENIAL,
+            flat=True,
         ),
     ),
     (

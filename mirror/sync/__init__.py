@@ -20,6 +20,7 @@ from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.image_rules import image_rules_of
 from mirror.sync.prefetch import Prefetch
 from mirror.sync.recorder import Recorder
+from mirror.sync.repositories import KnownRepository, RepositoryLook, look_at_repositories
 from mirror.sync.run import refuse, run
 from mirror.sync.step import Step, StepBroken, SyncProgress
 from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of, tag_rules_of
@@ -27,9 +28,11 @@ from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of
 __all__ = [
     "BatchOutcome",
     "DiscoverRequest",
+    "KnownRepository",
     "MirrorClients",
     "Prefetch",
     "Recorder",
+    "RepositoryLook",
     "SharedUploads",
     "SingleFlight",
     "Step",
@@ -41,6 +44,7 @@ __all__ = [
     "diff",
     "discover",
     "image_rules_of",
+    "look_at_repositories",
     "natural_key",
     "open_clients",
     "refuse",

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -23,8 +23,10 @@ from flows.local.sample_registry.replies import Reply, json_reply
 from flows.local.sample_registry.server import Body, LoggedExchange, LoopbackServer
 from flows.local.sample_registry.store import Push, Store, StoredManifest
 
+T = TypeVar("T")
 MAX_PAGE = 100
 
+_REPOSITORIES = re.compile(r"/v2/namespaces/(?P<namespace>[^/]+)/repositories/?\Z")
 _TAGS = re.compile(r"/v2/namespaces/(?P<namespace>[^/]+)/repositories/(?P<name>[^/]+)/tags/?\Z")
 
 
@@ -96,6 +98,10 @@ class SampleHub:
         """The reply to a request. Raises RefusalError."""
         if (found := _TAGS.match(request.path)) and (name := "/".join(found.groups())) in self.rows:
             return json_reply(self.tag_page(request, name))
+        if found := _REPOSITORIES.match(request.path):
+            prefix = f"{found['namespace']}/"
+            if names := sorted(name for name in self.rows if name.startswith(prefix)):
+                return json_reply(self.repository_page(request, names))
         return json_reply({"message": "object not found", "errinfo": {}}, status=404)
 
     def tag_page(self, request: web.BaseRequest, name: str) -> dict[str, Any]:
@@ -107,19 +113,40 @@ class SampleHub:
             rows.sort(key=lambda row: row.pushed_at, reverse=not ordering.startswith("-"))
         elif ordering.startswith("-"):
             rows.reverse()
+        return self._page(request, rows, self.tag_document)
+
+    def repository_page(self, request: web.BaseRequest, names: Sequence[str]) -> dict[str, Any]:
+        """One page of a namespace's repositories (Docker Hub API, "List repositories")."""
+        return self._page(request, names, self.repository_document)
+
+    def repository_document(self, name: str) -> dict[str, Any]:
+        """One repository as the list describes it."""
+        namespace, _, repository = name.partition("/")
+        pushed = [row.pushed_at for row in self.visible(name)]
+        return {
+            "name": repository,
+            "namespace": namespace,
+            "is_private": False,
+            "star_count": 0,
+            "last_updated": written(max(pushed)) if pushed else None,
+        }
+
+    def _page(
+        self, request: web.BaseRequest, items: Sequence[T], document: Callable[[T], dict[str, Any]]
+    ) -> dict[str, Any]:
         size = min(int(request.query.get("page_size", "10")), MAX_PAGE)
         page = int(request.query.get("page", "1"))
-        shown = rows[(page - 1) * size : page * size]
+        shown = items[(page - 1) * size : page * size]
 
         def link(number: int) -> str:
             query = urlencode({**request.query, "page": number, "page_size": size})
             return f"{self.url}{request.path}?{query}"
 
         return {
-            "count": len(rows),
-            "next": link(page + 1) if page * size < len(rows) else None,
+            "count": len(items),
+            "next": link(page + 1) if page * size < len(items) else None,
             "previous": link(page - 1) if page > 1 else None,
-            "results": [self.tag_document(row) for row in shown],
+            "results": [document(item) for item in shown],
         }
 
     def visible(self, name: str) -> list[HubRow]:

@@ -12,6 +12,7 @@ from mirror.history.models.measured import (
 )
 from mirror.history.models.mirrors import (
     BlobPresenceRecord,
+    EntryRepositoryRecord,
     MirrorRecord,
     RegistryAbilityRecord,
     RepositoryRecord,
@@ -47,6 +48,7 @@ __all__ = [
     "DailyRunRecord",
     "DailyTagRecord",
     "DailyWatchRecord",
+    "EntryRepositoryRecord",
     "MirrorRecord",
     "MonthlyDelayRecord",
     "ProbeRecord",

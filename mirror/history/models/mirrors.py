@@ -121,6 +121,28 @@ class TagStateRecord(Base):
     )
 
 
+class EntryRepositoryRecord(Base):
+    """A repository that an entry for many repositories was seen to hold."""
+
+    __tablename__ = "entry_repository"
+
+    entry: Mapped[str] = mapped_column(primary_key=True, comment="As in mirrors.yaml.")
+    name: Mapped[str] = mapped_column(
+        primary_key=True, comment="What the * of the source is replaced by."
+    )
+    first_seen_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(comment="When the source last listed it.")
+    missing_since: Mapped[datetime | None] = mapped_column(
+        comment="When a list of the source first lacked it."
+    )
+    gone_at: Mapped[datetime | None] = mapped_column(
+        comment="When it was given up: lists a day apart lacked it. Its images are kept."
+    )
+    updated_at: Mapped[datetime | None] = mapped_column(
+        comment="Its last push at the source, as of the last look at its tags."
+    )
+
+
 class BlobPresenceRecord(Base):
     """A blob that a target repository is known to hold."""
 

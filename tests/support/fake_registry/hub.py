@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from flows.local.sample_registry.hub import HubRow, SampleHub, written
+from flows.local.sample_registry.hub import HubRow, SampleHub
 from flows.local.sample_registry.replies import RefusalError, Reply, json_reply
 from flows.local.sample_registry.server import Body
 from flows.local.sample_registry.store import Store
@@ -118,18 +118,9 @@ class FakeHub(SampleHub):
         return document
 
     def _about(self, name: str) -> dict[str, Any]:
-        namespace, _, repository = name.partition("/")
-        pushed = [row.pushed_at for row in self.visible(name)]
         held = self.store.repositories.get(name)
         pulls = self.behaviour.pull_counts.get(name, 0) + (held.pulls if held else 0)
-        return {
-            "name": repository,
-            "namespace": namespace,
-            "is_private": False,
-            "star_count": 0,
-            "pull_count": pulls,
-            "last_updated": written(max(pushed)) if pushed else None,
-        }
+        return {**self.repository_document(name), "pull_count": pulls}
 
     def _count(self) -> dict[str, str]:
         now = self._now()

@@ -1,0 +1,75 @@
+"""Entries for many repositories: ask their sources what there is, and settle what is mirrored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mirror.config import SecretLoader, Settings
+from mirror.history import RepositoryRecorder
+from mirror.outcome import Reason, TagFailure, utcnow
+from mirror.registry import RegistryError
+from mirror.sync import KnownRepository, look_at_repositories
+
+
+@dataclass(frozen=True)
+class EntriesLook:
+    """What a look at entries found.
+
+    settings: those of mirrors.yaml with the mirrors of each entry's repositories; of an entry that
+    could not be read, those that are known. updated: for each entry, the last push of the
+    repositories whose list says so and that have changed since the last look at their tags.
+    unchanged: mirrors whose source has not changed since.
+    """
+
+    settings: Settings
+    updated: Mapping[str, Mapping[str, datetime]]
+    unchanged: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[TagFailure, ...] = ()
+
+
+async def look_at_entries(
+    settings: Settings,
+    recorder: RepositoryRecorder,
+    secrets: SecretLoader | None = None,
+    *,
+    entries: Sequence[str] | None = None,
+    accept_loss: bool = False,
+) -> EntriesLook:
+    """List the repositories of entries (all by default) and write what changed to the history.
+
+    Registry errors are in the result. Raises DatabaseAway, ConfigError.
+    """
+    names = tuple(settings.entries if entries is None else entries)
+    known = await asyncio.to_thread(recorder.read, tuple(settings.entries))
+    mirrored = {entry: _mirrored(repositories) for entry, repositories in known.items()}
+    updated: dict[str, dict[str, datetime]] = {}
+    unchanged: set[str] = set()
+    warnings: list[str] = []
+    errors: list[TagFailure] = []
+    for name in names:
+        now = utcnow()
+        try:
+            look = await look_at_repositories(
+                settings, settings.entries[name], known[name], now, secrets, accept_loss=accept_loss
+            )
+        except RegistryError as error:
+            errors.append(TagFailure(name, Reason(error.reason), str(error)))
+            continue
+        await asyncio.to_thread(recorder.write, look, now)
+        mirrored[name] = look.mirrored
+        warnings += look.warnings
+        times = {one: at for one, at in look.listed.items() if at is not None}
+        seen = {one: known[name][one].updated_at for one in times if one in known[name]}
+        updated[name] = {one: at for one, at in times.items() if seen.get(one) != at}
+        unchanged |= {f"{name}/{one}" for one in times if seen.get(one) == times[one]}
+    return EntriesLook(
+        settings.expanded(mirrored), updated, frozenset(unchanged), tuple(warnings), tuple(errors)
+    )
+
+
+def _mirrored(repositories: Mapping[str, KnownRepository]) -> tuple[str, ...]:
+    return tuple(name for name, one in repositories.items() if one.gone_at is None)
