@@ -6,6 +6,7 @@ format_floor           3 h        what keeps growing: lags, ages
 format_two_units       3 h 30 min the site, with the units of its language
 format_stopwatch       850 ms     how long a command took
 format_moment          2026-11-24 08:05 UTC
+format_count           1 tag, 1,200 tags
 """
 
 from __future__ import annotations
@@ -103,6 +104,11 @@ def format_stopwatch(seconds: float) -> str:
 def format_moment(at: datetime) -> str:
     """An aware time to the minute: `2026-11-24 08:05 UTC`."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def format_count(count: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun, which is plural unless the number is one: `1 run`, `1,200 runs`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def _seconds(value: float | timedelta) -> float:

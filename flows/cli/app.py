@@ -15,7 +15,6 @@ import click
 
 from flows.cli.streams import escape_unencodable
 from flows.orchestration import bypass_proxies
-from mirror.config import did_you_mean
 from mirror.errors import MirrorError
 
 COMMANDS = {
@@ -58,6 +57,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments name. Raises UsageError with the one that was meant."""
+        from mirror.config import did_you_mean
+
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             ctx.fail(f"no such command {name!r}{did_you_mean(name, COMMANDS)}; see mirror --help")

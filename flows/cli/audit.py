@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
+from rich.text import Text
 
 from flows.cli.options import (
     chosen_mirrors,
@@ -20,7 +20,8 @@ from flows.cli.options import (
     names_argument,
     report_error,
 )
-from flows.cli.tables import make_table
+from flows.cli.streams import paged
+from flows.cli.tables import make_table, print_text
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import AuditReport
 
@@ -100,16 +101,15 @@ async def _audit_all(
 
 
 def _show(reports: Sequence[AuditReport]) -> None:
-    console = Console()
     table = make_table(
-        *("mirror", "status", ">tags", ">blobs seen", ">hashed", ">bytes hashed", ">requests"),
-        ">differences",
+        *("mirror", "status", ">tags", ">blobs seen?2", ">hashed?3", ">bytes hashed?1"),
+        *(">requests?4", ">differences"),
     )
     for report in reports:
         colour = {"in_sync": "green", "differs": "yellow", "failed": "red"}[report.status]
         table.add_row(
             report.mirror,
-            f"[{colour}]{report.status.replace('_', ' ')}[/]",
+            Text(report.status.replace("_", " "), colour),
             str(report.tags),
             str(report.blobs_checked),
             str(report.blobs_hashed),
@@ -117,13 +117,16 @@ def _show(reports: Sequence[AuditReport]) -> None:
             f"{report.requests.source}+{report.requests.target}",
             str(len(report.findings)),
         )
-    console.print(table)
-    for report in reports:
-        for found in report.findings[:_FINDINGS_SHOWN]:
-            line = f"  {report.mirror}:{found.tag} {found.kind.value}: {found.message}"
-            console.print(line, style="yellow", highlight=False, markup=False)
-        if len(report.findings) > _FINDINGS_SHOWN:
-            console.print(f"  and {len(report.findings) - _FINDINGS_SHOWN} more: see --json")
-        if report.handed_over:
-            tags = ", ".join(report.handed_over[:_FINDINGS_SHOWN])
-            console.print(f"  {report.mirror}: the next sync repairs {tags}", markup=False)
+    with paged() as console:
+        table.print(console)
+        for report in reports:
+            for found in report.findings[:_FINDINGS_SHOWN]:
+                line = f"{report.mirror}:{found.tag} {found.kind.value}: {found.message}"
+                print_text(console, line, "yellow", indent=2, hang=2)
+            if len(report.findings) > _FINDINGS_SHOWN:
+                more = len(report.findings) - _FINDINGS_SHOWN
+                print_text(console, f"and {more} more: see --json", indent=2)
+            if report.handed_over:
+                tags = ", ".join(report.handed_over[:_FINDINGS_SHOWN])
+                line = f"{report.mirror}: the next sync repairs {tags}"
+                print_text(console, line, indent=2, hang=2)

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
+from rich.text import Text
 
 from flows.cli.options import config_option, json_option
-from flows.cli.tables import make_table
+from flows.cli.streams import paged
+from flows.cli.tables import make_table, print_text
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import CheckLevel, Diagnosis, Examination, examine
 from mirror.config import load_settings
 from mirror.registry import PLAIN_WAYS, OptionalRequest
+from mirror.units import format_count
 
 _MARKS = {
-    CheckLevel.OK: "[green]yes[/]",
-    CheckLevel.UNKNOWN: "[dim]?[/]",
-    CheckLevel.WARNING: "[yellow]no[/]",
-    CheckLevel.FAILURE: "[red]no[/]",
+    CheckLevel.OK: ("yes", "green"),
+    CheckLevel.UNKNOWN: ("?", "dim"),
+    CheckLevel.WARNING: ("no", "yellow"),
+    CheckLevel.FAILURE: ("no", "red"),
 }
 _COLOURS = {CheckLevel.WARNING: "yellow", CheckLevel.FAILURE: "red"}
 
@@ -94,10 +96,9 @@ def _place_document(one: Examination) -> dict[str, Any]:
 
 
 def _show(diagnosis: Diagnosis) -> None:
-    console = Console()
     table = make_table(
-        *("/registry", "role", "reached", "credential", "pull", "push", "anonymous", "quota"),
-        "/capabilities",
+        *("registry", "role", "reached", "credential?1", "pull", "push", "anonymous?3", "quota?4"),
+        "capabilities?5",
     )
     for one in diagnosis.examined:
         name = "/".join(part for part in (one.place.registry, one.place.repository) if part)
@@ -113,35 +114,35 @@ def _show(diagnosis: Diagnosis) -> None:
             quota,
             _abilities(one.abilities),
         )
-    console.print(table)
-    for one in diagnosis.examined:
-        for check in one.checks:
-            if check.level in _COLOURS:
-                style = _COLOURS[check.level]
-                line = f"{check.level.value}: {check.what}: {check.message}"
-                console.print(line, style=style, highlight=False, markup=False)
-        for name, refusal in one.refusals.items():
-            way = PLAIN_WAYS[OptionalRequest(name)]
-            line = (
-                f"note: {name.replace('_', ' ')} does not work, so {way}: {refusal.reason}"
-                f" (seen {refusal.at:%Y-%m-%d %H:%M} UTC)"
-            )
-            console.print(line, highlight=False, markup=False)
-    if diagnosis.record.level is CheckLevel.FAILURE:
-        line = f"failure: record: {diagnosis.record.message}"
-        console.print(line, style="red", highlight=False, markup=False)
-    console.print(_verdict(len(diagnosis.failures)), style="green" if diagnosis.well else "red")
+    with paged() as console:
+        table.print(console)
+        for one in diagnosis.examined:
+            for check in one.checks:
+                if check.level in _COLOURS:
+                    line = f"{check.level.value}: {check.what}: {check.message}"
+                    print_text(console, line, _COLOURS[check.level], hang=2)
+            for name, refusal in one.refusals.items():
+                way = PLAIN_WAYS[OptionalRequest(name)]
+                line = (
+                    f"note: {name.replace('_', ' ')} does not work, so {way}: {refusal.reason}"
+                    f" (seen {refusal.at:%Y-%m-%d %H:%M} UTC)"
+                )
+                print_text(console, line, hang=2)
+        if diagnosis.record.level is CheckLevel.FAILURE:
+            print_text(console, f"failure: record: {diagnosis.record.message}", "red", hang=2)
+        verdict = _verdict(len(diagnosis.failures))
+        print_text(console, verdict, "green" if diagnosis.well else "red")
 
 
 def _verdict(failures: int) -> str:
     if failures == 0:
         return "all checks passed"
-    return f"{failures} problem{'s' if failures > 1 else ''} would make a sync fail"
+    return f"{format_count(failures, 'problem')} would make a sync fail"
 
 
-def _mark(one: Examination, what: str) -> str:
+def _mark(one: Examination, what: str) -> Text:
     level = one.level(what)
-    return _MARKS[level] if level else ""
+    return Text(*_MARKS[level]) if level else Text()
 
 
 def _abilities(found: Mapping[str, str | int | bool]) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from flows.cli.streams import displayable
 from mirror.config import Settings, load_settings
-from mirror.units import parse_duration
+from mirror.outcome import TagFailure
+from mirror.units import format_count, parse_duration
 
+_DIGEST = re.compile(r"sha(256|512):[0-9a-f]+")
+_TAGS_SHOWN = 5
 PORT = click.IntRange(0, 65535)
 
 
@@ -62,4 +67,27 @@ def as_duration(ctx: click.Context, param: click.Parameter, value: str) -> timed
 
 def report_error(message: str) -> None:
     """Print an error or a warning as one line on stderr."""
-    click.echo(f"mirror: {message}", err=True)
+    click.echo(f"mirror: {displayable(message)}", err=True)
+
+
+def report_failures(mirror: str, failures: Sequence[TagFailure]) -> None:
+    """Print the failures of a run on stderr, those of one cause as one line."""
+    alike: dict[tuple[str, str], list[TagFailure]] = {}
+    for failure in failures:
+        alike.setdefault((failure.reason.value, _cause(failure)), []).append(failure)
+    for same in alike.values():
+        first, *others = same
+        where = f"{mirror}:{first.tag}" if first.tag else mirror
+        if others:
+            tags = [str(each.tag) for each in others[:_TAGS_SHOWN]]
+            rest = ", ..." if len(others) > _TAGS_SHOWN else ""
+            where += f" and {format_count(len(others), 'more tag')} ({', '.join(tags)}{rest})"
+        report_error(f"{where}: {first.message} ({first.reason.value})")
+
+
+def _cause(failure: TagFailure) -> str:
+    """The message without what differs from tag to tag: its name and digests."""
+    message = _DIGEST.sub("DIGEST", failure.message)
+    if failure.tag is None:
+        return message
+    return re.sub(rf"(?<![\w.-]){re.escape(failure.tag)}(?![\w.-])", "TAG", message)

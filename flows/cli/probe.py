@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
+from rich.text import Text
 
 from flows.cli.options import (
     chosen_mirrors,
@@ -96,25 +96,25 @@ async def _probe(
 
 def _show(reports: Sequence[ProbeReport]) -> None:
     table = make_table(
-        *("mirror", "tag", "from", ">first byte", ">seconds", ">bytes", ">per second"),
+        *("mirror", "tag?1", "from", ">first byte?3", ">seconds?2", ">bytes?4", ">per second"),
         ">against source",
     )
     for report in reports:
         for side, pulled in (("source", report.source), ("mirror", report.target)):
             gain = report.gain if side == "mirror" else None
             table.add_row(report.mirror, report.tag or "-", side, *_cells(pulled, gain))
-    Console().print(table)
+    table.print()
 
 
-def _cells(pulled: Pull | None, gain: float | None) -> tuple[str, ...]:
+def _cells(pulled: Pull | None, gain: float | None) -> tuple[str | Text, ...]:
     if pulled is None:
-        return ("-", "-", "-", "not pulled", "")
-    first = f"{pulled.first_byte_seconds:.3f} s" if pulled.first_byte_seconds is not None else "-"
+        return ("", "", "", "not pulled", "")
+    first = f"{pulled.first_byte_seconds:.3f} s" if pulled.first_byte_seconds is not None else ""
     speed = pulled.bytes_per_second
-    rate = f"[red]{pulled.reason.value}[/]" if pulled.reason else "-"
+    rate: str | Text = Text(pulled.reason.value, "red") if pulled.reason else ""
     if speed is not None:
         rate = f"{decimal(int(speed))}/s"
-    against = ""
+    against = Text()
     if gain is not None:
-        against = f"[{'green' if gain >= SPEED_GOAL else 'yellow'}]{gain:+.0%}[/]"
+        against = Text(f"{gain:+.0%}", "green" if gain >= SPEED_GOAL else "yellow")
     return (first, f"{pulled.seconds:.2f}", decimal(pulled.bytes), rate, against)

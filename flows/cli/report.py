@@ -61,7 +61,9 @@ def command(
         writer.writerows(csv_rows(found))
     else:
         from flows.cli.show_report import show_report
+        from flows.cli.streams import paged
 
-        show_report(found)
+        with paged() as console:
+            show_report(found, console)
     missed = any(goal.met is False for mirror in found.mirrors for goal in mirror.goals)
     ctx.exit(1 if check and missed else 0)

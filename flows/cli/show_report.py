@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from flows.cli.tables import STATUS_COLOURS, make_table
+from flows.cli.tables import STATUS_COLOURS, Table, make_table, print_text
 from mirror.history import (
     SUCCESS_GOAL,
     DayStats,
@@ -23,29 +21,28 @@ from mirror.history import (
     Report,
     RunSummary,
 )
-from mirror.units import format_decimal, format_moment
+from mirror.units import format_count, format_decimal, format_moment
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN_DAYS = 60
 _SHOWN_RUNS = 6
 _SHOWN_FAILURES = 8
 _GOALS = {
-    "runs": ("runs that succeed", "runs"),
-    "tags": ("tags that arrive", "tags"),
-    "delay_p95": ("delay, 95 of 100 tags", "tags"),
-    "pull_speed": ("pull speed against source", "pairs of pulls"),
-    "pull_failures": ("pulls that fail", "pulls"),
-    "adoption": ("share of pulls", "pulls"),
+    "runs": ("runs that succeed", "run", "runs"),
+    "tags": ("tags that arrive", "tag", "tags"),
+    "delay_p95": ("delay, 95 of 100 tags", "tag", "tags"),
+    "pull_speed": ("pull speed against source", "pair of pulls", "pairs of pulls"),
+    "pull_failures": ("pulls that fail", "pull", "pulls"),
+    "adoption": ("share of pulls", "pull", "pulls"),
 }
 
 
-def show_report(report: Report, console: Console | None = None) -> None:
+def show_report(report: Report, console: Console) -> None:
     """Print a report."""
-    console = console or Console()
     since = f"since {format_moment(report.since)}" if report.since else "since the beginning"
-    console.print(f"{since}, until {format_moment(report.until)}", style="dim")
+    print_text(console, f"{since}, until {format_moment(report.until)}", "dim")
     if not report.mirrors:
-        console.print("the history has no mirror yet: sync one with `mirror sync NAME`")
+        print_text(console, "the history has no mirror yet: sync one with `mirror sync NAME`")
     for mirror in report.mirrors:
         _show_mirror(console, mirror, report.until)
     for quota in report.quotas:
@@ -55,15 +52,19 @@ def show_report(report: Report, console: Console | None = None) -> None:
 def _show_mirror(console: Console, mirror: MirrorReport, now: datetime) -> None:
     status = mirror.status
     console.print()
-    console.print(Text(mirror.mirror, "bold"), Text(f"{status.source} → {status.target}", "dim"))
-    console.print(Padding(_now(mirror), (0, 0, 0, 2)))
-    console.print(Padding(_goals(mirror), (1, 0, 0, 2)))
+    ways = (f" {status.source} → {status.target}", "dim")
+    print_text(console, Text.assemble((mirror.mirror, "bold"), ways), hang=4)
+    print_text(console, _now(mirror), indent=2, hang=2)
+    tables = [_goals(mirror)]
     if mirror.days:
-        console.print(Padding(_lines(mirror), (1, 0, 0, 2)))
+        tables.append(_lines(mirror))
     if mirror.failures:
-        console.print(Padding(_failures(mirror.failures, now), (1, 0, 0, 2)))
+        tables.append(_failures(mirror.failures, now))
     if mirror.recent_runs:
-        console.print(Padding(_runs(mirror.recent_runs, now), (1, 0, 0, 2)))
+        tables.append(_runs(mirror.recent_runs, now))
+    for table in tables:
+        console.print()
+        table.print(console, indent=2)
 
 
 def _now(mirror: MirrorReport) -> Text:
@@ -92,17 +93,17 @@ def _now(mirror: MirrorReport) -> Text:
 
 
 def _goals(mirror: MirrorReport) -> Table:
-    table = make_table("goal", ">value", ">wanted", ">samples", "~", wrap=False)
+    table = make_table("goal", ">value", ">wanted", ">samples?2", "~details?1")
     for goal in mirror.goals:
-        title, what = _GOALS[goal.name]
+        title, *noun = _GOALS[goal.name]
         mark, colour = {True: ("✔", "green"), False: ("✘", "red"), None: ("?", "dim")}[goal.met]
         sign = "≥" if goal.at_least else "≤"
         table.add_row(
             Text(f"{mark} {title}", colour),
             Text(_amount(goal, goal.value), colour),
             f"{sign} {_amount(goal, goal.wanted)}",
-            f"{goal.samples:,} {what}",
-            Text(_detail(mirror, goal), "dim", no_wrap=True, overflow="ellipsis"),
+            format_count(goal.samples, *noun),
+            Text(_detail(mirror, goal), "dim"),
         )
     return table
 
@@ -151,7 +152,7 @@ def _lines(mirror: MirrorReport) -> Table:
     goal = mirror.status.delay_goal.total_seconds()
     most_bytes = max((day.traffic.bytes_copied for day in days), default=0)
     longest = max((day.delay.p95 or 0 for day in days), default=0)
-    table = make_table(f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "", "", wrap=False)
+    table = make_table("of each day", f"{days[0].day:%d %b} to {days[-1].day:%d %b}", "height")
 
     def rate(value: float | None) -> tuple[float | None, str]:
         return value, "green" if value is not None and value >= SUCCESS_GOAL else "red"
@@ -194,7 +195,7 @@ def _spark(
 
 
 def _failures(failures: Sequence[FailureStats], now: datetime) -> Table:
-    table = make_table(">failures", "", "reason", "tag", ">last", "~message", wrap=False)
+    table = make_table(">failures", "share?4", "reason", "tag?2", ">last?3", "~message?1")
     most = failures[0].count
     for failure in failures[:_SHOWN_FAILURES]:
         table.add_row(
@@ -203,16 +204,15 @@ def _failures(failures: Sequence[FailureStats], now: datetime) -> Table:
             failure.reason,
             failure.tag or Text("whole run", "dim"),
             _ago(failure.last_at, now),
-            Text(failure.last_message or "", "dim", no_wrap=True, overflow="ellipsis"),
+            Text(failure.last_message or "", "dim"),
         )
     return table
 
 
 def _runs(runs: Sequence[RunSummary], now: datetime) -> Table:
     table = make_table(
-        *("last runs", "status", ">changed", ">copied", ">failed", ">bytes", ">seconds", "by"),
-        "~message",
-        wrap=False,
+        *("last runs", "status", ">changed?5", ">copied?2", ">failed?3", ">bytes?4", ">seconds?6"),
+        *("by?7", "~message?1"),
     )
     for run in runs[:_SHOWN_RUNS]:
         table.add_row(
@@ -224,7 +224,7 @@ def _runs(runs: Sequence[RunSummary], now: datetime) -> Table:
             decimal(run.bytes_copied),
             f"{run.seconds_total:.1f}",
             run.trigger,
-            Text(run.message or "", "dim", no_wrap=True, overflow="ellipsis"),
+            Text(run.message or "", "dim"),
         )
     return table
 
@@ -232,11 +232,13 @@ def _runs(runs: Sequence[RunSummary], now: datetime) -> Table:
 def _show_quota(console: Console, quota: QuotaStats) -> None:
     share = quota.least_remaining / quota.quota if quota.quota else 0
     console.print()
-    console.print(
+    print_text(
+        console,
         f"{quota.registry} ({quota.account or 'anonymous'}): at least {quota.least_remaining:,} of"
-        f" {quota.quota:,} pulls were left in {quota.readings:,} readings",
-        style="red" if share < 0.1 else "",
-        highlight=False,
+        f" {format_count(quota.quota, 'pull')} were left in"
+        f" {format_count(quota.readings, 'reading')}",
+        "red" if share < 0.1 else "",
+        hang=2,
     )
 
 

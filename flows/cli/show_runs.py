@@ -4,38 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.filesize import decimal
+from rich.text import Text
 
-from flows.cli.tables import STATUS_COLOURS, make_table
+from flows.cli.streams import paged
+from flows.cli.tables import STATUS_COLOURS, make_table, print_text
 from mirror.outcome import RunOutcome
 
 
 def show_runs(outcomes: Sequence[RunOutcome]) -> None:
     """Print one line per mirror, then planned changes and warnings."""
-    console = Console()
     table = make_table(
-        *("mirror", "status", ">seen", ">changed", ">copied", ">failed", ">blobs", ">bytes"),
-        *(">requests", ">seconds"),
+        *("mirror", "status", ">seen?1", ">changed?2", ">copied", ">failed", ">blobs?5"),
+        *(">bytes?3", ">requests?6", ">seconds?4"),
     )
     for outcome in outcomes:
         tags, blobs = outcome.tags, outcome.blobs
-        colour = STATUS_COLOURS[outcome.status]
         table.add_row(
             outcome.mirror,
-            f"[{colour}]{outcome.status.value}[/]" + (" (dry run)" if outcome.dry_run else ""),
+            Text(
+                outcome.status.value + (" (dry run)" if outcome.dry_run else ""),
+                STATUS_COLOURS[outcome.status],
+            ),
             str(tags.discovered),
             str(tags.changed),
             str(tags.copied),
-            f"[red]{tags.failed}[/]" if tags.failed else "0",
+            Text(str(tags.failed), "red" if tags.failed else ""),
             f"{blobs.copied}+{blobs.mounted}m+{blobs.reused}r",
             decimal(outcome.bytes_copied),
             f"{outcome.requests.source}+{outcome.requests.target}",
             f"{outcome.seconds.total:.2f}",
         )
-    console.print(table)
-    for outcome in outcomes:
-        for tag, kind in outcome.planned.items():
-            console.print(f"  {outcome.mirror}: {tag} would be copied ({kind})")
-        for warning in outcome.warnings:
-            console.print(f"  {outcome.mirror}: {warning}", style="yellow", highlight=False)
+    with paged() as console:
+        table.print(console)
+        for outcome in outcomes:
+            for tag, kind in outcome.planned.items():
+                print_text(console, f"{outcome.mirror}: {tag} would be copied ({kind})", hang=2)
+            for warning in outcome.warnings:
+                print_text(console, f"{outcome.mirror}: {warning}", "yellow", hang=2)

@@ -6,16 +6,21 @@ import csv
 import json
 import os
 import sys
+from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from types import NoneType
 
 import click
 import psycopg
 
 from flows.cli.options import config_option, report_error
 from mirror.history import ROLE, as_json, database_url, open_reader, prepare, psql
+from mirror.units import format_count
 
 SHOWN_ROWS = 1_000
+_NUMERIC = (int, float, Decimal, timedelta, NoneType)
 
 
 class _QueryCommand(click.Command):
@@ -100,24 +105,43 @@ def _print_csv(cursor: psycopg.Cursor) -> None:
 
 
 def _print_table(cursor: psycopg.Cursor) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    from flows.cli.tables import make_table
+    from flows.cli.streams import paged
+    from flows.cli.tables import Column, Table, print_text
 
-    console = Console()
-    table = make_table()
     rows = list(islice(cursor, SHOWN_ROWS + 1))
-    for place, name in enumerate(_names(cursor)):
-        numeric = all(isinstance(row[place], int | float | None) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows[:SHOWN_ROWS]:
-        table.add_row(*(Text("" if cell is None else str(as_json(cell))) for cell in row))
-    console.print(table)
-    more = len(rows) > SHOWN_ROWS
-    console.print(
-        f"the first {SHOWN_ROWS:,} rows of {cursor.rowcount:,}; --csv prints all"
-        if more
-        else f"{len(rows)} row{'s' if len(rows) != 1 else ''}",
-        style="dim",
+    table = Table(
+        tuple(
+            Column(name, right=all(isinstance(row[place], _NUMERIC) for row in rows))
+            for place, name in enumerate(_names(cursor))
+        )
     )
+    for row in rows[:SHOWN_ROWS]:
+        table.add_row(*(Text(_shown(cell)) for cell in row))
+    more = len(rows) > SHOWN_ROWS
+    with paged() as console:
+        table.print(console)
+        print_text(
+            console,
+            f"the first {SHOWN_ROWS:,} rows of {cursor.rowcount:,}; --csv prints all"
+            if more
+            else format_count(len(rows), "row"),
+            "dim",
+        )
+
+
+def _shown(cell: object) -> str:
+    """A value as people read it: times to the second, figures to four decimals."""
+    match cell:
+        case None:
+            return ""
+        case datetime():
+            return f"{cell:%Y-%m-%d %H:%M:%S%z}".removesuffix("00")
+        case timedelta():
+            return str(cell - timedelta(microseconds=cell.microseconds))
+        case float() | Decimal():
+            return f"{cell:.4f}".rstrip("0").rstrip(".")
+        case dict() | list():
+            return json.dumps(as_json(cell), ensure_ascii=False)
+    return str(as_json(cell))

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.cli.options import config_option, json_option
-from flows.cli.tables import STATUS_COLOURS, make_table
+from flows.cli.streams import paged
+from flows.cli.tables import STATUS_COLOURS, make_table, print_text
 from mirror.config import MirrorSettings, load_settings
 from mirror.history import (
     MirrorStatus,
@@ -24,7 +25,7 @@ from mirror.history import (
     read_status,
 )
 from mirror.outcome import DropReason, RunStatus, utcnow
-from mirror.units import format_floor
+from mirror.units import format_count, format_floor
 
 _FAILED = (RunStatus.FAILED, RunStatus.ABANDONED)
 _LEFT_OUT = {
@@ -102,28 +103,26 @@ def show(
     mirrors: Mapping[str, MirrorSettings], recorded: Mapping[str, MirrorStatus], now: datetime
 ) -> None:
     """Print a line per mirror, and below them the failing tags."""
-    console = Console()
     table = make_table(
-        *("mirror", "last run", ">in sync", ">behind", ">failing", ">held", ">lag"),
-        ">last success",
-        wrap=False,
+        *("mirror", "last run", ">in sync", ">behind?2", ">failing", ">held?3", ">lag?1"),
+        ">last success?4",
     )
     for name, mirror in mirrors.items():
         found = recorded.get(name)
         if found is None:
-            table.add_row(name, Text("never synced", style="yellow"), *["-"] * 6)
+            table.add_row(name, Text("never synced", style="yellow"), *[""] * 6)
         else:
             table.add_row(name, *_cells(found, mirror, now))
-    console.print(table)
-    for found in (recorded[name] for name in mirrors if name in recorded):
-        _show_failing(console, found)
-        for part in found.left_out:
-            console.print(
-                Text.assemble(
+    with paged() as console:
+        table.print(console)
+        for found in (recorded[name] for name in mirrors if name in recorded):
+            _show_failing(console, found)
+            for part in found.left_out:
+                line = Text.assemble(
                     (found.mirror, "yellow"),
                     f" {_LEFT_OUT[DropReason(part.reason)]} ({part.tags} of {found.tags} tags)",
                 )
-            )
+                print_text(console, line, hang=2)
 
 
 def _cells(found: MirrorStatus, mirror: MirrorSettings, now: datetime) -> Iterable[Text]:
@@ -151,12 +150,11 @@ def _run(run: RunSummary | None, now: datetime) -> Text:
 def _show_failing(console: Console, found: MirrorStatus) -> None:
     for tag in found.failing_tags:
         again = f", next try {tag.next_attempt_at:%H:%M} UTC" if tag.next_attempt_at else ""
-        console.print(
-            Text.assemble(
-                (f"{found.mirror}:{tag.tag}", "red"),
-                f" {tag.reason}, {tag.attempts} attempts{again}: {tag.message}",
-            )
+        attempts = format_count(tag.attempts, "attempt")
+        line = Text.assemble(
+            (f"{found.mirror}:{tag.tag}", "red"), f" {tag.reason}, {attempts}{again}: {tag.message}"
         )
+        print_text(console, line, hang=2)
 
 
 def _plain(value: object) -> str | float:

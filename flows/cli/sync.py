@@ -16,7 +16,7 @@ from flows.cli.options import (
     config_option,
     json_option,
     names_argument,
-    report_error,
+    report_failures,
 )
 from flows.orchestration import prepare_prefect, run
 from mirror.outcome import RunOutcome, RunStatus, Trigger
@@ -67,9 +67,7 @@ def command(
 
         show_runs(outcomes)
     for outcome in outcomes:
-        for failure in outcome.errors:
-            where = f"{outcome.mirror}:{failure.tag}" if failure.tag else outcome.mirror
-            report_error(f"{where}: {failure.message} ({failure.reason.value})")
+        report_failures(outcome.mirror, outcome.errors)
     ctx.exit(0 if all(o.status is RunStatus.SUCCEEDED for o in outcomes) else 1)
 
 

@@ -67,7 +67,7 @@ def test_no_encoding_makes_a_traceback(tmp_path: Path, encoding: str) -> None:
     assert b"Traceback" not in done.stderr
     assert done.stderr.count(b"\n") == 1
     assert b"a mirror's name is lower-case" in done.stderr
-    shown = "from flows.cli.app import escape_unencodable as e; e(); print('✔ → 应用')"
+    shown = "from flows.cli.app import escape_unencodable as e; e(); print('✔ → ☃')"
     printed = subprocess.run(
         [sys.executable, "-c", shown],
         capture_output=True,
@@ -75,7 +75,7 @@ def test_no_encoding_makes_a_traceback(tmp_path: Path, encoding: str) -> None:
         check=False,
     )
     assert (printed.returncode, printed.stderr) == (0, b"")
-    assert b"\\u2714" in printed.stdout
+    assert b"\\u2603" in printed.stdout
 
 
 @pytest.mark.parametrize(

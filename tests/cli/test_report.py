@@ -34,7 +34,7 @@ def report(*arguments: str) -> Result:
 
 
 def shown(engine: sa.Engine, width: int = 120) -> str:
-    console = Console(file=StringIO(), width=width)
+    console = Console(file=StringIO(), width=width, force_terminal=True, color_system=None)
     show_report(reports.read_report(engine, None, now=NOW), console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
