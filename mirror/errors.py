@@ -9,11 +9,16 @@ MirrorError            exit 1: a mirror failed, or something it needs is unavail
 
 from __future__ import annotations
 
+from mirror.outside_text import readable
+
 
 class MirrorError(Exception):
     """What happened, where, and what to do, in one line without secrets."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(readable(message))
 
 
 class UsageError(MirrorError):

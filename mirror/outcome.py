@@ -1,4 +1,4 @@
-"""Values that cross from the steps to the history. Standard library only.
+"""Values that cross from the steps to the history.
 
 Every value is frozen. Times are aware datetimes in UTC, sizes are bytes, durations are seconds.
 The steps make them, the flow passes them on, the history stores them; that is all the three know
@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+from mirror.outside_text import one_line
+
+_MESSAGE = 1000  # characters
 
 
 def utcnow() -> datetime:
@@ -144,6 +148,9 @@ class TagFailure:
     tag: str | None
     reason: Reason
     message: str  # one line: what happened, where, what to do; never a secret
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", one_line(self.message, _MESSAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,3 +300,7 @@ class RunOutcome:
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
     planned: Mapping[str, str] = field(default_factory=dict)  # dry run: kind by tag
+
+    def __post_init__(self) -> None:
+        warnings = tuple(one_line(warning, _MESSAGE) for warning in self.warnings)
+        object.__setattr__(self, "warnings", warnings)

@@ -17,6 +17,7 @@ import psycopg
 
 from flows.cli.options import config_option, report_error
 from mirror.history import ROLE, as_json, database_url, open_reader, prepare, psql
+from mirror.outside_text import csv_cell
 from mirror.units import format_count
 
 SHOWN_ROWS = 1_000
@@ -100,8 +101,15 @@ def _print_json(cursor: psycopg.Cursor) -> None:
 
 def _print_csv(cursor: psycopg.Cursor) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_names(cursor))
-    writer.writerows(["" if cell is None else as_json(cell) for cell in row] for row in cursor)
+    writer.writerow(map(csv_cell, _names(cursor)))
+    writer.writerows([_csv(cell) for cell in row] for row in cursor)
+
+
+def _csv(cell: object) -> object:
+    value = "" if cell is None else as_json(cell)
+    if isinstance(value, bool | int | float):
+        return value
+    return csv_cell(str(value))
 
 
 def _print_table(cursor: psycopg.Cursor) -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 from prefect.blocks.system import Secret
 
 from mirror.errors import ConfigError
+from mirror.outside_text import keep_secret
 
 
 def load_secret(name: str) -> str:
@@ -19,4 +20,6 @@ def load_secret(name: str) -> str:
             f"unknown Prefect Secret block {name!r}: create it in Prefect's UI, or name another in"
             " password_secret"
         ) from error
-    return str(block.get())
+    value = str(block.get())
+    keep_secret(value, value.strip())
+    return value

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from mirror.outside_text import redact_exception
 from mirror.sync import BatchOutcome, StepBroken
 
 T = TypeVar("T")
@@ -27,7 +28,11 @@ class _Work:
 
 
 async def _perform(work: _Work, subject: str) -> State[None]:
-    work.result = await work.work()
+    try:
+        work.result = await work.work()
+    except Exception as error:
+        redact_exception(error)  # what it says becomes the message of a state
+        raise
     work.finished = True
     if isinstance(work.result, BatchOutcome):
         return _copied(work.result)

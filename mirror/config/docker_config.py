@@ -124,12 +124,15 @@ class AuthFile:
         except OSError as error:
             raise ConfigError(f"{named} cannot be run ({_reason(error)})") from error
         if answer.returncode != 0:
-            # Helpers report on stdout; its first line alone, and never that of a success.
+            # Helpers report on stdout.
             said = (answer.stdout or answer.stderr).decode(errors="replace").strip()
             if "not found" in said.lower():
                 return None
-            first = said.splitlines()[0][:200] if said else "no message"
-            raise ConfigError(f"{named} failed with code {answer.returncode}: {first}")
+            # Nothing else of it is shown: it may be the secret, or quote it.
+            raise ConfigError(
+                f"{named} failed with code {answer.returncode}; see what it says with"
+                f" `echo {server} | {program} get`, or log in again"
+            )
         try:
             found = json.loads(answer.stdout)
             username, secret = (str(found[key]).rstrip("\r\n") for key in ("Username", "Secret"))

@@ -17,6 +17,7 @@ from mirror.config.entries import EntrySettings
 from mirror.config.expectations import Kind, expected, keys_of, kind_of
 from mirror.config.settings import Settings
 from mirror.config.similar import did_you_mean, nearest
+from mirror.outside_text import one_line
 
 _MEANT = {  # what other programs call it
     "from": "source",
@@ -70,7 +71,7 @@ def _message(problem: Any, location: Sequence[str]) -> str:
     if problem["type"] == "missing":
         return f"missing; write {_example(location[-1], kind)}"
     if problem["type"] == "value_error":
-        return one_line(problem["msg"]).removeprefix("Value error, ")
+        return " ".join(problem["msg"].split()).removeprefix("Value error, ")
     if kind.words and isinstance(problem["input"], str):
         return f"must be {expected(kind)}{did_you_mean(problem['input'], kind.words)}"
     return f"must be {expected(kind)}"
@@ -136,8 +137,3 @@ def _shown(part: str) -> str:
     """A key as it may be shown: one that holds a login is cut."""
     text = re.sub(r"(^|//)[^/@]*@", r"\1***@", one_line(part))
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def one_line(text: str) -> str:
-    """The text with every run of white space as one space."""
-    return " ".join(text.split())

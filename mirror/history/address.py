@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from mirror import outside_text
 from mirror.history.embedded import SUPERUSER, Cluster
 from mirror.history.errors import BadDatabaseUrl, DatabaseAway
 
@@ -26,10 +27,11 @@ DRIVER: Final = "postgresql+psycopg"
 # takes longer than running it.
 OPTIONS: Final = "-c timezone=UTC -c jit=off"
 READ_ONLY: Final = " -c default_transaction_read_only=on"
-# Generated passwords are often pasted unescaped: everything up to the first "@" belongs to them.
+# Generated passwords are often pasted unescaped: everything up to the "@"
+# that a host follows belongs to them.
 _URL: Final = re.compile(
     r"(?:postgres|postgresql|postgresql\+psycopg)://"
-    r"(?:(?P<user>[^:/@]*)(?::(?P<password>[^@]*))?@)?(?P<rest>.*)",
+    r"(?:(?P<user>[^:/@]*)(?::(?P<password>.*?))?@)?(?P<rest>[^@/?]*(?:[/?].*)?)",
     re.DOTALL,
 )
 _seen: set[tuple[str, int]] = set()  # embedded databases that this process has seen
@@ -119,8 +121,8 @@ def answering(url: str) -> Iterator[None]:
 
 
 def one_line(error: psycopg.Error) -> str:
-    """What the database or its driver says, without line breaks."""
-    return " ".join(str(error).split())
+    """What the database or its driver says, as one printable line without secrets."""
+    return outside_text.one_line(str(error))
 
 
 _EXAMPLE: Final = (
@@ -131,6 +133,7 @@ _EXAMPLE: Final = (
 
 def _escaped(url: str) -> str:
     """What follows the scheme, with user and password percent-encoded. Raises BadDatabaseUrl."""
+    outside_text.keep_url(url)
     found = _URL.fullmatch(url)
     if found is None:
         raise BadDatabaseUrl(_EXAMPLE)

@@ -17,11 +17,11 @@ from typing import Final
 from urllib.parse import urlencode
 
 from mirror.errors import MirrorError
+from mirror.outside_text import keep_token
 from mirror.registry.endpoint import Credential, Endpoint
 from mirror.registry.errors import ProtocolError, RegistryError, UntrustedRealm
 from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import load_object
-from mirror.registry.redaction import keep_secret
 from mirror.registry.request import Request, RequestContext, http_url, resolve
 
 _TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - the grammar's word for a name
@@ -265,7 +265,7 @@ class Authenticator:
         life = document.get("expires_in")
         good = isinstance(life, int | float) and not isinstance(life, bool) and 0 < life < 1e9
         seconds = float(life) if good and life is not None else _DEFAULT_LIFE
-        keep_secret(value)
+        keep_token(value)
         return _Token(value, started + max(seconds - _MARGIN, seconds * 0.75))
 
     def _token_request(
@@ -324,8 +324,6 @@ class Authenticator:
         """The credential for these scopes, in a thread: it may read files or run a helper."""
         repository = _repository_of(scopes)
         credential = await asyncio.to_thread(self._endpoint.credential, repository)
-        if credential is not None:
-            keep_secret(credential.password, _pair(credential), credential.identity_token or "")
         self._credentials[repository] = credential
         return credential
 

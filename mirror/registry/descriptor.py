@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mirror.outside_text import one_line
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import InvalidManifest, one_line
+from mirror.registry.errors import InvalidManifest
 
 _MAX_SIZE: Final = 2**63 - 1
 

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from mirror.registry.errors import InvalidReference, one_line
+from mirror.outside_text import one_line
+from mirror.registry.errors import InvalidReference
 
 _LENGTHS: Final = {"sha256": 64, "sha512": 128}
 _HEX: Final = re.compile(r"[a-f0-9]+", re.ASCII)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mirror.outside_text import keep_login, keep_secret
 from mirror.registry.reference import HUB
 
 _HUB_API_HOST: Final = "registry-1.docker.io"
@@ -25,6 +26,10 @@ class Credential:
     password: str = field(repr=False)
     origin: str = "unknown origin"
     identity_token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        keep_login(self.username, self.password)
+        keep_secret(self.identity_token or "")
 
 
 def _anonymous(repository: str) -> Credential | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from mirror.outside_text import one_line
 from mirror.registry.errors import (
     BlobUnknown,
     ConnectionFailed,
@@ -32,7 +33,6 @@ from mirror.registry.errors import (
     TimedOut,
     Unauthorized,
     UploadUnknown,
-    one_line,
 )
 from mirror.registry.known_registries import known_registry
 from mirror.registry.request import Request, RequestContext, excerpt

@@ -7,11 +7,9 @@ aiohttp leaves this package.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from mirror.registry.redaction import redacted
-
-_LOOKED_AT: Final = 64 << 10  # characters of a text from outside; the rest is not shown
+from mirror.outside_text import one_line
 
 
 class RegistryError(Exception):
@@ -150,13 +148,3 @@ class PolicyRefusal(RegistryError):
 
 class RequestRefused(RegistryError):
     """Any other refusal of a request (4xx)."""
-
-
-def one_line(text: str, limit: int = 600) -> str:
-    """`text` as one printable line of at most `limit` characters, without this process's secrets.
-
-    Redacted before it is cut: a part of a secret would not be recognized.
-    """
-    text = redacted(text[:_LOOKED_AT])[: limit * 4]
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from mirror.outside_text import one_line
 from mirror.registry.catalog import ListedRepository
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError, one_line
+from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError
 from mirror.registry.http import HttpSession
 from mirror.registry.manifest import load_object
 from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS

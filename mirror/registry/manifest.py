@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from mirror.outside_text import one_line
 from mirror.registry import media_type as types
 from mirror.registry.descriptor import Descriptor, read_annotations, read_descriptor
 from mirror.registry.digest import digest_of, parse_digest
@@ -20,7 +21,6 @@ from mirror.registry.errors import (
     InvalidManifest,
     InvalidReference,
     UnsupportedMediaType,
-    one_line,
 )
 
 MAX_BYTES: Final = 8 << 20  # more than any registry must take (4 MiB), little enough to hold

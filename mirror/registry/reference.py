@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from mirror.outside_text import one_line
 from mirror.registry.digest import parse_digest
-from mirror.registry.errors import InvalidReference, one_line
+from mirror.registry.errors import InvalidReference
 
 HUB: Final = "docker.io"
 _HUB_NAMES: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from mirror.outside_text import one_line
 from mirror.registry import headers, media_type
 from mirror.registry.auth import repository_scope
 from mirror.registry.blob_download import read_blob
@@ -24,7 +25,6 @@ from mirror.registry.errors import (
     InvalidReference,
     NotFound,
     RegistryError,
-    one_line,
 )
 from mirror.registry.http import HttpSession
 from mirror.registry.manifest import MAX_BYTES, Manifest

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from mirror.outside_text import one_line
 from mirror.registry import headers
 from mirror.registry.auth import repository_scope
 from mirror.registry.descriptor import Descriptor
@@ -17,7 +18,6 @@ from mirror.registry.errors import (
     NotFound,
     ProtocolError,
     RequestRefused,
-    one_line,
 )
 from mirror.registry.http import HttpSession
 from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest

@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 
 import httpx
 
+from mirror.outside_text import one_line
 from mirror.registry import headers
-from mirror.registry.errors import ProtocolError, RegistryError, one_line
+from mirror.registry.errors import ProtocolError, RegistryError
 
 E = TypeVar("E", bound=RegistryError)
 

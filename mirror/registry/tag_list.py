@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mirror.registry.errors import NotFound, RegistryError, one_line
+from mirror.outside_text import one_line
+from mirror.registry.errors import NotFound, RegistryError
 from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
 from mirror.registry.reference import is_tag
 from mirror.registry.repository_api import RepositoryApi

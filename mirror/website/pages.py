@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from mirror.history import REASONS
+from mirror.outside_text import escaped
 from mirror.website import charts, documents, figures
 from mirror.website.changelog import changelog
 from mirror.website.health import SourceState, health_of, recommended, source_states
@@ -74,6 +75,7 @@ class _Writer:
         self._environment = Environment(
             loader=FileSystemLoader(site_folder()),
             autoescape=select_autoescape(["html"]),
+            finalize=_shown,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -183,3 +185,8 @@ def _builder_facts(site: Site, language: Language) -> dict[str, Any]:
             for state in site.states
         },
     }
+
+
+def _shown(value: object) -> object:
+    """What a template shows: text from outside never commands a terminal or reorders a page."""
+    return escaped(value) if type(value) is str else value

@@ -19,6 +19,7 @@ from mirror.history.engine import create_engine
         ("a/b+c=", "a/b+c="),
         ("50%off?#", "50%off?#"),
         ("pass:word", "pass:word"),
+        ("p@ss@word", "p@ss@word"),
     ],
 )
 def test_a_password_is_taken_as_it_is_meant_escaped_or_not(

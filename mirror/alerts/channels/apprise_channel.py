@@ -8,16 +8,18 @@ import re
 import threading
 from datetime import datetime
 
-from mirror.alerts.channels.credentials import secret, without
+from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.errors import NotConfigured, Refused, Unreachable
 from mirror.alerts.channels.message import Event, Message
 from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
 from mirror.config import AppriseOptions, Severity
+from mirror.outside_text import keep_secret, one_line
 
 LIMIT_BYTES = 16_000  # apprise splits or cuts further where a service takes less
 _LOGGERS = ("apprise", "urllib3.connectionpool")  # at DEBUG both log whole URLs
+_TOKEN_LENGTH = 16  # characters; shorter pieces of a URL may be words
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -37,6 +39,7 @@ class AppriseChannel:
         Raises NotifyError.
         """
         url = secret(self.name, self._options.url_env)
+        keep_secret(*(piece for piece in _pieces(url) if len(piece) >= _TOKEN_LENGTH))
         await self.limiter.wait()
         try:
             async with asyncio.timeout(timeout):
@@ -66,10 +69,10 @@ class AppriseChannel:
                 title=title(message), body=text(message, LIMIT_BYTES), notify_type=kind
             )
         if not sent:
-            said = without(" ".join(" ".join(captured.lines).split()), _pieces(url))
+            said = one_line(" ".join(captured.lines), 300, also=_pieces(url))
             raise Refused(
                 self.name,
-                f"apprise could not send it ({said[:300] or 'no reason given'});"
+                f"apprise could not send it ({said or 'no reason given'});"
                 f" check {self._options.url_env}",
             )
 

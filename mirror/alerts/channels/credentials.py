@@ -1,17 +1,15 @@
-"""Credentials of channels: read from the environment when a message is sent, never kept."""
+"""Credentials of channels: read from the environment when a message is sent."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from mirror.alerts.channels.errors import NotConfigured
-
-HIDDEN = "***"
+from mirror.outside_text import keep_secret
 
 
 def secret(channel: str, variable: str) -> str:
-    """The value of an environment variable.
+    """The value of an environment variable, which is redacted from now on.
 
     Raises NotConfigured when it is unset or empty.
     """
@@ -20,12 +18,5 @@ def secret(channel: str, variable: str) -> str:
         raise NotConfigured(
             channel, f"the environment variable {variable} is not set; set it or remove the channel"
         )
+    keep_secret(value)
     return value
-
-
-def without(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret hidden; longer ones first, so that no part of one remains."""
-    for value in sorted(secrets, key=len, reverse=True):
-        if value:
-            text = text.replace(value, HIDDEN)
-    return text

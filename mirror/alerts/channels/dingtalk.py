@@ -15,6 +15,7 @@ from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import markdown, text, title
 from mirror.config import DingTalkOptions
+from mirror.outside_text import keep_secret
 
 LIMIT_BYTES = 16_000  # our own: the robot accepts about 20,000 in a body
 _TOO_FAST = (130101,)
@@ -44,17 +45,16 @@ class DingTalk:
     async def send(self, message: Message, at: datetime, timeout: float = robot.TIMEOUT) -> None:
         """Send one message, signed for `at`, within `timeout` seconds. Raises NotifyError."""
         token = secret(self.name, self._options.token_env)
-        query, secrets = {"access_token": token}, [token]
+        query = {"access_token": token}
         if self._options.secret_env is not None:
             key = secret(self.name, self._options.secret_env)
             query["timestamp"], query["sign"] = sign(key, at)
-            secrets += [key, query["sign"]]
+            keep_secret(query["sign"])
         await self.limiter.wait()
         answer = await robot.post(
             self.name,
             f"{self._options.url}/robot/send?{urlencode(query)}",
             self._body(message),
-            secrets,
             timeout,
         )
         robot.check(
@@ -64,7 +64,6 @@ class DingTalk:
             text="errmsg",
             too_fast=_TOO_FAST,
             hints=_HINTS,
-            secrets=secrets,
         )
 
     def _body(self, message: Message) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
-from mirror.alerts.channels.credentials import secret, without
+from mirror.alerts.channels.credentials import secret
 from mirror.alerts.channels.errors import NotConfigured, PartlyRefused, Refused, Unreachable
 from mirror.alerts.channels.message import Message
 from mirror.alerts.channels.message_limiter import MessageLimiter
 from mirror.alerts.channels.render import text, title
 from mirror.alerts.channels.robot import TIMEOUT
 from mirror.config import EmailOptions, Severity
+from mirror.outside_text import one_line
 
 LIMIT_BYTES = 64_000
 
@@ -62,7 +63,6 @@ class Email:
 
     def _deliver(self, mail: EmailMessage, password: str | None, timeout: float) -> None:
         where = f"{self._options.host}:{self._options.port}"
-        secrets = [password] if password else []
         try:
             with self._connect(timeout) as server:
                 if password is not None:
@@ -73,20 +73,20 @@ class Email:
         except smtplib.SMTPAuthenticationError as error:
             raise Refused(
                 self.name,
-                f"{where} refused the login ({_said(error, secrets)}); check the password",
+                f"{where} refused the login ({_said(error)}); check the password",
             ) from None
         except smtplib.SMTPRecipientsRefused as error:
             raise Refused(self.name, _recipients(where, error.recipients)) from None
         except smtplib.SMTPResponseException as error:
             raise Refused(
-                self.name, f"{where} refused the mail ({_said(error, secrets)}); check its settings"
+                self.name, f"{where} refused the mail ({_said(error)}); check its settings"
             ) from None
         except ssl.SSLError as error:
             raise Unreachable(
                 self.name, f"{where}: TLS failed ({error.reason or error}); check smtp and ca_file"
             ) from None
         except (smtplib.SMTPException, OSError) as error:
-            problem = without(str(error) or type(error).__name__, secrets)
+            problem = one_line(str(error) or type(error).__name__)
             raise Unreachable(
                 self.name, f"{where} cannot be reached ({problem}); check smtp and the network"
             ) from None
@@ -129,10 +129,10 @@ def compose(message: Message, options: EmailOptions, at: datetime) -> EmailMessa
     return mail
 
 
-def _said(error: smtplib.SMTPResponseException, secrets: list[str]) -> str:
+def _said(error: smtplib.SMTPResponseException) -> str:
     said = error.smtp_error
     words = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-    return without(" ".join(f"{error.smtp_code} {words}".split())[:200], secrets)
+    return one_line(f"{error.smtp_code} {words}", 200)
 
 
 def _recipients(where: str, refused: dict[str, tuple[int, bytes]]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from mirror.alerts.channels.credentials import without
 from mirror.alerts.channels.errors import NotConfigured, Refused, TooFast, Unreachable
 from mirror.alerts.channels.message_limiter import MessageLimiter
+from mirror.outside_text import one_line
 from mirror.registry import environment_proxy
 
 LIMIT, PERIOD = 20, 60.0  # messages, seconds: DingTalk and WeCom; kept for Feishu too
@@ -54,12 +54,11 @@ async def post(
     channel: str,
     address: str,
     body: Mapping[str, Any],
-    secrets: Iterable[str],
     timeout: float,
 ) -> dict[str, Any]:
     """POST a JSON body to the address and return the JSON object that came back.
 
-    The address holds the token; neither it nor any of `secrets` appears in an error or a log.
+    The address holds the token; it appears in no error or log.
     Raises Unreachable, TooFast (429) and Refused (any other status than 200, or no JSON object).
     """
     url = httpx.URL(address)
@@ -76,7 +75,7 @@ async def post(
             channel, f"{shown} did not answer within {timeout:g} s; check the network"
         ) from None
     except (httpx.TransportError, ssl.SSLError, OSError) as error:
-        problem = without(str(error) or type(error).__name__, secrets)
+        problem = one_line(str(error) or type(error).__name__)
         raise Unreachable(
             channel, f"{shown} cannot be reached ({problem}); check the url and the network"
         ) from None
@@ -115,7 +114,6 @@ def check(
     text: str,
     too_fast: tuple[int, ...],
     hints: Mapping[int, str],
-    secrets: Iterable[str],
 ) -> None:
     """Check the robot's own code, which is 0 for success whatever the HTTP status.
 
@@ -124,7 +122,7 @@ def check(
     value = answer.get(code)
     if value == 0 and not isinstance(value, bool):
         return
-    said = " ".join(without(str(answer.get(text, "")), secrets).split())[:200]
+    said = one_line(str(answer.get(text, "")), 200)
     if value in too_fast:
         raise TooFast(channel, f"too many messages ({code} {value}: {said})", COOLDOWN)
     hint = hints.get(value, "check its settings") if isinstance(value, int) else "check the url"

@@ -40,7 +40,6 @@ class WeCom:
             self.name,
             f"{self._options.url}/cgi-bin/webhook/send?{urlencode({'key': key})}",
             self._body(message),
-            [key],
             timeout,
         )
         robot.check(
@@ -50,7 +49,6 @@ class WeCom:
             text="errmsg",
             too_fast=_TOO_FAST,
             hints=_HINTS,
-            secrets=[key],
         )
 
     def _body(self, message: Message) -> dict[str, Any]:
