@@ -248,8 +248,8 @@ def test_a_helper_runs_once_for_all_the_requests_of_a_run(user: User) -> None:
     [
         (None, "is not on PATH"),
         (
-            f"echo the keychain is locked; echo {SECRET} >&2; exit 3",
-            "code 3: the keychain is locked",
+            f"echo the keychain is locked for {SECRET}; echo {SECRET} >&2; exit 3",
+            "code 3; see what it says with",
         ),
         (f"echo {SECRET}", "gave an answer that is not a credential"),
         (f"""echo '{{"Password":"{SECRET}"}}'""", "gave an answer that is not a credential"),
