@@ -22,6 +22,7 @@ from mirror.history import (
     create_engine,
     database_url,
     prepare,
+    read_late_schedules,
     read_status,
 )
 from mirror.outcome import DropReason, RunStatus, utcnow
@@ -44,7 +45,8 @@ _LEFT_OUT = {
 def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures.
 
-    Exits 1 when the last run of a mirror failed, or a tag waits longer than its delay_goal.
+    Exits 1 when the last run of a mirror failed, a tag waits longer than its delay_goal, or a
+    schedule does not fire.
     """
     settings = load_settings(config)
     url = database_url()
@@ -52,22 +54,27 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     engine = create_engine(url)
     try:
         recorded = {found.mirror: found for found in read_status(engine)}
+        missed = settings.alerting.missed_runs
+        late = read_late_schedules(engine, settings.mirrors, utcnow(), missed)
     finally:
         engine.dispose()
     if as_json:
         found = [
             asdict(recorded.get(name) or _never_synced(mirror))
+            | {"late_schedules": [each.schedule for each in late if name in each.mirrors]}
             for name, mirror in settings.mirrors.items()
         ]
         click.echo(json.dumps(found, indent=2, default=_plain))
     else:
         show(settings.mirrors, recorded, utcnow())
+        for silent in late:
+            click.secho(silent.line(utcnow()), fg="red")
     short = [
         name
         for name, mirror in settings.mirrors.items()
         if name in recorded and _falls_short(recorded[name], mirror)
     ]
-    ctx.exit(1 if short else 0)
+    ctx.exit(1 if short or late else 0)
 
 
 def _falls_short(found: MirrorStatus, mirror: MirrorSettings) -> bool:

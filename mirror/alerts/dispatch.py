@@ -22,7 +22,8 @@ from mirror.alerts.channels import (
 )
 from mirror.alerts.links import run_link
 from mirror.alerts.outbox import Delivery, Outbox
-from mirror.history import REASONS, SAYINGS, filled
+from mirror.config import AlertRule
+from mirror.history import CONSEQUENCES, REASONS, SAYINGS, Bilingual, filled
 
 TIMEOUT = 10.0  # seconds for one message
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
@@ -148,6 +149,7 @@ def compose(batch: Sequence[Delivery], now: datetime) -> Message:
         at=max(ends) if over and ends else now,
         mirror=first.mirror or ", ".join(first.details.mirrors) or None,
         tags=tags,
+        consequences=_consequences(batch),
         reason=None if first.details.reason is None else REASONS[first.details.reason],
         errors=()
         if over
@@ -162,4 +164,17 @@ def compose(batch: Sequence[Delivery], now: datetime) -> Message:
             ),
             None,
         ),
+    )
+
+
+def _consequences(batch: Sequence[Delivery]) -> tuple[Bilingual, ...]:
+    """What the causes of a batch have brought about, a sentence for each rule."""
+    subjects: dict[AlertRule, set[str]] = {}
+    for delivery in batch:
+        for rule, named in delivery.details.consequences.items():
+            subjects.setdefault(AlertRule(rule), set()).update(named)
+    return tuple(
+        filled(CONSEQUENCES[rule], {}, len(subjects[rule]))
+        for rule in CONSEQUENCES
+        if rule in subjects
     )

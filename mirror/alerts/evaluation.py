@@ -10,16 +10,30 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from mirror.alerts.causes import by_cause, settling
 from mirror.alerts.channels import open_channels
 from mirror.alerts.dispatch import DispatchResult, dispatch
 from mirror.alerts.outbox import Outbox
 from mirror.alerts.rules import find
 from mirror.alerts.state import AlertChanges, lock_alerts, update_alerts
-from mirror.config import Settings, named
-from mirror.history import PostgresRecorder, create_engine, mirror_row, reachable
+from mirror.config import AlertRule, Settings, named
+from mirror.history import (
+    AlertDetails,
+    AlertRecord,
+    PostgresRecorder,
+    create_engine,
+    mirror_row,
+    reachable,
+)
 from mirror.outcome import utcnow
 
 BUDGET = 5.0  # seconds of sending after a sync
+
+_BACK = sa.text("""
+    SELECT max(closed_at) FROM alert
+    WHERE rule = 'database_away' AND opened_at > CAST(:since AS timestamptz) - interval '90 days'
+        AND closed_at > :since
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,29 @@ def evaluate(settings: Settings, engine: sa.Engine, now: datetime) -> AlertChang
     with Session(engine) as session, session.begin():
         lock_alerts(session)
         findings = find(session.connection(), settings, now)
-        return update_alerts(session, findings, settings, named(settings.alerts), now)
+        back_at = session.scalar(_BACK, {"since": now - settling(settings)})
+        causes = by_cause(findings, settings, back_at)
+        return update_alerts(session, causes, settings, named(settings.alerts), now)
+
+
+def record_outage(settings: Settings, url: str, since: datetime, now: datetime) -> None:
+    """Write an outage of the database that is over as a closed alert. Sends nothing."""
+    details = AlertDetails(since=since, mirrors=tuple(settings.mirrors))
+    engine = create_engine(url)
+    try:
+        with Session(engine) as session, session.begin():
+            session.add(
+                AlertRecord(
+                    rule=AlertRule.DATABASE_AWAY.value,
+                    severity=settings.alerting.severity(AlertRule.DATABASE_AWAY).value,
+                    opened_at=since,
+                    seen_at=now,
+                    closed_at=now,
+                    details=details.model_dump(mode="json"),
+                )
+            )
+    finally:
+        engine.dispose()
 
 
 async def _add_new_mirrors(settings: Settings, url: str, engine: sa.Engine) -> None:

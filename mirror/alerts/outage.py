@@ -10,20 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from mirror.alerts.channels import Channel, Event, Message, NotifyError
-from mirror.config import Severity
-from mirror.history import Bilingual
+from mirror.config import AlertRule, Severity
+from mirror.history import SAYINGS, Bilingual
 
 PATIENCE = 3  # rounds in a row: a restart of the database should wake nobody
 
-_AWAY = Bilingual(
-    "无法访问记录数据库，同步与告警都已停止",
-    "the history database cannot be reached: syncs and alerts have stopped",
-)
-_BACK = Bilingual("记录数据库恢复可用", "the history database is back")
-_ADVICE = Bilingual(
-    "检查 PostgreSQL 与 MIRROR_DATABASE_URL",
-    "check PostgreSQL and MIRROR_DATABASE_URL",
-)
+_SAYINGS = SAYINGS[AlertRule.DATABASE_AWAY]
 
 
 class Outage:
@@ -33,11 +25,20 @@ class Outage:
         self._repeat = repeat
         self._rounds = 0
         self._since: datetime | None = None
+        self._written = False
         self._alerted: dict[str, datetime] = {}  # by channel, when it last got a message
+
+    def over(self) -> datetime | None:
+        """When an outage began that is over now and lasted, once; None if there was none."""
+        if self._since is None or self._rounds < PATIENCE or self._written:
+            return None
+        self._written = True
+        return self._since
 
     async def away(self, error: str, channels: Iterable[Channel], now: datetime) -> list[str]:
         """A round in which the database did not answer. Returns the channels' errors."""
         self._rounds += 1
+        self._written = False
         self._since = self._since or now
         if self._rounds < PATIENCE:
             return []
@@ -46,14 +47,14 @@ class Outage:
             for channel in channels
             if (last := self._alerted.get(channel.name)) is None or now - last >= self._repeat
         ]
-        return await self._send(due, _AWAY, error, self._since, now)
+        return await self._send(due, _SAYINGS.holds, error, self._since, now)
 
     async def back(self, channels: Iterable[Channel], now: datetime) -> list[str]:
         """A round in which the database answered. Returns the channels' errors."""
         due = [channel for channel in channels if channel.name in self._alerted]
-        errors = await self._send(due, _BACK, None, self._since or now, now)
+        errors = await self._send(due, _SAYINGS.over, None, self._since or now, now)
         if not self._alerted:
-            self._rounds, self._since = 0, None
+            self._rounds, self._since, self._written = 0, None, False
         return errors
 
     async def _send(
@@ -71,7 +72,7 @@ class Outage:
                 event=event if error else Event.RECOVERED,
                 severity=Severity.CRITICAL,
                 what=what,
-                advice=_ADVICE,
+                advice=_SAYINGS.advice,
                 since=since,
                 at=now,
                 errors=(error,) if error else (),

@@ -16,12 +16,16 @@ import sqlalchemy as sa
 
 from mirror.alerts.alert_finding import AlertFinding
 from mirror.config import AlertRule, Settings
-from mirror.history import AlertDetails
+from mirror.history import LATE_SCHEDULES, AlertDetails
 
 
 @cache
-def query(rule: AlertRule) -> sa.TextClause:
-    """The rule's query."""
+def query(rule: AlertRule) -> sa.TextClause | None:
+    """The rule's query; None for what the history cannot know while it holds."""
+    if rule is AlertRule.DATABASE_AWAY:
+        return None
+    if rule is AlertRule.SCHEDULE_LATE:  # `mirror status` and /healthz ask the same
+        return LATE_SCHEDULES
     source = files("mirror.alerts").joinpath("sql", f"{rule.value}.sql")
     return sa.text(source.read_text(encoding="utf-8"))
 
@@ -60,6 +64,6 @@ def find(
             ),
         )
         for rule in rules
-        if alerting.enabled(rule)
-        for row in connection.execute(query(rule), values)
+        if alerting.enabled(rule) and (statement := query(rule)) is not None
+        for row in connection.execute(statement, values)
     ]

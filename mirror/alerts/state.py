@@ -6,7 +6,7 @@ sent sooner or later, whatever happens to this process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from mirror.alerts.alert_finding import AlertFinding
+from mirror.alerts.causes import Causes
 from mirror.alerts.channels import Event
 from mirror.config import AlertRule, ChannelSettings, Settings, Severity
 from mirror.history import AlertDeliveryRecord, AlertDetails, AlertRecord
@@ -43,13 +44,14 @@ def lock_alerts(session: Session) -> None:
 
 def update_alerts(
     session: Session,
-    findings: Sequence[AlertFinding],
+    causes: Causes,
     settings: Settings,
     channels: Mapping[str, ChannelSettings],
     now: datetime,
 ) -> AlertChanges:
     """Open, repeat and close alerts so that they match what the rules found.
 
+    An open alert whose cause is found closes without a message: its cause's alert names it.
     The caller holds the lock of lock_alerts() and commits.
     """
     known = {
@@ -57,15 +59,22 @@ def update_alerts(
         for alert in session.scalars(sa.select(AlertRecord).where(AlertRecord.closed_at.is_(None)))
     }
     writer = _AlertWriter(session, settings, channels, now)
-    found = {finding.key: finding for finding in findings}
-    opened = [writer.open(finding) for key, finding in found.items() if key not in known]
+    found = {finding.key: finding for finding in causes.findings}
+    opened = [
+        writer.open(finding)
+        for key, finding in found.items()
+        if key not in known and key not in causes.settling
+    ]
     session.flush()
     for alert in opened:
         writer.deliver(alert, Event.OPENED)
     repeated = sum(writer.keep_open(known[key], found[key]) for key in found if key in known)
-    ended = [alert for key, alert in known.items() if key not in found]
-    for alert in ended:
-        writer.close(alert)
+    ended = [key for key in known if key not in found]
+    for key in ended:
+        if cause := causes.explained.get(key):
+            writer.close_for(known[key], cause)
+        else:
+            writer.close(known[key])
     return AlertChanges(len(opened), repeated, len(ended))
 
 
@@ -102,8 +111,14 @@ class _AlertWriter:
         """Update an alert that still holds; True if a reminder is due."""
         alert.seen_at = self._now
         # It began when it was first found, even if the history has dropped that since.
-        began = AlertDetails.model_validate(alert.details).since
-        details = finding.details.model_copy(update={"since": min(began, finding.details.since)})
+        earlier = AlertDetails.model_validate(alert.details)
+        details = finding.details.model_copy(
+            update={
+                "since": min(earlier.since, finding.details.since),
+                # The recovery names everything that the cause brought about.
+                "consequences": _union(earlier.consequences, finding.details.consequences),
+            }
+        )
         alert.details = details.model_dump(mode="json")
         interval = self._settings.alerting.repeat_interval(finding.rule)
         due = int((self._now - alert.opened_at) / interval)
@@ -117,6 +132,12 @@ class _AlertWriter:
         alert.closed_at = self._now
         if self._is_current(alert):
             self.deliver(alert, Event.RECOVERED)
+
+    def close_for(self, alert: AlertRecord, cause: AlertFinding) -> None:
+        """Close an alert without a message, in favour of its cause's."""
+        alert.closed_at = self._now
+        name = " ".join(filter(None, (cause.rule.value, cause.subject)))
+        alert.details = {**alert.details, "cause": name}
 
     def deliver(self, alert: AlertRecord, event: Event) -> None:
         """Queue a message for each channel that wants the alert and has had the earlier ones."""
@@ -160,3 +181,12 @@ class _AlertWriter:
             AlertRule(alert.rule)
         )
         return enabled and (not mirrors or any(name in self._settings.mirrors for name in mirrors))
+
+
+def _union(
+    earlier: Mapping[str, tuple[str, ...]], now: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    return {
+        rule: tuple(dict.fromkeys((*earlier.get(rule, ()), *now.get(rule, ()))))
+        for rule in (*earlier, *(rule for rule in now if rule not in earlier))
+    }

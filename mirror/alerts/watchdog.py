@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mirror.alerts.channels import open_channels
-from mirror.alerts.evaluation import evaluate_and_dispatch
+from mirror.alerts.evaluation import evaluate_and_dispatch, record_outage
 from mirror.alerts.outage import Outage
 from mirror.config import AlertRule, Settings, Severity, named
 from mirror.errors import DatabaseError
@@ -47,6 +47,8 @@ class Watchdog:
         ).values()
         try:
             record = await asyncio.to_thread(_ready, url)
+            if since := self._outage.over():
+                await asyncio.to_thread(record_outage, settings, record, since, self._clock())
             done = await evaluate_and_dispatch(settings, record, clock=self._clock, budget=BUDGET)
         except DatabaseError as error:
             failures = await self._outage.away(str(error), channels, self._clock())

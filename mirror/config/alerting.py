@@ -24,6 +24,9 @@ class AlertRule(StrEnum):
     RUN_FAILED = "run_failed"
     DELAY_GOAL = "delay_goal"
     NO_SUCCESS = "no_success"
+    SCHEDULE_LATE = "schedule_late"
+    REGISTRY_UNREACHABLE = "registry_unreachable"
+    DATABASE_AWAY = "database_away"
     SOURCE_LOST_TAGS = "source_lost_tags"
     DRIFT = "drift"
     IMMUTABLE_MOVED = "immutable_moved"
@@ -39,6 +42,9 @@ SEVERITIES = {
     AlertRule.RUN_FAILED: Severity.CRITICAL,
     AlertRule.DELAY_GOAL: Severity.WARNING,
     AlertRule.NO_SUCCESS: Severity.CRITICAL,
+    AlertRule.SCHEDULE_LATE: Severity.CRITICAL,
+    AlertRule.REGISTRY_UNREACHABLE: Severity.CRITICAL,
+    AlertRule.DATABASE_AWAY: Severity.CRITICAL,
     AlertRule.SOURCE_LOST_TAGS: Severity.CRITICAL,
     AlertRule.DRIFT: Severity.WARNING,
     AlertRule.IMMUTABLE_MOVED: Severity.CRITICAL,

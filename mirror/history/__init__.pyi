@@ -6,6 +6,7 @@ from .address import (
 )
 from .alert_details import AlertDetails as AlertDetails
 from .alert_texts import (
+    CONSEQUENCES as CONSEQUENCES,
     REASONS as REASONS,
     SAYINGS as SAYINGS,
     Bilingual as Bilingual,
@@ -61,5 +62,10 @@ from .rows import (
     PullCounted as PullCounted,
     WatchRow as WatchRow,
     mirror_row as mirror_row,
+)
+from .schedules import (
+    LATE_SCHEDULES as LATE_SCHEDULES,
+    LateSchedule as LateSchedule,
+    read_late_schedules as read_late_schedules,
 )
 from .schema import prepare as prepare

@@ -20,4 +20,7 @@ class AlertDetails(BaseModel):
     reason: Reason | None = None
     error: str | None = None  # the message in the history
     flow_run_id: str | None = None
+    # What the cause explains, by rule: mirror, mirror:tag. These have no alerts.
+    consequences: dict[str, tuple[str, ...]] = {}
+    cause: str | None = None  # of an alert that was closed in favour of its cause's
     facts: dict[str, str | int | float | None] = {}

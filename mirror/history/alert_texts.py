@@ -70,6 +70,38 @@ SAYINGS = {
             "check that Prefect's server, worker and schedule run (mirror up); run mirror sync",
         ),
     ),
+    AlertRule.SCHEDULE_LATE: Sayings(
+        Bilingual(
+            "调度 {schedule}（每 {every_minutes} 分钟）已 {silent_minutes} 分钟没有运行",
+            "the schedule {schedule} (every {every_minutes} min) has not run for"
+            " {silent_minutes} min",
+        ),
+        Bilingual("调度 {schedule} 恢复运行", "the schedule {schedule} runs again"),
+        Bilingual(
+            "检查 Prefect 服务与 worker 是否在运行、运行是否被取消（mirror up 的日志）；重启它们",
+            "check whether Prefect's server and worker run and whether runs are cancelled (logs of"
+            " mirror up); restart them",
+        ),
+    ),
+    AlertRule.REGISTRY_UNREACHABLE: Sayings(
+        Bilingual("{registry} 连续无法访问", "{registry} cannot be reached"),
+        Bilingual("{registry} 恢复可用", "{registry} can be reached again"),
+        Bilingual(
+            "检查网络与仓库状态；恢复后自动继续同步，无需操作",
+            "check the network and the registry's status; syncs go on by themselves afterwards",
+        ),
+    ),
+    AlertRule.DATABASE_AWAY: Sayings(
+        Bilingual(
+            "无法访问记录数据库，同步与告警都已停止",
+            "the history database cannot be reached: syncs and alerts have stopped",
+        ),
+        Bilingual("记录数据库恢复可用", "the history database is back"),
+        Bilingual(
+            "检查 PostgreSQL 与 MIRROR_DATABASE_URL",
+            "check PostgreSQL and MIRROR_DATABASE_URL",
+        ),
+    ),
     AlertRule.SOURCE_LOST_TAGS: Sayings(
         Bilingual(
             "来源列出的标签突然减少，未标记或删除任何标签",
@@ -118,8 +150,8 @@ SAYINGS = {
         ),
     ),
     AlertRule.CREDENTIAL_REFUSED: Sayings(
-        Bilingual("仓库拒绝了凭据", "a registry refused the credential"),
-        Bilingual("凭据再次被接受", "the credential is accepted again"),
+        Bilingual("{registry} 拒绝了凭据", "{registry} refused the credential"),
+        Bilingual("{registry} 再次接受凭据", "the credential is accepted again by {registry}"),
         Bilingual(
             "更新凭据（密码、令牌或其权限），用 mirror doctor 检查",
             "renew the credential (password, token or its rights) and check it with mirror doctor",
@@ -158,6 +190,17 @@ SAYINGS = {
             "reproduce it with mirror probe; check the target's health and anonymous pull",
         ),
     ),
+}
+
+# What a cause's alert says of each thing that it explains.
+CONSEQUENCES = {
+    AlertRule.RUN_FAILED: Bilingual("同步连续失败", "syncs fail"),
+    AlertRule.TAG_FAILED: Bilingual("{count} 个标签同步失败", "tags that fail: {count}"),
+    AlertRule.NO_SUCCESS: Bilingual("没有成功的同步", "no sync succeeds"),
+    AlertRule.DELAY_GOAL: Bilingual(
+        "{count} 个标签超出延迟目标", "tags that miss the delay goal: {count}"
+    ),
+    AlertRule.SCHEDULE_LATE: Bilingual("{count} 个同步调度没有运行", "silent schedules: {count}"),
 }
 
 REASONS = {

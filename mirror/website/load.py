@@ -197,7 +197,8 @@ def _incident(row: Row[Any]) -> Incident:
     summary = filled(SAYINGS[AlertRule(row.rule)].holds, details.facts, max(len(details.tags), 1))
     return Incident(
         id=str(row.id),
-        mirror=row.mirror,
+        # An alert about a registry names the mirrors that use it.
+        mirror=row.mirror or (details.mirrors[0] if len(details.mirrors) == 1 else None),
         severity=Severity(row.severity),
         kind=row.rule,
         summary=Text(zh=summary.zh, en=summary.en),

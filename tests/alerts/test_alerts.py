@@ -18,7 +18,7 @@ DINGTALK: dict[str, Any] = {"token_env": "DINGTALK_TOKEN", "secret_env": "DINGTA
 FEISHU: dict[str, Any] = {"token_env": "FEISHU_TOKEN", "secret_env": "FEISHU_SECRET"}
 WECOM: dict[str, Any] = {"key_env": "WECOM_KEY"}
 HOUR = 60
-ONLY_TAGS = {"no_success": {"enabled": False}, "delay_goal": {"enabled": False}}
+ONLY_TAGS = {key: {"enabled": False} for key in ("no_success", "delay_goal", "schedule_late")}
 
 
 def dingtalk(robots: Robots, **wants: Any) -> dict[str, Any]:

@@ -125,6 +125,7 @@ async def test_a_tag_pushed_before_the_mirror_existed_is_not_late_yet(story: Sto
 
 
 async def test_silence_for_three_intervals_is_alerted(story: Story) -> None:
+    story.settings = settings(rules={"schedule_late": {"enabled": False}})
     await story.sync({"1.0.0": None})
     story.minute = 90
     assert await opens(story, "no_success") == []
@@ -150,6 +151,9 @@ async def test_failed_runs_are_silence_and_partial_ones_are_not(story: Story) ->
     for minute in range(150, 241, 30):
         story.minute = minute
         await story.sync(whole=Reason.AUTH)
+    assert await opens(story, "no_success") == []
+    causes = ("credential_refused", "run_failed")
+    story.settings = settings(rules={key: {"enabled": False} for key in causes})
     assert await opens(story, "no_success") == [""]
 
 
@@ -243,7 +247,7 @@ async def test_a_source_that_lost_its_tags_is_alerted_until_it_is_plausible(stor
 
 async def test_a_credential_refused_for_a_tag_alone_is_alerted_with_the_tag(story: Story) -> None:
     await story.sync({"1.0.0": Reason.AUTH, "1.0.1": None})
-    assert await opens(story, "credential_refused") == [""]
+    assert await opens(story, "credential_refused") == ["registry.example.com"]
     assert (await story.alerts("credential_refused"))[0].details["tags"] == ["1.0.0"]
 
 

@@ -31,6 +31,7 @@ class Message:
     at: datetime  # when the message is written; of a recovery, when it was detected
     mirror: str | None = None
     tags: tuple[str, ...] = ()
+    consequences: tuple[Bilingual, ...] = ()  # what the cause has brought about
     reason: Bilingual | None = None
     errors: tuple[str, ...] = ()  # as recorded, with the registry's own words
     link: str | None = None  # the run in the Prefect UI

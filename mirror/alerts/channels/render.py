@@ -119,6 +119,10 @@ def _fields(message: Message, tags: int, chinese: bool) -> list[tuple[str, str]]
         fields.append((pick(Bilingual("镜像：", "Mirror:")), plain(message.mirror)))
     if message.tags:
         fields.append((pick(Bilingual("标签：", "Tags:")), _tags(message.tags, tags, chinese)))
+    if message.consequences:
+        named = pick(Bilingual("；", "; ")).join(pick(words) for words in message.consequences)
+        over = Bilingual("一并恢复：", "Also over:")
+        fields.append((pick(over if recovered else Bilingual("影响：", "Affected:")), plain(named)))
     if message.reason:
         fields.append((pick(Bilingual("原因：", "Reason:")), plain(pick(message.reason))))
     if not recovered:

@@ -7,7 +7,7 @@ SELECT mirror.id AS mirror_id,
        'auth' AS reason,
        coalesce(run.message, tags.message) AS error,
        run.flow_run_id,
-       CAST('{}' AS jsonb) AS facts
+       jsonb_build_object('runs', CASE WHEN run.started_at IS NULL THEN 0 ELSE 1 END) AS facts
 FROM mirror
 LEFT JOIN LATERAL (
     SELECT * FROM (

@@ -62,3 +62,15 @@ WHERE mirror.name = ANY(:mirrors)
             AND alert.subject = late.tag
             AND coalesce(alert.closed_at, 'infinity') >= late.available_at
     )
+    AND NOT EXISTS (  -- the tag waited for a cause that has an alert
+        SELECT FROM alert
+        WHERE alert.rule IN ('credential_refused', 'registry_unreachable', 'quota_low',
+                'source_lost_tags', 'schedule_late', 'run_failed', 'tag_failed', 'no_success',
+                'database_away')
+            AND (alert.rule <> 'tag_failed' OR alert.subject = late.tag)
+            AND alert.details -> 'mirrors' ? mirror.name
+            AND CAST(alert.details ->> 'since' AS timestamptz) <= late.available_at
+            AND alert.opened_at > CAST(:now AS timestamptz) - interval '90 days'
+            AND coalesce(alert.closed_at, 'infinity')
+                >= late.available_at - make_interval(secs => late.delay_seconds)
+    )

@@ -7,7 +7,7 @@ SELECT mirror.id AS mirror_id,
        'suspicious' AS reason,
        run.message AS error,
        run.flow_run_id,
-       CAST('{}' AS jsonb) AS facts
+       jsonb_build_object('runs', 1) AS facts
 FROM mirror
 CROSS JOIN LATERAL (
     SELECT * FROM (
