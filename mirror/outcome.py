@@ -35,7 +35,7 @@ class Reason(StrEnum):
     SERVER_ERROR = "server_error"
     TIMEOUT = "timeout"
     STORAGE = "storage"
-    REFUSED = "refused"  # a policy of the target refuses it: an immutable tag, a restricted account
+    REFUSED = "refused"  # by a policy (an immutable tag, a restricted account), or any other 4xx
     SUSPICIOUS = "suspicious"  # the source lost more tags than delete_share allows
     LOCK = "lock"
     ABANDONED = "abandoned"

@@ -230,7 +230,7 @@ REASONS = {
         "storage：目标仓库空间不足或不可写", "storage: the target is full or read-only"
     ),
     Reason.REFUSED: Bilingual(
-        "refused：目标仓库的策略拒绝", "refused: a policy of the target refuses it"
+        "refused：仓库或其策略拒绝", "refused: the registry or its policy refuses it"
     ),
     Reason.SUSPICIOUS: Bilingual(
         "suspicious：来源列表不可信", "suspicious: the source's list is not believed"

@@ -210,7 +210,7 @@ class MeasurementRecorder(RecorderSession):
         return {
             name: value
             for name, value in seen.items()
-            if value is True or _holds(name, value, refusals, fresh, at or utcnow())
+            if value is True or _holds(name, refusals, fresh, at or utcnow())
         }
 
     async def refusals(
@@ -250,10 +250,8 @@ def _refusals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Refusal]:
     return {name: Refusal.load(one) for name, one in stored.items()}
 
 
-def _holds(
-    name: str, value: object, refusals: Mapping[str, Refusal], fresh: bool, now: datetime
-) -> bool:
+def _holds(name: str, refusals: Mapping[str, Refusal], fresh: bool, now: datetime) -> bool:
     """Whether what is not supported still counts: by its own time, else by that of the row."""
     if name in refusals:
         return refusals[name].until > now
-    return fresh or value is not False
+    return fresh

@@ -25,7 +25,7 @@ another. Every error is of one tree, with its failure reason:
     ├── TimedOut                 no connection, response or byte in time      timeout
     ├── StorageFull              the registry has no space left               storage
     ├── PolicyRefusal            an immutable tag, a restricted account       refused
-    └── RequestRefused           any other 4xx                                internal
+    └── RequestRefused           any other 4xx                                refused
 """
 
 from mirror.registry.blob_copy import copy_blob

@@ -67,6 +67,7 @@ class StreamedUpload:
         self._committing = False
         self._whole = False  # the request in progress carries the whole blob and closes the session
         self._renewed = False
+        self._unchunked = False
 
     async def run(self) -> None:
         """Upload until the blob is stored; raises the source's or the target's error."""
@@ -160,6 +161,10 @@ class StreamedUpload:
             self._committing = False  # such a response means that nothing was stored
             await self._drop()
             return 0.0
+        if isinstance(error, RequestRefused) and self._forgets_chunks():
+            self._committing = False
+            await self._drop()
+            return 0.0
         if self._stream.position - self._furthest >= _PROGRESS:
             self._failures = 0
         self._furthest = max(self._furthest, self._stream.position)
@@ -191,6 +196,17 @@ class StreamedUpload:
             capabilities.chunk_bytes = known // 2
             return True
         return False
+
+    def _forgets_chunks(self) -> bool:
+        """Whether to go without chunks again, where the registry refused one that is not the first.
+
+        Something asked for chunks once, perhaps a proxy for a moment; the registry takes none.
+        """
+        if self._unchunked or not self._started_at or not self._registry.capabilities.chunk_bytes:
+            return False
+        self._registry.capabilities.chunk_bytes = None
+        self._unchunked = True
+        return True
 
     async def _recovered(self, error: RegistryError) -> bool:
         """Find out what the registry holds after a failure; True when the blob is stored."""

@@ -148,3 +148,5 @@ class PolicyRefusal(RegistryError):
 
 class RequestRefused(RegistryError):
     """Any other refusal of a request (4xx)."""
+
+    reason = "refused"

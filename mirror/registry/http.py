@@ -434,10 +434,14 @@ class HttpSession:
         async def once() -> bytes:
             body = (await self._respond(request, (200,), _TOKEN_BYTES)).body
             try:
-                load_object(body, "the token service's response")
-            except RegistryError as error:
-                error.transient = is_cut(body)
-                raise
+                load_object(body, "")
+            except RegistryError:
+                raise request.context.error(
+                    ProtocolError,
+                    f"the token service {request.url.partition('?')[0]} returned"
+                    f" {len(body)} bytes that are no JSON object",  # not quoted: may hold a token
+                    transient=is_cut(body),
+                ) from None
             return body
 
         return await self.retrying(once)

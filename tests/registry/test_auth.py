@@ -14,10 +14,8 @@ from mirror.registry import (
     Credential,
     Descriptor,
     Endpoint,
-    InvalidManifest,
     ProtocolError,
     Registry,
-    RegistryError,
     RetryPolicy,
     Unauthorized,
     UntrustedRealm,
@@ -270,27 +268,17 @@ async def test_a_redirect_to_another_host_carries_no_authorization() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        ("", InvalidManifest),
-        ("[]", InvalidManifest),
-        ("\x00\xff", InvalidManifest),
-        ("{}", ProtocolError),
-        ('{"token":""}', ProtocolError),
-        ('{"token":1}', ProtocolError),
-        ('{"token":"a b\\r\\nX: y"}', ProtocolError),
-    ],
+    "body",
+    ["", "[]", "\x00\xff", "{}", '{"token":""}', '{"token":1}', '{"token":"a b\\r\\nX: y"}'],
 )
-async def test_a_token_service_that_returns_no_token_is_an_error(
-    body: str, kind: type[RegistryError]
-) -> None:
+async def test_a_token_service_that_returns_no_token_is_an_error(body: str) -> None:
     script = Script()
     script.on("GET .*/tags/list", challenged(REALM))
     script.on("/token", answer(200, body))
     async with a_registry(script) as registry:
-        with pytest.raises(kind, match="token") as caught:
+        with pytest.raises(ProtocolError, match="token") as caught:
             await registry.repository("a/b").tags()
-    assert type(caught.value) is kind
+    assert type(caught.value) is ProtocolError
     assert caught.value.registry == registry.host
 
 

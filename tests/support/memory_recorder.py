@@ -227,7 +227,7 @@ class MemoryRecorder:
         def holds(name: str, value: object) -> bool:
             if value is True:
                 return True
-            return refusals[name].until > now if name in refusals else fresh or value is not False
+            return refusals[name].until > now if name in refusals else fresh
 
         seen = self.capabilities[place]
         return {name: value for name, value in seen.items() if holds(name, value)}

@@ -23,6 +23,8 @@ from tests.support.fake_registry.oddities import with_referrers
 from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, Synced, endpoint_of, seed
 
+pytestmark = pytest.mark.usefixtures("no_waits")
+
 TAGS = ("1.0.0", "1.1.0", "2.0.0")
 HTML = Respond(200, headers={"Content-Type": "text/html"}, body=b"<html>Sign in</html>")
 REFUSALS = [Respond(status) for status in (400, 401, 403, 404, 405, 500)] + [HTML]

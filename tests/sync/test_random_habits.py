@@ -8,131 +8,141 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from flows.local.sample_registry.documents import ManifestDocument
 from flows.local.sample_registry.images import single
 from mirror.config.models import TagPolicy
-from mirror.outcome import RunStatus
-from mirror.registry import retries
+from mirror.outcome import Reason, RunOutcome, RunStatus
 from tests.support.clock import clock_set_to
-from tests.support.fake_registry.faults import (
-    Corrupt,
-    CutConnection,
-    Headers,
-    Respond,
-    Rule,
-    Truncate,
-)
+from tests.support.fake_registry import habits
+from tests.support.fake_registry.hub import FakeHub
 from tests.support.fake_registry.images import multi_platform
+from tests.support.fake_registry.oddities import with_referrers
 from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed
 
+pytestmark = pytest.mark.usefixtures("no_waits")
+
 COUNT = int(os.environ.get("HABITS", "60"))
 FIRST = int(os.environ.get("SEED", "1"))
-TAGS = ("1.0.0", "1.1.0", "1.2.0", "2.0.0")
+TAGS = ("1.0.0", "1.1.0", "1.2.0", "2.0.0", "latest")
 NEW = "3.0.0"
 HANG = 120  # seconds; without waits between attempts a run takes a fraction of one
 
-REQUESTS = (
-    "POST .*/blobs/uploads/\\?digest=",
-    "POST .*/blobs/uploads/",
-    "PATCH .*/blobs/uploads/",
-    "PUT .*/blobs/uploads/.*digest=",
-    "HEAD .*/blobs/",
-    "GET .*/blobs/",
-    "HEAD .*/manifests/",
-    "GET .*/manifests/",
-    "PUT .*/manifests/",
-    "GET .*/tags/list\\?n=1000",
-    "GET .*/tags/list",
-    "GET .*/referrers/",
-)
-STATUSES = (400, 401, 403, 404, 405, 409, 412, 416, 429, 500, 502, 503, 507)
-BODIES = (
-    b"<html>Sign in</html>",
-    b'{"tags": null}',
-    b'{"tags": []}',
-    b'{"errors": [{"code": "DENIED"}]}',
-    b"[]",
-    b"",
-)
-HEADERS = ("Content-Length", "Docker-Content-Digest", "Content-Type", "Location", "Range")
+
+@dataclass
+class World:
+    """A source and a target with habits, the mirror between them, and a clock."""
+
+    number: int
+    chance: random.Random
+    source: FakeRegistry
+    target: FakeRegistry
+    core: CoreSync
+    hub: FakeHub | None
+    now: datetime = datetime(2026, 3, 1, tzinfo=UTC)
+    deleted: set[str] = field(default_factory=set)
+    """Tags that the source has deleted."""
+    held: set[str] = field(default_factory=set)
+    """Tags that the target has had."""
+
+    async def sync(self, *, full: bool = True) -> RunOutcome:
+        """One run, and what holds after any."""
+        outcome = (await self.core.sync(full=full)).outcome
+        if outcome.status is RunStatus.SUCCEEDED:
+            assert self.identical(), self.number
+        else:
+            assert outcome.errors, self.number
+        for error in outcome.errors:
+            assert error.reason is not Reason.INTERNAL, (self.number, error)
+            assert self._names_a_party(error.message), (self.number, error)
+        there = self.target.store.repository(TARGET).tags.keys()
+        self.held |= there
+        assert self.held - self.deleted <= there, self.number
+        gone = {name for name, tag in self.core.known.items() if tag.gone_at}
+        assert gone <= self.deleted, self.number
+        assert whole(self.target), self.number
+        return outcome
+
+    def _names_a_party(self, message: str) -> bool:
+        parties = [self.source.host, self.target.host]
+        return any(party in message for party in parties)
+
+    def identical(self) -> bool:
+        """True if the target has every tag of the source at its digest."""
+        there = self.target.store.repository(TARGET).tags
+        return self.source.store.repository(SOURCE).tags.items() <= there.items()
 
 
-def habit(chance: random.Random) -> Rule:
-    """One way in which a registry may differ or fail."""
-    fault = chance.choice(
-        (
-            Respond(chance.choice(STATUSES)),
-            Respond(chance.choice(STATUSES), "MANIFEST_UNKNOWN"),
-            Respond(200, body=chance.choice(BODIES)),
-            CutConnection(),
-            Truncate(chance.randrange(200)),
-            Corrupt(chance.randrange(200)),
-            Headers(drop=frozenset({chance.choice(HEADERS)})),
+@asynccontextmanager
+async def world(number: int) -> AsyncIterator[World]:
+    """Two registries and perhaps Docker Hub's web API, as the number has it."""
+    chance = random.Random(number)
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(FakeRegistry(habits.behaviour(chance)))
+        target = await stack.enter_async_context(FakeRegistry(habits.behaviour(chance)))
+        hub = None
+        if chance.random() < 0.25:
+            hub = await stack.enter_async_context(FakeHub(source.store))
+        core = CoreSync(
+            endpoint_of(source, hub),
+            endpoint_of(target),
+            tags=TagPolicy(delete_after=timedelta(days=4), delete_share=0.5),
         )
-    )
-    return Rule(
-        chance.choice(REQUESTS),
-        fault,
-        times=chance.choice((1, 2, 5, None)),
-        skip=chance.choice((0, 0, 1, 3)),
-    )
-
-
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's waits take no time."""
-
-    async def sleep(_: float) -> None:
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(retries, "asyncio", SimpleNamespace(sleep=sleep))
+        yield World(number, chance, source, target, core, hub)
 
 
 @pytest.mark.parametrize("number", range(FIRST, FIRST + COUNT))
 async def test_a_run_ends_identical_or_failed_and_loses_nothing(number: int) -> None:
-    chance = random.Random(number)
-    now = datetime(2026, 3, 1, tzinfo=UTC)
-    async with asyncio.timeout(HANG), FakeRegistry() as source, FakeRegistry() as target:
+    async with asyncio.timeout(HANG), world(number) as all_:
+        chance, source, target = all_.chance, all_.source, all_.target
         for tag in TAGS:
             seed(source.store, SOURCE, tag, single(f"habits/{tag}", sizes=(300,)))
-        core = CoreSync(
-            endpoint_of(source),
-            endpoint_of(target),
-            tags=TagPolicy(delete_after=timedelta(days=1)),
-        )
-        with clock_set_to(lambda: now):
-            assert (await core.sync()).outcome.status is RunStatus.SUCCEEDED
-            seed(source.store, SOURCE, NEW, multi_platform("habits/new"))
+        with clock_set_to(lambda: all_.now):
+            warm = chance.random() < 0.7
+            if warm:
+                assert (await all_.sync()).status is RunStatus.SUCCEEDED
+            changes(all_)
+            if chance.random() < 0.3:  # blobs that can be mounted
+                other = replace(all_.core, name="other", target_name="other/app")
+                assert (await other.sync()).outcome.status is RunStatus.SUCCEEDED
             for registry in (source, target):
+                if chance.random() < 0.2:
+                    late = habits.Late(chance.choice((1, 3)), registry.faults.find)
+                    registry.server.intercept = late
+                hidden = frozenset(chance.sample(TAGS, 2)) if warm else frozenset[str]()
                 for _ in range(chance.randrange(4)):
-                    registry.faults.add(habit(chance))
+                    registry.faults.add(habits.habit(chance, registry, hidden))
+            if all_.hub is not None and chance.random() < 0.5:
+                rule = habits.habit(chance, source, frozenset())
+                all_.hub.faults.add(replace(rule, pattern="GET "))
             for _ in range(3):  # days apart, so that what is taken for gone would be deleted
-                now += timedelta(days=3)
-                outcome = (await core.sync()).outcome
-                if outcome.status is RunStatus.SUCCEEDED:
-                    assert identical(source, target), number
-                else:
-                    assert outcome.errors, number
-                    assert all(error.message for error in outcome.errors)
-                assert set(TAGS) <= target.store.repository(TARGET).tags.keys(), number
-                assert not [name for name, tag in core.known.items() if tag.gone_at], number
-                assert whole(target), number
-            source.faults.clear()
-            target.faults.clear()
-            now += timedelta(days=31)
-            assert (await core.sync()).outcome.status is RunStatus.SUCCEEDED
-            assert identical(source, target), number
+                all_.now += timedelta(days=3)
+                await all_.sync(full=chance.random() < 0.7)
+            for faults in (source.faults, target.faults, *([all_.hub.faults] if all_.hub else [])):
+                faults.clear()
+            all_.now += timedelta(days=31)
+            outcome = await all_.sync()
+            assert outcome.status is RunStatus.SUCCEEDED, (number, outcome.errors)
 
 
-def identical(source: FakeRegistry, target: FakeRegistry) -> bool:
-    """True if the target has every tag of the source at its digest."""
-    return source.store.repository(SOURCE).tags == target.store.repository(TARGET).tags
+def changes(all_: World) -> None:
+    """What happens at the source between two runs."""
+    chance, store = all_.chance, all_.source.store
+    sizes = chance.choice(((300,), (300, 2_200_000)))
+    new = chance.choice((single("new", sizes=sizes), multi_platform("new"), with_referrers("new")))
+    seed(store, SOURCE, NEW, new)
+    if chance.random() < 0.3:
+        seed(store, SOURCE, "latest", new)
+    if chance.random() < 0.2:
+        all_.deleted.add("1.0.0")
+        store.repository(SOURCE).delete_tag("1.0.0")
 
 
 def whole(target: FakeRegistry) -> bool:

@@ -388,7 +388,7 @@ async def test_what_was_learnt_of_a_registry_and_what_it_refused_long_ago(both: 
         clock.now += 20 * DAY
         await both.save_abilities(*place, {"mount": False})  # nothing new
         clock.now += 11 * DAY
-        assert await both.abilities(*place) == {"chunk_bytes": 5, "ranges": True}
+        assert await both.abilities(*place) == {"ranges": True}
         await both.save_abilities(*place, {"resumable": True})
         assert await both.abilities(*place) == {"resumable": True}
         await both.save_abilities(*place, {"mount": False, "resumable": False})
