@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration import OutcomeError, key, load_secret
+from flows.orchestration import OutcomeError, key, living_alone, load_secret, publish_artifacts
 from mirror.checks import (
     REQUESTS_A_SECOND,
     SAMPLE,
@@ -35,6 +35,7 @@ _ROWS = 200
 
 
 @flow(name="audit", flow_run_name="audit {mirror}", persist_result=False)
+@living_alone
 async def audit(
     mirror: str, deep: bool = False, rate: float = REQUESTS_A_SECOND, sample: int = SAMPLE
 ) -> State[AuditReport]:
@@ -90,9 +91,11 @@ async def _publish(report: AuditReport) -> None:
         {"tag": found.tag, "finding": found.kind.value, "message": found.message}
         for found in report.findings[:_ROWS]
     ]
-    await acreate_table_artifact(
-        key=key("audit", report.mirror),
-        table=rows,
-        description=f"Last audit of {report.mirror}: {report.tags} tags,"
-        f" {report.blobs_checked} blobs checked, {report.blobs_hashed} hashed",
+    await publish_artifacts(
+        acreate_table_artifact(
+            key=key("audit", report.mirror),
+            table=rows,
+            description=f"Last audit of {report.mirror}: {report.tags} tags,"
+            f" {report.blobs_checked} blobs checked, {report.blobs_hashed} hashed",
+        )
     )

@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import key
+from flows.orchestration import key, living_alone, publish_artifacts
 from mirror.checks import (
     PLATFORM,
     AliyunAccount,
@@ -34,6 +34,7 @@ MEGABYTES = 32  # of layers that a pull reads; enough for a line to come up to s
 
 
 @flow(name="probe", persist_result=False)
+@living_alone
 async def probe(
     mirror: str | list[str] | None = None,
     tag: str | None = None,
@@ -101,6 +102,8 @@ async def _publish(reports: Sequence[ProbeReport]) -> None:
         for report in reports
         for side, pull in report.pulls
     ]
-    await acreate_table_artifact(
-        key=key("probe"), table=rows, description="Pulls of the last probe, by mirror and side"
+    await publish_artifacts(
+        acreate_table_artifact(
+            key=key("probe"), table=rows, description="Pulls of the last probe, by mirror and side"
+        )
     )

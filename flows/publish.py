@@ -10,11 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.orchestration import living_alone
 from mirror.config import load_settings
 from mirror.website import Published, publish_site, site_address, site_folder_of_environment
 
 
 @flow(name="publish", flow_run_name="publish", persist_result=False)
+@living_alone
 async def publish(directory: str | None = None) -> State[None]:
     """Build the site from the history and swap it in.
 

@@ -17,7 +17,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import alert_rows, goal_rows, key, load_secret, markdown
+from flows.orchestration import (
+    alert_rows,
+    goal_rows,
+    key,
+    living_alone,
+    load_secret,
+    markdown,
+    publish_artifacts,
+)
 from mirror.alerts import (
     AlertRound,
     OpenAlert,
@@ -34,6 +42,7 @@ BUDGET = 45.0  # seconds of sending
 
 
 @flow(name="report", flow_run_name="report {since}", persist_result=False)
+@living_alone
 async def report(since: str = "7d") -> State[None]:
     """Alert, then report on a span of time (such as 7d or 36h) in artifacts.
 
@@ -75,7 +84,7 @@ async def alert_task() -> AlertRound:
 
 
 async def _publish(figures: Report, alerts: Sequence[OpenAlert], failures: Sequence[str]) -> None:
-    await asyncio.gather(
+    await publish_artifacts(
         acreate_markdown_artifact(
             key=key("report"),
             markdown=markdown(figures, alerts, failures),

@@ -19,6 +19,7 @@ from flows.orchestration import (
     OutcomeError,
     alert,
     as_task,
+    living,
     load_secret,
     no_retries_for,
     progress_artifact,
@@ -56,6 +57,7 @@ def sync_flow(
         on_failure=[alert],
         on_crashed=[alert],
     )
+    @living
     async def sync(
         mirror: str,
         full: bool = True,

@@ -14,7 +14,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import OutcomeError, load_secret, outcome_of
+from flows.orchestration import OutcomeError, living_alone, load_secret, outcome_of
 from flows.sync import sync
 from mirror.checks import WatchReport, WatchResult, watch_source, watch_sources
 from mirror.config import load_settings
@@ -24,6 +24,7 @@ from mirror.sync import open_clients
 
 
 @flow(name="watch", flow_run_name="watch", persist_result=False)
+@living_alone
 async def watch() -> State[WatchReport]:
     """Check every source once and start the sync of each mirror whose source moved.
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "migrate": "Migrate the history database to the newest schema.",
     "maintain": "Create new partitions, drop old ones, roll up closed days.",
     "serve": "Serve the published site and /metrics.",
+    "deploy": "Make the deployments at a Prefect server those of mirrors.yaml.",
     "up": "Run everything on this machine from mirrors.yaml.",
     "demo": "Show a guided run on sample registries.",
 }

@@ -15,7 +15,7 @@ from flows.local.prefect_programs import WORK_POOL, worker_program
 from flows.local.site_server import serve_site
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
-from flows.orchestration import ALL, PUBLISH, planned, register, run_now
+from flows.orchestration import ALL, PUBLISH, deploy, planned, run_now
 from mirror.config import Settings
 from mirror.units import format_duration
 from mirror.website import INSTALL, missing_libraries
@@ -49,7 +49,7 @@ async def run_machine(
                     running_stack(host, ui_port, own_postgres=after_a_kill)
                 )
             with console.status("registering the schedules, starting worker and site ..."):
-                await register(stack.api_url, deployments, WORK_POOL, Path.cwd())
+                await deploy(stack.api_url, deployments, WORK_POOL, Path.cwd())
                 programs = _programs(settings, stack, site)
                 for program in programs:
                     await stack.supervisor.start(program)

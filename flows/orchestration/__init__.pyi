@@ -1,18 +1,21 @@
 from .artifacts import (
     key as key,
     progress_artifact as progress_artifact,
+    publish_artifacts as publish_artifacts,
     publish_run as publish_run,
 )
 from .deployments import (
     ALL as ALL,
     PUBLISH as PUBLISH,
+    Scheduled as Scheduled,
     planned as planned,
-    register as register,
-    run_now as run_now,
 )
 from .hooks import alert as alert
 from .in_process import prepare_prefect as prepare_prefect, run as run
+from .living_flow import living as living, living_alone as living_alone
 from .no_proxy import bypass_proxies as bypass_proxies
+from .prefect_yaml import prefect_file as prefect_file
+from .registration import Deployed as Deployed, deploy as deploy, run_now as run_now
 from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
 from .retries import no_retries_for as no_retries_for
 from .secret_blocks import load_secret as load_secret

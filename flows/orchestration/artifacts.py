@@ -1,13 +1,18 @@
-"""Prefect artifacts of a sync: a view of the history for Prefect's UI."""
+"""Prefect artifacts of a sync: a view of the history for Prefect's UI.
+
+Nothing here decides how a run ends: an artifact that Prefect's server does not take, or not soon,
+is a warning in the run's log.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     acreate_markdown_artifact,
     acreate_progress_artifact,
@@ -21,6 +26,7 @@ from mirror.sync import SyncProgress
 _ROWS = 200
 _FIRST_PROGRESS = 2.0  # seconds; most runs end before and need no progress artifact
 _PROGRESS_SECONDS = 3.0
+_PATIENCE = 20.0  # seconds for Prefect's server to take an artifact
 
 
 def key(*parts: str) -> str:
@@ -28,9 +34,26 @@ def key(*parts: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
+async def publish_artifacts(*artifacts: Awaitable[object]) -> None:
+    """Wait until Prefect's server has taken these artifacts. A failure is a warning in the log."""
+
+    async def one(artifact: Awaitable[object]) -> None:
+        async with asyncio.timeout(_PATIENCE):
+            await artifact
+
+    for result in await asyncio.gather(*(one(each) for each in artifacts), return_exceptions=True):
+        if isinstance(result, BaseException):
+            _warn(result)
+
+
+def _warn(error: BaseException) -> None:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    get_run_logger().warning("Prefect's server did not take an artifact: %s", reason)
+
+
 async def publish_run(outcome: RunOutcome, copied: Sequence[CopyOutcome]) -> None:
     """A Markdown summary of the run, and a table of its tags."""
-    await asyncio.gather(
+    await publish_artifacts(
         acreate_markdown_artifact(
             key=key("sync", outcome.mirror),
             markdown=_markdown(outcome),
@@ -111,14 +134,30 @@ async def progress_artifact(mirror: str, progress: SyncProgress) -> AsyncIterato
 async def _report_progress(mirror: str, progress: SyncProgress) -> None:
     await asyncio.sleep(_FIRST_PROGRESS)
     await progress.started.wait()
-    artifact = await acreate_progress_artifact(
-        progress=0.0, key=key("sync", mirror, "progress"), description=f"Sync of {mirror}"
-    )
-    if not isinstance(artifact, UUID):
-        raise TypeError(f"Prefect returned no artifact id but {artifact!r}")
+    artifact: UUID | None = None
     try:
         while True:
-            await aupdate_progress_artifact(artifact, progress=round(progress.share * 100, 1))
+            artifact = await _show_progress(mirror, progress, artifact)
             await asyncio.sleep(_PROGRESS_SECONDS)
     finally:
-        await aupdate_progress_artifact(artifact, progress=round(progress.share * 100, 1))
+        if artifact is not None:
+            await _show_progress(mirror, progress, artifact)
+
+
+async def _show_progress(mirror: str, progress: SyncProgress, artifact: UUID | None) -> UUID | None:
+    """Create or update the artifact; its id, None as long as there is none."""
+    percent = round(progress.share * 100, 1)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            if artifact is not None:
+                await aupdate_progress_artifact(artifact, progress=percent)
+                return artifact
+            made: object = await acreate_progress_artifact(
+                progress=percent,
+                key=key("sync", mirror, "progress"),
+                description=f"Sync of {mirror}",
+            )
+            return made if isinstance(made, UUID) else None
+    except Exception as error:  # noqa: BLE001 - of whatever kind: it is only a view
+        _warn(error)
+        return artifact

@@ -1,37 +1,27 @@
 """The deployments: a sync and an audit per mirror of mirrors.yaml, and the flows over all of them.
 
-prefect.yaml defines the same for `prefect deploy --all`; a test compares the two.
+registration.py registers them, prefect_yaml.py writes them as prefect.yaml.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from importlib import import_module
-from pathlib import Path
-
-from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.flows import Flow
-from prefect.runner.storage import LocalStorage
-from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.types.entrypoint import EntrypointType
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from mirror.config import MirrorSettings, Settings
 
 ALL = "all-mirrors"
-PAGE = 200  # the maximum of Prefect's API
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     """A deployment: a flow by its module path, run every `every` with `parameters`.
 
-    Its runs never overlap: a run that would collide is cancelled, not queued.
+    It has no concurrency limit at Prefect: runs that would collide end by themselves, at the lock
+    of their target or of their work (living_flow.py).
     """
 
     entrypoint: str  # package.module.flow
@@ -39,6 +29,7 @@ class Scheduled:
     every: timedelta
     description: str
     parameters: Mapping[str, str | bool] = field(default_factory=dict)
+    about: tuple[str, ...] = ()  # further tags: the mirror and its registries
 
     @property
     def flow(self) -> str:
@@ -49,6 +40,21 @@ class Scheduled:
     def full_name(self) -> str:
         """flow/name, as Prefect addresses a deployment."""
         return f"{self.flow}/{self.name}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What Prefect's UI can filter by: the flow, the mirror, its registries."""
+        return (self.flow, *self.about)
+
+    @property
+    def anchor(self) -> datetime:
+        """When its schedule fires, give or take a multiple of `every`.
+
+        Fixed, so that deploying again does not put a daily run off by a day; spread by the name, so
+        that the deployments do not start in one second.
+        """
+        spread = int.from_bytes(sha256(self.full_name.encode()).digest()[:8])
+        return _EPOCH + timedelta(seconds=spread % int(self.every.total_seconds()))
 
 
 PROBE = Scheduled(
@@ -104,6 +110,7 @@ def _sync(mirror: MirrorSettings) -> Scheduled:
         every=mirror.every,
         description=f"Compares {mirror.source} with {mirror.target} in full, and copies changes.",
         parameters={"mirror": mirror.name, "full": True},
+        about=_about(mirror),
     )
 
 
@@ -123,66 +130,10 @@ def _audit(mirror: MirrorSettings) -> Scheduled:
         every=timedelta(days=1),
         description=f"Compares {mirror.target} with the history and the source.",
         parameters={"mirror": mirror.name},
+        about=_about(mirror),
     )
 
 
-async def register(
-    api_url: str, deployments: tuple[Scheduled, ...], work_pool: str, directory: Path
-) -> tuple[str, ...]:
-    """Make the deployments of a work pool exactly these, at the server of `api_url`.
-
-    Deletes other deployments of the pool, whose schedules would go on firing, and returns their
-    names. Runs start in `directory`.
-    """
-    one_at_a_time = ConcurrencyLimitConfig(
-        limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-    )
-    async with _client(api_url) as client:
-        pool = WorkPoolCreate(name=work_pool, type="process")
-        await client.create_work_pool(pool, overwrite=True)
-        kept = set()
-        for scheduled in deployments:
-            module, _, name = scheduled.entrypoint.rpartition(".")
-            flow: Flow[..., object] = getattr(import_module(module), name)
-            deployment = await flow.ato_deployment(
-                name=scheduled.name,
-                interval=scheduled.every,
-                description=scheduled.description,
-                parameters=dict(scheduled.parameters),
-                tags=[scheduled.flow],
-                concurrency_limit=one_at_a_time,
-                entrypoint_type=EntrypointType.MODULE_PATH,
-            )
-            # Without a storage, the worker would copy this whole folder for every run.
-            deployment.storage = LocalStorage(path=str(directory))
-            kept.add(await deployment.aapply(work_pool_name=work_pool))
-        removed = [
-            known
-            for known in await _deployments(client)
-            if known.work_pool_name == work_pool and known.id not in kept
-        ]
-        for known in removed:
-            await client.delete_deployment(known.id)
-        return tuple(known.name for known in removed)
-
-
-async def run_now(api_url: str, deployment: str) -> None:
-    """Run a deployment (flow/name) once, without waiting for its schedule or its end."""
-    async with _client(api_url) as client:
-        known = await client.read_deployment_by_name(deployment)
-        await client.create_flow_run_from_deployment(known.id)
-
-
-@asynccontextmanager
-async def _client(api_url: str) -> AsyncIterator[PrefectClient]:
-    # Prefect read its settings when it was imported, before this server was started.
-    with temporary_settings({PREFECT_API_URL: api_url}):
-        async with get_client() as client:
-            yield client
-
-
-async def _deployments(client: PrefectClient) -> list[DeploymentResponse]:
-    found: list[DeploymentResponse] = []
-    while page := await client.read_deployments(limit=PAGE, offset=len(found)):
-        found += page
-    return found
+def _about(mirror: MirrorSettings) -> tuple[str, ...]:
+    registries = (side.partition("/")[0] for side in (mirror.source, mirror.target))
+    return (f"mirror:{mirror.name}", *dict.fromkeys(f"registry:{host}" for host in registries))

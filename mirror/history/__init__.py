@@ -13,6 +13,7 @@ HistoryError (a mirror.errors.DatabaseError)
 ├── EmbeddedFailed    the embedded PostgreSQL does not start or stop
 ├── SchemaBehind      the schema is older or newer than the program
 ├── UnknownMirror     a mirror that is not in the history
+├── AlreadyRunning    another flow run does the same work
 ├── TargetLocked      another run is working on the same target
 ├── LockLost          the lock's connection broke, so another run may have started
 └── QueryRefused      a query of `mirror sql` that the database refused

@@ -16,6 +16,7 @@ from .document import CSV_COLUMNS as CSV_COLUMNS, as_json as as_json, csv_rows a
 from .embedded import SUPERUSER as SUPERUSER, Cluster as Cluster, data_dir as data_dir
 from .engine import create_engine as create_engine, reachable as reachable
 from .errors import (
+    AlreadyRunning as AlreadyRunning,
     BadDatabaseUrl as BadDatabaseUrl,
     DatabaseAway as DatabaseAway,
     EmbeddedFailed as EmbeddedFailed,
@@ -40,6 +41,12 @@ from .figures import (
     Runs as Runs,
     RunSummary as RunSummary,
     Tags as Tags,
+)
+from .living_runs import (
+    LivingRuns as LivingRuns,
+    as_living_run as as_living_run,
+    end_session as end_session,
+    find_living_runs as find_living_runs,
 )
 from .maintain import Maintained as Maintained, maintain_history as maintain_history
 from .migrate import upgrade as upgrade

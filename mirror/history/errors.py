@@ -55,6 +55,14 @@ class TargetLocked(HistoryError):
         self.started_at = started_at
 
 
+class AlreadyRunning(HistoryError):
+    """Another flow run does the same work."""
+
+    def __init__(self, work: str) -> None:
+        super().__init__(f"{work}: another run is at work; nothing to do here")
+        self.work = work
+
+
 class LockLost(HistoryError):
     """The connection that held the target's lock broke, so another run may have started."""
 

@@ -87,7 +87,7 @@ class Composed:
 
     def command(self, words: list[str]) -> tuple[str, ...]:
         """A service's command with the programs of this machine."""
-        first, *rest = (self.here(word) for word in words)
+        first, *rest = (self.here(self.filled(word)) for word in words)
         known = {"python": sys.executable, "mirror": VENV / "mirror", "prefect": VENV / "prefect"}
         if first in ("pg_isready", "psql", "createdb"):
             first = str(programs() / first)
@@ -137,7 +137,7 @@ def in_order(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
 async def composed(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[Composed]:
     """Start every service of docker-compose.yml as a process; stop all on leaving.
 
-    `folder` is /app: prefect.yaml and mirrors.yaml are there. `environment` is what the
+    `folder` is /app: mirrors.yaml is there. `environment` is what the
     processes inherit, with the variables of .env.
     """
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

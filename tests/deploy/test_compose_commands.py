@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from tests.support.fake_registry.hub import FakeHub
 from tests.support.fake_registry.push import push
 from tests.support.fake_registry.registry import FakeRegistry
 
-EVERY = 8  # seconds, instead of the half hour and the hour of prefect.yaml
+EVERY = "20s"  # instead of the half hour and the hour of mirrors.yaml
 SOURCE = "newbe36524/hagicode"
 
 
@@ -51,13 +50,6 @@ async def project(
     async with FakeHub(source.store) as hub:
         config = mirrors_yaml(source, target, hub)
         (folder / "mirrors.yaml").write_text(yaml.safe_dump(config))
-        (folder / "prefect.yaml").write_text(
-            re.sub(
-                r"interval: (1800|3600)\b",
-                f"interval: {EVERY}",
-                (ROOT / "prefect.yaml").read_text(),
-            )
-        )
         async with composed(folder, environment(folder)) as running:
             yield running
 
@@ -67,6 +59,7 @@ def mirrors_yaml(source: FakeRegistry, target: FakeRegistry, hub: FakeHub) -> di
     mirrors = yaml.safe_load((ROOT / "mirrors.yaml").read_text())["mirrors"]
     nowhere = f"127.0.0.1:{free_port()}"
     for name, mirror in mirrors.items():
+        mirror["every"] = EVERY
         mirror["source"] = f"{source.host}/{SOURCE}"
         mirror["target"] = f"{nowhere if 'azure' in name else target.host}/mirror/{name}"
     return {
@@ -143,14 +136,12 @@ async def test_every_service_starts_after_what_it_depends_on(project: Composed) 
 
 
 async def test_every_step_ends_well(project: Composed) -> None:
-    assert project.exits == dict.fromkeys(
-        ("prefect-database", "migrate", "work-pool", "deploy", "publish"), 0
-    )
+    assert project.exits == dict.fromkeys(("prefect-database", "migrate", "deploy", "publish"), 0)
 
 
 async def test_steps_may_run_again(project: Composed) -> None:
     # `docker compose up` runs them at every start, on a database that is there already.
-    for name in ("prefect-database", "migrate", "work-pool"):
+    for name in ("prefect-database", "migrate", "deploy"):
         await start(project, name)
         assert project.exits[name] == 0, name
 

@@ -19,7 +19,7 @@ ROOT = Path(flows.__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = (ROOT / ".env.example").read_text()
-STEPS = {"prefect-database", "migrate", "work-pool", "deploy", "publish"}
+STEPS = {"prefect-database", "migrate", "deploy", "publish"}
 
 
 def test_it_is_a_valid_compose_file() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from prefect import Flow
 
 import flows
 from flows.local.prefect_programs import WORK_POOL
-from flows.orchestration.deployments import Scheduled, planned
+from flows.orchestration import planned, prefect_file
 from mirror.config import load_settings
 
 ROOT = Path(flows.__file__).parents[1]
@@ -26,44 +25,9 @@ each_deployment = pytest.mark.parametrize(
 )
 
 
-@dataclass(frozen=True)
-class Essence:
-    """What a deployment does and when, wherever it is written."""
-
-    entrypoint: str
-    name: str
-    every: timedelta
-    parameters: tuple[tuple[str, Any], ...]
-    description: str
-    tag: str
-
-    @classmethod
-    def of_file(cls, deployment: dict[str, Any]) -> Essence:
-        (schedule,) = deployment["schedules"]
-        return cls(
-            deployment["entrypoint"],
-            deployment["name"],
-            timedelta(seconds=schedule["interval"]),
-            tuple(sorted(deployment.get("parameters", {}).items())),
-            deployment["description"],
-            *deployment["tags"],
-        )
-
-    @classmethod
-    def of_plan(cls, scheduled: Scheduled) -> Essence:
-        return cls(
-            scheduled.entrypoint,
-            scheduled.name,
-            scheduled.every,
-            tuple(sorted(scheduled.parameters.items())),
-            scheduled.description,
-            scheduled.flow,
-        )
-
-
-def test_the_file_schedules_what_mirrors_yaml_asks_for() -> None:
-    in_file = {Essence.of_file(deployment) for deployment in FILE["deployments"]}
-    assert in_file == {Essence.of_plan(scheduled) for scheduled in planned(SETTINGS)}
+def test_the_file_is_what_mirror_deploy_writes() -> None:
+    written = prefect_file(planned(SETTINGS), WORK_POOL)
+    assert (ROOT / "prefect.yaml").read_text() == written, "run: mirror deploy --write prefect.yaml"
 
 
 def test_aliyun_is_compared_in_full_every_30_minutes_and_azure_hourly() -> None:
@@ -88,11 +52,21 @@ def test_every_deployment_is_a_flow_that_takes_its_parameters(deployment: dict[s
 
 
 @each_deployment
-def test_runs_of_one_deployment_never_overlap(deployment: dict[str, Any]) -> None:
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+def test_no_dead_run_can_hold_a_slot(deployment: dict[str, Any]) -> None:
+    assert "concurrency_limit" not in deployment
     assert deployment["work_pool"]["name"] == WORK_POOL
-    # Two schedules of one deployment would cancel one another where they coincide.
-    assert len(deployment["schedules"]) == 1
+
+
+def test_start_times_are_fixed_and_spread() -> None:
+    times = {
+        (schedule["interval"], schedule["anchor_date"])
+        for deployment in FILE["deployments"]
+        for schedule in deployment["schedules"]
+    }
+    assert len(times) == len(FILE["deployments"])
+    for every, anchor in times:
+        offset = datetime.fromisoformat(anchor) - datetime(2026, 1, 1, tzinfo=UTC)
+        assert timedelta(0) <= offset < timedelta(seconds=every)
 
 
 def test_every_flow_module_of_the_project_is_scheduled() -> None:

@@ -22,7 +22,7 @@ import yaml
 
 from flows.local.prefect_programs import WORK_POOL
 from flows.local.sample_registry.releases import release
-from flows.orchestration.deployments import planned, register
+from flows.orchestration import deploy, planned
 from mirror.config import load_settings
 from mirror.history.embedded import Cluster
 from tests.support.fake_registry.hub import FakeHub
@@ -140,8 +140,7 @@ async def test_the_schedules_are_those_of_mirrors_yaml(up: Up) -> None:
     assert every["watch/all-mirrors"] == 3 * 60
     assert found["sync/east"]["parameters"] == {"mirror": "east", "full": True}
     assert found["sync/east"]["entrypoint"] == "flows.sync.sync"
-    assert found["sync/east"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
-    assert {each["global_concurrency_limit"]["limit"] for each in found.values()} == {1}
+    assert {each["global_concurrency_limit"] for each in found.values()} == {None}
 
 
 async def test_new_mirrors_are_synced_without_waiting_for_the_schedule(up: Up) -> None:
@@ -169,8 +168,8 @@ async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(up: Up) -> None
     settings = load_settings(up.folder / "mirrors.yaml")
     fewer = settings.model_copy(update={"mirrors": {"east": settings.mirrors["east"]}})
     api = f"{up.address('Prefect')}/api"
-    removed = await register(api, planned(fewer), WORK_POOL, up.folder)
-    assert "west" in removed
+    done = await deploy(api, planned(fewer), WORK_POOL, up.folder)
+    assert set(done.removed) == {"sync/west", "audit/west"}
     left = await up.deployments()
     assert "sync/east" in left and not [name for name in left if name.endswith("/west")]
 
