@@ -193,7 +193,8 @@ class Plan:
     gone: tuple[str, ...] = ()  # recorded; deleted only by policy
     deletions: tuple[Change, ...] = ()  # gone longer than the grace period allows
     held: tuple[Change, ...] = ()  # immutable and moved
-    deferred: tuple[str, ...] = ()  # failed before, not due yet
+    deferred: tuple[str, ...] = ()  # left alone by this run: not due yet
+    failing: tuple[str, ...] = ()  # of these, tags that failed before and are still not right
     adopted: tuple[Change, ...] = ()  # the target already holds them: recorded, not copied
 
 

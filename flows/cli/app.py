@@ -29,6 +29,7 @@ COMMANDS = {
     "publish": "Build the public site from the history.",
     "notify": "Send test messages to the alert channels.",
     "watchdog": "Alert when no sync succeeds, even when Prefect is down.",
+    "unlock": "Take a target's lock away from a run that hangs.",
     "migrate": "Migrate the history database to the newest schema.",
     "maintain": "Create new partitions, drop old ones, roll up closed days.",
     "serve": "Serve the published site and /metrics.",

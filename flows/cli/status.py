@@ -19,6 +19,7 @@ from mirror.config import MirrorSettings, load_settings
 from mirror.history import (
     MirrorStatus,
     RunSummary,
+    close_dead_runs,
     create_engine,
     database_url,
     prepare,
@@ -45,17 +46,20 @@ _LEFT_OUT = {
 def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures.
 
-    Exits 1 when the last run of a mirror failed, a tag waits longer than its delay_goal, or a
-    schedule does not fire.
+    Exits 1 when the last run of a mirror failed or was killed, a tag waits longer than its
+    delay_goal, or a schedule does not fire. Runs that only met another one at work, and dry runs,
+    are not a mirror's state. Closes runs that were killed.
     """
     settings = load_settings(config)
     url = database_url()
     prepare(url)
+    close_dead_runs(url)
     engine = create_engine(url)
+    now = utcnow()
     try:
         recorded = {found.mirror: found for found in read_status(engine)}
         missed = settings.alerting.missed_runs
-        late = read_late_schedules(engine, settings.mirrors, utcnow(), missed)
+        late = read_late_schedules(engine, settings.mirrors, now, missed)
     finally:
         engine.dispose()
     if as_json:
@@ -66,9 +70,9 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
         ]
         click.echo(json.dumps(found, indent=2, default=_plain))
     else:
-        show(settings.mirrors, recorded, utcnow())
+        show(settings.mirrors, recorded, now)
         for silent in late:
-            click.secho(silent.line(utcnow()), fg="red")
+            click.secho(silent.line(now), fg="red")
     short = [
         name
         for name, mirror in settings.mirrors.items()

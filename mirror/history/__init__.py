@@ -15,7 +15,7 @@ HistoryError (a mirror.errors.DatabaseError)
 ├── UnknownMirror     a mirror that is not in the history
 ├── AlreadyRunning    another flow run does the same work
 ├── TargetLocked      another run is working on the same target
-├── LockLost          the lock's connection broke, so another run may have started
+├── LockLost          a run lost its target's lock, so another one may have started
 └── QueryRefused      a query of `mirror sql` that the database refused
 """
 

@@ -12,6 +12,7 @@ from .alert_texts import (
     Bilingual as Bilingual,
     filled as filled,
 )
+from .dead_runs import close_dead_runs as close_dead_runs
 from .document import CSV_COLUMNS as CSV_COLUMNS, as_json as as_json, csv_rows as csv_rows
 from .embedded import SUPERUSER as SUPERUSER, Cluster as Cluster, data_dir as data_dir
 from .engine import create_engine as create_engine, reachable as reachable
@@ -47,6 +48,12 @@ from .living_runs import (
     as_living_run as as_living_run,
     end_session as end_session,
     find_living_runs as find_living_runs,
+)
+from .lock_holder import (
+    LockHolder as LockHolder,
+    end_holder as end_holder,
+    open_connection as open_connection,
+    read_holder as read_holder,
 )
 from .maintain import Maintained as Maintained, maintain_history as maintain_history
 from .migrate import upgrade as upgrade

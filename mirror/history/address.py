@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote, unquote
@@ -25,8 +25,22 @@ DATABASE: Final = "mirror"
 DRIVER: Final = "postgresql+psycopg"
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
-OPTIONS: Final = "-c timezone=UTC -c jit=off"
+# The server notices within half a minute that a client is gone, as clients do (NETWORK): by
+# default it would keep the session of a lost machine, with its locks, for two hours.
+OPTIONS: Final = (
+    "-c timezone=UTC -c jit=off -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5"
+    " -c tcp_keepalives_count=3 -c tcp_user_timeout=25000 -c client_connection_check_interval=10000"
+)
 READ_ONLY: Final = " -c default_transaction_read_only=on"
+# How every connection is opened. Keepalives notice a lost peer while nothing is sent, the timeout
+# (milliseconds) while something sent is not acknowledged.
+NETWORK: Final[Mapping[str, int | str]] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 # Generated passwords are often pasted unescaped: everything up to the "@"
 # that a host follows belongs to them.
 _URL: Final = re.compile(
@@ -76,11 +90,11 @@ def stop() -> bool:
 
 
 def conninfo(url: str) -> str:
-    """An address (postgres://, postgresql://) as libpq's connection string.
+    """An address (postgres://, postgresql://) as libpq's connection string, with NETWORK.
 
     Raises BadDatabaseUrl, which does not repeat the address: it may hold a password.
     """
-    return make_conninfo("", **parameters(url))
+    return make_conninfo("", **{**NETWORK, **parameters(url)})
 
 
 def parameters(url: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ raises a timeout after its whole patience, without the reason that the server ga
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 
 from mirror.history.address import OPTIONS, conninfo
+from mirror.history.lock import cut
 
 Row = Any  # a named tuple of the statement's columns
 _MOST: Final = 3  # statements take milliseconds, opening a connection takes ten
@@ -38,6 +40,7 @@ class Connections:
     def __init__(self, url: str) -> None:
         self._conninfo = conninfo(url)
         self._idle: deque[_Kept] = deque()
+        self._used: set[psycopg.AsyncConnection[Row]] = set()
         self._turns = asyncio.Semaphore(_MOST)
 
     @asynccontextmanager
@@ -45,9 +48,11 @@ class Connections:
         """A connection in autocommit, for a statement. Raises psycopg.OperationalError."""
         async with self._turns:
             connection = await self._usable()
+            self._used.add(connection)
             try:
                 yield connection
             finally:
+                self._used.discard(connection)
                 # Any other status: broken, or cancelled in the middle of a result.
                 if connection.info.transaction_status == TransactionStatus.IDLE:
                     self._idle.append(_Kept(connection, time.monotonic()))
@@ -58,6 +63,14 @@ class Connections:
         """Close every connection; none may be in use."""
         while self._idle:
             await self._idle.pop().connection.close()
+
+    def cut(self) -> None:
+        """Cut what is in use, so that statements that wait for an answer fail at once."""
+        for connection in self._used:
+            cut(connection)
+        for kept in self._idle:  # they would not answer either
+            cut(kept.connection)
+            kept.since = -math.inf  # to be checked before use
 
     async def _usable(self) -> psycopg.AsyncConnection[Row]:
         """The connection used last, if it still works, or a new one.
@@ -82,6 +95,5 @@ class Connections:
             autocommit=True,
             row_factory=namedtuple_row,
             options=OPTIONS,
-            connect_timeout=10,
             application_name="mirror",
         )

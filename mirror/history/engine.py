@@ -9,7 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from mirror.history.address import DRIVER, OPTIONS, READ_ONLY, answering, parameters
+from mirror.history.address import DRIVER, NETWORK, OPTIONS, READ_ONLY, answering, parameters
 
 
 def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
@@ -22,7 +22,7 @@ def create_engine(url: str, *, read_only: bool = False) -> sa.Engine:
         _sqlalchemy_url(url),
         connect_args={
             "options": options,
-            "connect_timeout": 10,
+            **NETWORK,
             "application_name": "mirror",
             # A generic plan reads every month's partition: plan for the given time.
             "prepare_threshold": None,

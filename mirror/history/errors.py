@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from mirror.errors import DatabaseError
 
 
@@ -42,17 +40,15 @@ class UnknownMirror(HistoryError):
 
 
 class TargetLocked(HistoryError):
-    """Another run is working on the same target repository."""
+    """Another run is working on the same target repository. `holder`: who, for people."""
 
-    def __init__(self, target: str, run_id: str | None, started_at: datetime | None) -> None:
-        since = f" since {started_at:%Y-%m-%d %H:%M:%S} UTC" if started_at else ""
-        run = f"run {run_id}" if run_id else "a run"
+    def __init__(self, target: str, holder: object | None) -> None:
         super().__init__(
-            f"{target}: {run} has been syncing this target{since}; wait until it ends and try again"
+            f"{target}: {holder or 'another run'} is syncing this target; wait until it ends and"
+            " try again"
         )
         self.target = target
-        self.run_id = run_id
-        self.started_at = started_at
+        self.holder = holder
 
 
 class AlreadyRunning(HistoryError):
@@ -64,12 +60,13 @@ class AlreadyRunning(HistoryError):
 
 
 class LockLost(HistoryError):
-    """The connection that held the target's lock broke, so another run may have started."""
+    """The target's lock is lost, so another run may have started."""
 
     def __init__(self, target: str) -> None:
         super().__init__(
-            f"{target}: the database connection that held this target's lock broke;"
-            " the run stops so that two never work on one target; the next run continues"
+            f"{target}: this run lost the target's lock, since its database session ended or it was"
+            " silent for too long; it stops so that two never work on one target; the next run"
+            " continues"
         )
         self.target = target
 

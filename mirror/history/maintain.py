@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from mirror.history.dead_runs import close_dead_runs
 from mirror.history.errors import HistoryError
 
 AHEAD = timedelta(days=92)
 KEPT_MONTHS = 13  # raw rows; the daily tables and the tags' past are kept for ever
 GRACE = timedelta(hours=1)  # a record written late still counts on its day
 REWRITTEN = timedelta(days=2)  # closed days that are rolled up again, in case clocks differ
-KILLED_AFTER = timedelta(days=1)
 
 _ALONE = sa.text(
     "SELECT pg_try_advisory_xact_lock(hashtextextended('hagicode-mirror maintain', 0))"
@@ -37,28 +37,6 @@ _KEEP_PAST = sa.text("""
 """)
 _PARTITIONED = "sync_run, tag_sync, watch_run, probe, quota_reading"
 _DROP = sa.text("SELECT drop_partitions(:before)")
-_KILLED = sa.text("""
-    WITH killed AS (
-        SELECT run.id, run.started_at
-        FROM sync_run run
-        JOIN mirror ON mirror.id = run.mirror_id
-        JOIN repository target ON target.id = mirror.target_id
-        WHERE run.status = 'running' AND run.started_at < :before
-          AND pg_try_advisory_xact_lock(hashtextextended(
-              'hagicode-mirror target ' || target.registry || '/' || target.name, 0))
-    ), runs AS (
-        UPDATE sync_run SET status = 'abandoned', reason = 'abandoned', ended_at = :now,
-            message = 'killed before it ended; closed by the daily maintenance'
-        FROM killed WHERE sync_run.id = killed.id AND sync_run.started_at = killed.started_at
-    )
-    UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = :now,
-        message = 'the run was killed while this tag was being copied'
-    FROM killed
-    WHERE run_id = killed.id AND run_started_at = killed.started_at AND tag_sync.status = 'running'
-""")
-_COUNT_KILLED = sa.text(
-    "SELECT count(*) FROM sync_run WHERE status = 'running' AND started_at < :before"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +60,8 @@ def maintain_history(engine: sa.Engine, now: datetime) -> Maintained:
     with engine.begin() as connection:
         _alone(connection)
         made = connection.scalar(_MAKE, {"first": now, "last": now + AHEAD})
-        killed = _close_killed(connection, now)
+    # Of mirrors that no later run will close.
+    killed = close_dead_runs(engine.url.render_as_string(hide_password=False), now)
     with engine.begin() as connection:
         _alone(connection)
         closed = close_days(connection, now)
@@ -96,7 +75,7 @@ def maintain_history(engine: sa.Engine, now: datetime) -> Maintained:
             connection.execute(sa.text(f"ANALYZE {_PARTITIONED}"))
     with engine.connect() as connection:
         until = connection.scalar(_CLOSED)
-    return Maintained(made or 0, dropped, killed, until)
+    return Maintained(made or 0, dropped, len(killed), until)
 
 
 def close_days(connection: sa.Connection, now: datetime) -> bool:
@@ -122,16 +101,6 @@ def _alone(connection: sa.Connection) -> None:
     connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
     if not connection.scalar(_ALONE):
         raise HistoryError("another maintenance of the history is running; wait until it ends")
-
-
-def _close_killed(connection: sa.Connection, now: datetime) -> int:
-    """Close killed runs of mirrors that no later run will close."""
-    before = now - KILLED_AFTER
-    count = connection.scalar(_COUNT_KILLED, {"before": before}) or 0
-    if not count:
-        return 0
-    connection.execute(_KILLED, {"before": before, "now": now})
-    return count - (connection.scalar(_COUNT_KILLED, {"before": before}) or 0)
 
 
 def _drop_old(connection: sa.Connection, now: datetime) -> int:

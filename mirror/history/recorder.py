@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -10,6 +11,7 @@ from mirror.history.address import answering, conninfo
 from mirror.history.connections import Connections
 from mirror.history.errors import TargetLocked
 from mirror.history.lock import TargetLock
+from mirror.history.lock_holder import LockHolder, open_connection, read_holder
 from mirror.history.measurement_recorder import MeasurementRecorder
 from mirror.history.rows import MirrorRow, split_repository
 from mirror.history.run_recorder import RunRecorder
@@ -53,14 +55,6 @@ _AS_CONFIGURED = """
       AND (target.registry, target.name) = (%(target_registry)s, %(target_name)s)
       AND policy = %(policy)s
       AND (every, watch_every, delay_goal) = (%(every)s, %(watch_every)s, %(delay_goal)s)
-"""
-_WHO = """
-    SELECT run.id, run.started_at
-    FROM sync_run run
-    JOIN mirror ON mirror.id = run.mirror_id
-    JOIN repository ON repository.id = mirror.target_id
-    WHERE run.status = 'running' AND registry || '/' || repository.name = %(target)s
-    ORDER BY run.started_at DESC LIMIT 1
 """
 
 
@@ -113,18 +107,27 @@ class PostgresRecorder(RunRecorder, TagRecorder, MeasurementRecorder):
     async def target_lock(self, target: str) -> AsyncIterator[TargetLock]:
         """Hold the lock of a target (`host[:port]/path`): one run works on it at a time.
 
-        Raises TargetLocked, which names the run that holds it. Call `check()` of the lock before
-        each tag: it raises LockLost if the lock is lost with its connection.
+        A holder that has been silent for half a minute loses it. Raises TargetLocked, which names
+        the holder. Call `check_lock` before each write to the target: it raises LockLost.
         """
         with answering(self.url):
-            lock = await TargetLock.acquire(conninfo(self.url), target)
+            lock = await TargetLock.acquire(
+                self.url, conninfo(self.url), target, self.connections.cut
+            )
         if lock is None:
-            rows = await self.rows(_WHO, {"target": target})
-            run, started_at = (str(rows[0][0]), rows[0][1]) if rows else (None, None)
-            raise TargetLocked(target, run, started_at)
+            raise TargetLocked(target, await asyncio.to_thread(self._holder, target))
         self.locks[target] = lock
         try:
             yield lock
         finally:
             self.locks.pop(target, None)
             await lock.release()
+
+    async def check_lock(self, target: str) -> None:
+        """Raise LockLost if this recorder took the lock of a target and it is held no more."""
+        if lock := self.locks.get(target):
+            await lock.check()
+
+    def _holder(self, target: str) -> LockHolder | None:
+        with open_connection(self.url) as connection:
+            return read_holder(connection, target)

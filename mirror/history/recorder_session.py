@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from mirror.history.address import answering
 from mirror.history.connections import Connections, Row
-from mirror.history.errors import HistoryError, UnknownMirror
+from mirror.history.errors import HistoryError, LockLost, UnknownMirror
 from mirror.history.lock import TargetLock
 from mirror.history.rows import split_repository
 from mirror.outcome import KnownTag
@@ -26,6 +29,7 @@ _REPOSITORY = """
     RETURNING id
 """
 _STARTED_AT = "SELECT started_at FROM sync_run WHERE id = %(id)s"
+LOST = "MRLCK"  # SQLSTATE that the function `holds` raises
 _PARTITIONS = "SELECT make_partitions(%(first)s, %(last)s)"
 
 
@@ -53,19 +57,40 @@ class RecorderSession:
     months: set[tuple[int, int]] = field(default_factory=set)
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one statement that returns rows. Raises DatabaseAway."""
-        with answering(self.url):
+        """Run one statement that returns rows. Raises DatabaseAway, LockLost."""
+        with answering(self.url), self._holding(values):
             async with self.connections.one() as connection:
                 return await (await connection.execute(statement, values)).fetchall()
 
     async def run(self, statement: str, values: Mapping[str, Any] | list[dict[str, Any]]) -> None:
-        """Run one statement, once or for each of a list of values. Raises DatabaseAway."""
-        with answering(self.url):
+        """Run one statement, once or for each of a list of values.
+
+        Raises DatabaseAway, and LockLost if the values hold the token of a lock that is lost.
+        """
+        with answering(self.url), self._holding(values):
             async with self.connections.one() as connection, connection.cursor() as cursor:
                 if isinstance(values, list):
                     await cursor.executemany(statement, values)
                 else:
                     await cursor.execute(statement, values)
+
+    def token(self, ref: MirrorRef) -> UUID | None:
+        """What shows that this recorder holds the lock of the mirror's target; None: it has none.
+
+        A statement gives it to the function `holds`, which refuses a token that is outdated.
+        """
+        lock = self.locks.get(ref.target)
+        return lock.token if lock else None
+
+    @contextmanager
+    def _holding(self, values: Mapping[str, Any] | list[dict[str, Any]] | None) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != LOST or not isinstance(values, Mapping):
+                raise
+            held = {lock.token: target for target, lock in self.locks.items()}
+            raise LockLost(held.get(values["token"], "the target")) from error
 
     async def mirror(self, name: str) -> MirrorRef:
         """A mirror by name. Raises UnknownMirror."""

@@ -21,17 +21,26 @@ STATUS = sa.text("""
     WHERE CAST(:mirror AS text) IS NULL OR fresh.mirror = :mirror
     ORDER BY fresh.mirror
 """)
-RUNS = sa.text("""
+_RUN = """
+    SELECT id::text, started_at, ended_at, status, trigger, complete, dry_run, tags_discovered,
+           tags_changed, tags_copied, tags_failed, bytes_copied, requests_source, requests_target,
+           seconds_total, reason, message, flow_run_id
+    FROM sync_run WHERE sync_run.mirror_id = ids.mirror_id
+"""
+RUNS = sa.text(f"""
+    SELECT ids.mirror_id, recent.*
+    FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)
+    CROSS JOIN LATERAL ({_RUN} ORDER BY started_at DESC LIMIT :limit) recent
+""")  # noqa: S608 - constants
+# A run that only met another one at work, or that was to change nothing, is not a mirror's state.
+LAST_RUN = sa.text(f"""
     SELECT ids.mirror_id, recent.*
     FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)
     CROSS JOIN LATERAL (
-        SELECT id::text, started_at, ended_at, status, trigger, complete, dry_run, tags_discovered,
-               tags_changed, tags_copied, tags_failed, bytes_copied, requests_source,
-               requests_target, seconds_total, reason, message, flow_run_id
-        FROM sync_run WHERE sync_run.mirror_id = ids.mirror_id
-        ORDER BY started_at DESC LIMIT :limit
+        {_RUN} AND NOT dry_run AND reason IS DISTINCT FROM 'lock'
+        ORDER BY started_at DESC LIMIT 1
     ) recent
-""")
+""")  # noqa: S608 - constants
 FAILING = sa.text("""
     SELECT ids.mirror_id, failing.*
     FROM unnest(CAST(:ids AS integer[])) AS ids (mirror_id)

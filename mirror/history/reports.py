@@ -135,7 +135,7 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
     if mirror is not None and not rows:
         raise UnknownMirror(mirror)
     ids = [row.id for row in rows]
-    last = _by_mirror(connection.execute(sql.RUNS, {"ids": ids, "limit": 1}))
+    last = _by_mirror(connection.execute(sql.LAST_RUN, {"ids": ids}))
     failing = _by_mirror(connection.execute(sql.FAILING, {"ids": ids, "limit": TOP_FAILURES}))
     left_out = _by_mirror(connection.execute(sql.LEFT_OUT, {"ids": ids}))
     return [

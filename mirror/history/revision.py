@@ -7,7 +7,7 @@ from psycopg.errors import UndefinedTable
 
 from mirror.history.address import answering, conninfo
 
-HEAD = "0004_entries"  # the newest migration; a test compares the two
+HEAD = "0005_locks"  # the newest migration; a test compares the two
 
 
 def current_revision(url: str) -> str | None:
@@ -15,7 +15,7 @@ def current_revision(url: str) -> str | None:
     try:
         with (
             answering(url),
-            psycopg.connect(conninfo(url), connect_timeout=10) as connection,
+            psycopg.connect(conninfo(url)) as connection,
         ):
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except UndefinedTable:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from mirror.history.lock import KEY
+from mirror.history.dead_runs import CLOSE
 from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import new_id
 from mirror.outcome import (
@@ -22,10 +22,14 @@ from mirror.outcome import (
 )
 
 _BEGIN = """
+    WITH lock AS (
+        UPDATE target_lock SET run_id = %(id)s, flow_run_id = %(flow_run_id)s
+        WHERE token = %(token)s
+    )
     INSERT INTO sync_run (id, started_at, mirror_id, trigger, complete, dry_run, flow_run_id,
                           status)
-    VALUES (%(id)s, %(at)s, %(mirror)s, %(trigger)s, %(complete)s, %(dry_run)s, %(flow_run_id)s,
-        'running')
+    VALUES (CASE WHEN holds(%(token)s) THEN CAST(%(id)s AS uuid) END, %(at)s, %(mirror)s,
+        %(trigger)s, %(complete)s, %(dry_run)s, %(flow_run_id)s, 'running')
 """
 _KNOWN = """
     SELECT tag, source_digest, copied_digest, target_digest, pushed_at, detected_at, attempts,
@@ -42,6 +46,7 @@ _SEEN = """
         CAST(%(detected)s AS timestamptz[]), CAST(%(copied)s AS text[]), CAST(%(target)s AS text[]),
         CAST(%(sizes)s AS bigint[]), CAST(%(platforms)s AS text[])
     ) AS seen (tag, digest, pushed, detected, copied, target, size, platforms)
+    WHERE holds(%(token)s)
     ON CONFLICT (mirror_id, tag) DO UPDATE SET
         detected_at = CASE WHEN state.source_digest = excluded.source_digest
             AND excluded.copied_digest IS NULL THEN state.detected_at ELSE excluded.detected_at END,
@@ -73,34 +78,8 @@ _SEEN = """
 _GONE = """
     UPDATE tag_state SET gone_at = %(now)s
     WHERE mirror_id = %(mirror)s AND tag = ANY(%(tags)s) AND gone_at IS NULL
+      AND holds(%(token)s)
 """
-_LOCK_KEY = KEY.replace("%s", "CAST(%(target)s AS text)")
-_ABANDON = f"""
-    WITH free AS (
-        SELECT %(held)s OR pg_try_advisory_xact_lock({_LOCK_KEY}) AS yes
-    ), closed AS (
-        UPDATE sync_run SET
-            status = 'abandoned', reason = 'abandoned', ended_at = %(now)s,
-            message = 'killed before it ended; closed by a later run',
-            (tags_copied, tags_failed, bytes_copied) = (
-                SELECT count(*) FILTER (WHERE tag.status = 'succeeded'),
-                       count(*) FILTER (WHERE tag.status = 'failed'),
-                       coalesce(sum(tag.bytes_copied), 0)
-                FROM tag_sync tag
-                WHERE tag.run_id = sync_run.id AND tag.run_started_at = sync_run.started_at)
-        FROM free
-        WHERE free.yes AND mirror_id = %(mirror)s AND status = 'running' AND id <> %(except_run)s
-          AND (NOT dry_run OR started_at < CAST(%(now)s AS timestamptz) - interval '1 day')
-        RETURNING id, started_at
-    ), tags AS (
-        UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = %(now)s,
-            message = 'the run was killed while this tag was being copied'
-        FROM closed
-        WHERE run_id = closed.id AND run_started_at = closed.started_at
-          AND tag_sync.status = 'running'
-    )
-    SELECT id FROM closed ORDER BY started_at
-"""  # noqa: S608 - constants
 _END = """
     WITH ended AS (
         UPDATE sync_run SET
@@ -112,7 +91,7 @@ _END = """
             seconds_discover = %(discover)s, seconds_diff = %(diff)s, seconds_copy = %(copy)s,
             seconds_verify = %(verify)s, seconds_total = %(total)s, reason = %(reason)s,
             message = %(message)s, warnings = %(warnings)s
-        WHERE id = %(id)s AND started_at = %(started_at)s
+        WHERE id = %(id)s AND started_at = %(started_at)s AND holds(%(token)s)
         RETURNING mirror_id
     ), unfinished AS (
         UPDATE tag_sync SET status = 'abandoned', reason = 'abandoned', ended_at = %(now)s,
@@ -157,6 +136,7 @@ class RunRecorder(RecorderSession):
             "complete": full,
             "dry_run": dry_run,
             "flow_run_id": flow_run_id,
+            "token": self.token(ref),
         }
         await self.run(_BEGIN, values)
         self.runs[run] = at
@@ -167,18 +147,16 @@ class RunRecorder(RecorderSession):
     ) -> tuple[str, ...]:
         """Close runs left `running` by a process that died, and their tags. Returns their ids.
 
-        Only if the target's lock is free or held by this recorder. They end now: when they died is
-        unknown, and so a closed day never changes after it was rolled up.
+        Only those that certainly do not work any more: see dead_runs.
         """
         ref = await self.mirror(mirror)
         values = {
             "mirror": ref.id,
-            "target": ref.target,
             "held": ref.target in self.locks,
             "except_run": UUID(except_run) if except_run else UUID(int=0),
             "now": at or utcnow(),
         }
-        return tuple(str(row.id) for row in await self.rows(_ABANDON, values))
+        return tuple(str(row.id) for row in await self.rows(CLOSE, values))
 
     async def known_tags(self, mirror: str) -> dict[str, KnownTag]:
         """The present state of a mirror's tags, by name."""
@@ -241,9 +219,11 @@ class RunRecorder(RecorderSession):
                 "platforms",
             )
             columns = [list(column) for column in zip(*seen, strict=True)]
-            await self.run(_SEEN, {"mirror": ref.id, **dict(zip(names, columns, strict=True))})
+            held = {"mirror": ref.id, "token": self.token(ref)}
+            await self.run(_SEEN, {**held, **dict(zip(names, columns, strict=True))})
         if plan.gone:
-            await self.run(_GONE, {"mirror": ref.id, "tags": list(plan.gone), "now": now})
+            gone = {"tags": list(plan.gone), "now": now}
+            await self.run(_GONE, {"mirror": ref.id, "token": self.token(ref), **gone})
 
     async def end_run(self, outcome: RunOutcome, at: datetime | None = None) -> None:
         """Write how a run ended, and a row for each failed tag that has none."""
@@ -252,6 +232,7 @@ class RunRecorder(RecorderSession):
         seconds, tally, blobs = outcome.seconds, outcome.tags, outcome.blobs
         values = {
             "id": UUID(outcome.run_id),
+            "token": self.token(await self.mirror(outcome.mirror)),
             "started_at": await self.started_at(outcome.run_id),
             "now": at or utcnow(),
             "status": outcome.status,

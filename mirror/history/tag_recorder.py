@@ -19,10 +19,10 @@ _RECORD = """
         delay_seconds, delay_from, attempts, blobs_copied, blobs_mounted, blobs_reused,
         bytes_copied, referrers, dropped, reason, message)
     VALUES (
-        %(run)s, %(run_started_at)s, %(tag)s, %(mirror)s, %(target_tag)s, %(kind)s, %(status)s,
-        %(digest)s,
-        %(target_digest)s, %(previous)s, %(pushed_at)s, %(detected_at)s, %(started_at)s,
-        %(ended_at)s, %(available_at)s,
+        CASE WHEN holds(%(token)s) THEN CAST(%(run)s AS uuid) END, %(run_started_at)s, %(tag)s,
+        %(mirror)s, %(target_tag)s, %(kind)s, %(status)s, %(digest)s, %(target_digest)s,
+        %(previous)s, %(pushed_at)s, %(detected_at)s, %(started_at)s, %(ended_at)s,
+        %(available_at)s,
         %(delay_seconds)s, %(delay_from)s, %(attempts)s, %(copied)s, %(mounted)s, %(reused)s,
         %(bytes)s, %(referrers)s, CAST(%(dropped)s AS jsonb), %(reason)s, %(message)s)
     ON CONFLICT (run_id, run_started_at, tag) DO UPDATE SET
@@ -217,11 +217,13 @@ class TagRecorder(RecorderSession):
         self, run_id: str, mirror: str, change: Change, status: TagStatus, at: datetime
     ) -> dict[str, Any]:
         """The parameters of _RECORD for a tag of which only the change is known."""
+        ref = await self.mirror(mirror)
         return {
             "run": UUID(run_id),
+            "token": self.token(ref),
             "run_started_at": await self.started_at(run_id),
             "tag": change.tag,
-            "mirror": (await self.mirror(mirror)).id,
+            "mirror": ref.id,
             "target_tag": change.target_tag,
             "kind": change.kind,
             "status": status,

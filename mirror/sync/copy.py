@@ -58,6 +58,10 @@ _REMEMBERED = 1000
 """Manifests that were put and are kept for their verification, which soon follows."""
 
 
+async def _no_lock() -> None:
+    """Nothing else writes to the target."""
+
+
 @dataclass(frozen=True)
 class _Child:
     """A manifest that is at the target by digest, or the reason why it is not."""
@@ -82,13 +86,16 @@ class Copier:
         referrers: bool = True,
         companions: Collection[str] = (),
         read: ReadManifest | None = None,
+        check_lock: Callable[[], Awaitable[None]] = _no_lock,
     ) -> None:
         """`companions`: sha256-… tags at the source that no tag policy copies by itself. `read`
-        gives a manifest of the source by digest, where it is prefetched."""
+        gives a manifest of the source by digest, where it is prefetched. `check_lock` raises if
+        this run may not write tags any more."""
         self._source = source
         self._target = target
         self._placer = placer
         self._read = read or source.get_manifest
+        self._check_lock = check_lock
         self._images = images
         self._tags = tags
         self._manifests: SingleFlight[str, Manifest] = SingleFlight()
@@ -152,6 +159,7 @@ class Copier:
             stats.referrers += count  # not in one line: the stats may grow while that waits
             manifest = await self._referrers.joined(change.target_tag, manifest, stats)
         await self._back_up(change)
+        await self._check_lock()
         await self._put(change.target_tag, manifest)
         return manifest.digest
 
@@ -309,7 +317,9 @@ class Copier:
             return
         name = self._tags.backup_name(change.target_tag, previous, utcnow())
         if name and await self._target.head_manifest(previous):
-            await self._target.put_manifest(name, await self._target.get_manifest(previous))
+            manifest = await self._target.get_manifest(previous)
+            await self._check_lock()
+            await self._target.put_manifest(name, manifest)
 
     def _distrust(self, change: Change) -> None:
         self._placer.distrust()
@@ -369,4 +379,5 @@ async def build_copier(
         referrers=context.mirror.referrers,
         companions=() if context.tags.admits_all else discovery.companions,
         read=context.prefetch.manifest,
+        check_lock=lambda: recorder.check_lock(context.mirror.target),
     )

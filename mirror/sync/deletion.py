@@ -115,6 +115,7 @@ async def delete_gone(
                 f"{change.tag} was not deleted: it is not gone at the source, but {why}"
             )
             continue
+        await context.recorder.check_lock(context.mirror.target)
         if reason := await remover.remove(change.target_tag):
             warnings.append(f"{change.tag} is gone at the source and was not deleted: {reason}")
             continue

@@ -28,6 +28,7 @@ def diff(
     held: list[Change] = []
     adopted: list[Change] = []
     deferred: dict[str, str] = {}
+    failing: list[str] = []
     unchanged = 0
     for tag in _with_outstanding(discovery, known, rules):
         change = _change(tag, known.get(tag.name), discovery, rules, now)
@@ -37,6 +38,7 @@ def diff(
             held.append(change)
         elif not retry_now and _not_due(known.get(tag.name), tag.digest, now):
             deferred[tag.name] = tag.digest
+            failing.append(tag.name)
         elif _target_has(change, discovery) and not _is_suspect(known.get(tag.name)):
             adopted.append(change)
         else:
@@ -52,6 +54,7 @@ def diff(
         deletions=_deletions(known, gone, rules, now),
         held=tuple(held),
         deferred=tuple(sorted({*deferred, *blocked})),
+        failing=tuple(sorted(failing)),
         adopted=tuple(adopted),
     )
 

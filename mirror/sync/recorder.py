@@ -27,6 +27,9 @@ class Recorder(Protocol):
     Repositories are (registry host, path). Every method may raise DatabaseError.
     """
 
+    async def check_lock(self, target: str) -> None:
+        """Raise DatabaseError if the run lost the lock of its target (`host[:port]/path`)."""
+
     async def begin_run(
         self,
         mirror: str,

@@ -60,7 +60,9 @@ class SyncResults:
                 **self.timer.seconds(), total=round(time.perf_counter() - context.started_at, 4)
             ),
             errors=tuple(self.failures),
-            warnings=tuple(dict.fromkeys([*self.warnings, *_left_out(self.copied)])),
+            warnings=tuple(
+                dict.fromkeys([*self.warnings, *_still_failing(self.plan), *_left_out(self.copied)])
+            ),
             dry_run=context.dry_run,
             planned={change.tag: change.kind.value for change in self.plan.changes}
             if context.dry_run
@@ -69,7 +71,8 @@ class SyncResults:
 
     def _status(self, good: int) -> RunStatus:
         if not self.failures:
-            return RunStatus.SUCCEEDED
+            # A tag that is left alone until its next try is not in sync: that is no success.
+            return RunStatus.PARTIAL if self.plan.failing else RunStatus.SUCCEEDED
         as_a_whole = any(
             failure.tag is None and failure.reason is not Reason.SUSPICIOUS
             for failure in self.failures
@@ -77,6 +80,21 @@ class SyncResults:
         tags_failed = any(failure.tag is not None for failure in self.failures)
         nothing = tags_failed and not good and not self.plan.unchanged
         return RunStatus.FAILED if as_a_whole or nothing else RunStatus.PARTIAL
+
+
+def _still_failing(plan: Plan) -> Iterator[str]:
+    if plan.failing:
+        count = len(plan.failing)
+        many = (
+            f"{count} tags that failed before wait for their next try"
+            if count > 1
+            else "1 tag that failed before waits for its next try"
+        )
+        yield f"{many}: {_named(plan.failing)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
 
 
 def _left_out(copied: Sequence[CopyOutcome]) -> Iterator[str]:
@@ -89,5 +107,5 @@ def _left_out(copied: Sequence[CopyOutcome]) -> Iterator[str]:
             if tags[drop.reason][-1:] != [copy.change.tag]:
                 tags[drop.reason].append(copy.change.tag)
     for reason, names in tags.items():
-        named = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-        yield f"{len(parts[reason])} parts left out of {len(names)} tags ({reason}): {named}"
+        left = f"{len(parts[reason])} parts left out of {len(names)} tags ({reason})"
+        yield f"{left}: {_named(names)}"

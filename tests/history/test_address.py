@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from mirror.history import BadDatabaseUrl
-from mirror.history.address import conninfo, database_url, describe
+from mirror.history.address import database_url, describe, parameters
 from mirror.history.engine import create_engine
 
 
@@ -29,7 +28,7 @@ def test_a_password_is_taken_as_it_is_meant_escaped_or_not(
         "MIRROR_DATABASE_URL", f"{scheme}://ops:{written}@db.example:5433/mirror?sslmode=require"
     )
     url = database_url()
-    assert conninfo_to_dict(conninfo(url)) == {
+    assert parameters(url) == {
         "user": "ops",
         "password": meant,
         "host": "db.example",
@@ -40,7 +39,7 @@ def test_a_password_is_taken_as_it_is_meant_escaped_or_not(
     engine = create_engine(url)
     _, connect_to = engine.dialect.create_connect_args(engine.url)
     del connect_to["context"]  # how psycopg adapts values
-    assert connect_to == conninfo_to_dict(conninfo(url)), "SQLAlchemy reads the same"
+    assert connect_to == parameters(url), "SQLAlchemy reads the same"
     assert describe(url) == "db.example:5433/mirror"
 
 

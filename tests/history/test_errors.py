@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from mirror import history
@@ -14,12 +12,12 @@ TARGET = "r.example.com/a/b"
 EXAMPLES: list[tuple[errors.HistoryError, str, int]] = [
     (errors.UnknownMirror("m"), "has no mirror named 'm'; sync it once", 2),
     (
-        errors.TargetLocked(TARGET, "run-1", datetime(2026, 11, 24, 8, 5, 1, tzinfo=UTC)),
-        f"{TARGET}: run run-1 has been syncing this target since 2026-11-24 08:05:01 UTC; wait",
+        errors.TargetLocked(TARGET, "run run-1 on host-1, process 7"),
+        f"{TARGET}: run run-1 on host-1, process 7 is syncing this target; wait",
         1,
     ),
-    (errors.TargetLocked(TARGET, None, None), "a run has been syncing this target; wait", 1),
-    (errors.LockLost(TARGET), f"{TARGET}: .*lock broke; .*next run continues", 1),
+    (errors.TargetLocked(TARGET, None), "another run is syncing this target; wait", 1),
+    (errors.LockLost(TARGET), f"{TARGET}: .*lost the target's lock, .*next run continues", 1),
     (errors.QueryRefused("syntax error"), "refuses this query: syntax error", 2),
 ]
 

@@ -120,8 +120,8 @@ async def test_maintaining_twice_changes_nothing(
 async def test_a_killed_run_of_a_mirror_nobody_syncs_any_more_is_closed(
     recorder: PostgresRecorder, engine: sa.Engine
 ) -> None:
-    await recorder.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
     async with recorder.target_lock(MIRROR.target):
+        await recorder.begin_run(NAME, Trigger.MANUAL, True, at=NOW - timedelta(days=2))
         assert maintain_history(engine, NOW).runs_closed == 0  # it lives: it holds the lock
     assert maintain_history(engine, NOW).runs_closed == 1
     assert reports.read_report(engine, None, NAME, NOW).mirrors[0].runs.abandoned == 1

@@ -54,12 +54,14 @@ class MemoryRecorder:
     started: list[str] = field(default_factory=list)
     """Tags in the order in which their copies started."""
     skipped: list[tuple[str, TagStatus, str]] = field(default_factory=list)
-    _dry_runs: set[str] = field(default_factory=set)
     _placed: dict[tuple[Repository, str], int] = field(default_factory=dict)
     """By repository and digest, a number that is higher for what was placed later."""
     _learnt: dict[Repository, datetime] = field(default_factory=dict)
     """When something was last learnt of a repository's registry."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def check_lock(self, target: str) -> None:
+        """Nobody else uses this history."""
 
     async def begin_run(
         self,
@@ -72,17 +74,11 @@ class MemoryRecorder:
         """Keep the run as running."""
         run_id = f"run-{next(self._numbers)}"
         self.running[run_id] = mirror
-        if dry_run:
-            self._dry_runs.add(run_id)
         return run_id
 
     async def close_abandoned(self, mirror: str, except_run: str | None) -> tuple[str, ...]:
-        """Runs of the mirror that never ended; a dry run takes no lock and may still work."""
-        dead = [
-            run
-            for run, name in self.running.items()
-            if name == mirror and run != except_run and run not in self._dry_runs
-        ]
+        """Runs of the mirror that never ended."""
+        dead = [run for run, name in self.running.items() if name == mirror and run != except_run]
         for run in dead:
             del self.running[run]
         return tuple(dead)

@@ -91,6 +91,7 @@ def test_a_failed_tag_waits_for_its_time_and_its_floating_tags_with_it() -> None
     )
     result = plan(seen(("1.0.0", A), ("latest", A)), failed)
     assert result.deferred == ("1.0.0", "latest")
+    assert result.failing == ("1.0.0",)
     assert not result.changes
 
 

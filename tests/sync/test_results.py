@@ -146,3 +146,13 @@ async def test_parts_left_out_are_a_warning_for_each_reason(context: SyncContext
     )
     results.copied.append(left_out("4", 4))
     assert "4 parts left out of 4 tags (platform): 1, 2, 3, …" in results.outcome().warnings
+
+
+async def test_a_run_that_leaves_a_failing_tag_alone_is_no_success(context: SyncContext) -> None:
+    results = SyncResults(context, "run-1")
+    results.plan = Plan((), 5, deferred=("a", "b"), failing=("a",))
+    outcome = results.outcome()
+    assert (outcome.status, outcome.errors) == (RunStatus.PARTIAL, ())
+    assert outcome.warnings == ("1 tag that failed before waits for its next try: a",)
+    results.plan = Plan((), 5, deferred=("b",))
+    assert results.outcome().status is RunStatus.SUCCEEDED

@@ -37,6 +37,7 @@ from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.images import multi_platform
 from tests.support.fake_registry.oddities import artifact
 from tests.support.fake_registry.registry import FakeRegistry
+from tests.support.memory_recorder import MemoryRecorder
 from tests.sync.core import NAME, SOURCE, TARGET, CoreSync, endpoint_of, seed
 from tests.sync.parts import digest, known, requests
 
@@ -203,6 +204,18 @@ async def test_a_defect_of_the_verification_ends_the_run_and_is_raised(
             await both.run()
         assert raised.group_contains(ZeroDivisionError)
         assert both.last.errors[-1].reason is Reason.INTERNAL
+
+
+async def test_a_run_that_lost_its_lock_puts_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(self: MemoryRecorder, target: str) -> None:
+        raise DatabaseError(f"{target}: the lock is lost")
+
+    monkeypatch.setattr(MemoryRecorder, "check_lock", lost)
+    async with mirror() as both:
+        with pytest.raises(DatabaseError, match="the lock is lost"):
+            await both.run()
+        assert both.tags == {}
+        assert both.last.status is RunStatus.FAILED
 
 
 async def test_after_an_error_no_tag_is_copied_any_more() -> None:

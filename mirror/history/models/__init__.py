@@ -3,6 +3,7 @@
 from mirror.history.models.alerts import AlertDeliveryRecord, AlertRecord
 from mirror.history.models.base import Base
 from mirror.history.models.credentials import CredentialEndRecord
+from mirror.history.models.locks import TargetLockRecord
 from mirror.history.models.measured import (
     AuditFindingRecord,
     AuditRunRecord,
@@ -60,5 +61,6 @@ __all__ = [
     "TagPastRecord",
     "TagStateRecord",
     "TagSyncRecord",
+    "TargetLockRecord",
     "WatchRunRecord",
 ]

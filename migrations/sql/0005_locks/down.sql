@@ -1,0 +1,2 @@
+DROP FUNCTION holds(uuid);
+DROP TABLE target_lock;
