@@ -44,8 +44,8 @@ class TargetLocked(HistoryError):
 
     def __init__(self, target: str, holder: object | None) -> None:
         super().__init__(
-            f"{target}: {holder or 'another run'} is syncing this target; wait until it ends and"
-            " try again"
+            f"{target}: another run is syncing this target{f' ({holder})' if holder else ''}; wait"
+            " until it ends and try again"
         )
         self.target = target
         self.holder = holder

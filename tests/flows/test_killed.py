@@ -115,7 +115,7 @@ async def test_of_two_syncs_of_one_target_one_works_and_the_other_says_so(
         worked = await first
     assert (worked.code, refused.code) == (0, 1), (worked.err, refused.err)
     assert len(refused.error_lines) == 1
-    assert "has been syncing this target" in refused.err
+    assert "another run is syncing this target (run " in refused.err
     (outcome,) = json.loads(refused.out)
     assert outcome["errors"][0]["reason"] == "lock"
     assert rows.one("SELECT count(*) FROM tag_sync") == len(pushed)

@@ -13,7 +13,7 @@ EXAMPLES: list[tuple[errors.HistoryError, str, int]] = [
     (errors.UnknownMirror("m"), "has no mirror named 'm'; sync it once", 2),
     (
         errors.TargetLocked(TARGET, "run run-1 on host-1, process 7"),
-        f"{TARGET}: run run-1 on host-1, process 7 is syncing this target; wait",
+        rf"{TARGET}: another run is syncing this target \(run run-1 on host-1, process 7\); wait",
         1,
     ),
     (errors.TargetLocked(TARGET, None), "another run is syncing this target; wait", 1),
