@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli.options import PORT
 from flows.local import address, choose_port, run_until_stopped
+from mirror.config import load_settings
+from mirror.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flows.local import HealthMonitor
 
 
 @click.command("serve", help="Serve the published site in DIRECTORY, and /metrics, until stopped.")
@@ -26,10 +33,23 @@ def command(directory: Path, host: str, port: int) -> None:
     run_until_stopped(_serve(directory, host, choose_port(host, port, "the site", "--port")))
 
 
+def _monitor() -> HealthMonitor | None:
+    """The checks of an installation; None where only a folder is served."""
+    if not {"MIRROR_DATABASE_URL", "PREFECT_API_URL"} & os.environ.keys():
+        return None
+    from flows.local import HealthMonitor
+
+    try:
+        settings = load_settings()
+    except ConfigError:
+        settings = None  # a folder can be served without mirrors.yaml: no schedule is checked
+    return HealthMonitor(settings, os.environ)
+
+
 async def _serve(directory: Path, host: str, port: int) -> None:
     from flows.local import serve_site
 
-    async with serve_site(directory, host, port):
+    async with serve_site(directory, host, port, _monitor()):
         click.echo(
             f"{directory} at {address(host, port)}, metrics at {address(host, port)}/metrics"
         )

@@ -6,6 +6,7 @@ data_folder.py        the data folder: locked by one process, cleaned of what a 
 supervisor.py         child processes: process group, log file, health check, stop in reverse order
 prefect_programs.py   Prefect's server and the process worker
 site_server.py        the site and /metrics over HTTP
+health_checks.py      what /healthz answers
 ports.py              addresses, free and taken ports
 signals.py            SIGINT and SIGTERM
 healthy.py            the containers' health check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from flows.local.health_checks import HealthMonitor
 from flows.local.ports import address
 from flows.local.prefect_programs import WORK_POOL, worker_program
 from flows.local.site_server import serve_site
@@ -53,7 +55,9 @@ async def run_machine(
                 programs = _programs(settings, stack, site)
                 for program in programs:
                     await stack.supervisor.start(program)
-                await parts.enter_async_context(serve_site(site, host, site_port))
+                await parts.enter_async_context(
+                    serve_site(site, host, site_port, HealthMonitor(settings, os.environ))
+                )
                 # Not waiting for the schedule: a first look, and a first site.
                 for first in first_runs:
                     await run_now(stack.api_url, first)

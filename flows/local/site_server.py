@@ -13,6 +13,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from flows.local.health_checks import HealthMonitor
 from mirror.website import METRICS_FILE
 
 METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -36,28 +37,39 @@ TYPES = {
 }
 
 _DIRECTORY = web.AppKey("directory", Path)
+_MONITOR = web.AppKey("monitor", HealthMonitor)
 
 
-def application(directory: Path) -> web.Application:
-    """An aiohttp application that serves the site in `directory`, which may not exist yet."""
+def application(directory: Path, monitor: HealthMonitor | None = None) -> web.Application:
+    """An aiohttp application that serves the site in `directory`, which may not exist yet.
+
+    /livez says that it runs, /healthz what `monitor` sees; without one, the same as /livez.
+    """
     app = web.Application(middlewares=[_headers])
     app[_DIRECTORY] = directory
-    app.router.add_get("/healthz", _healthy)
+    if monitor is not None:
+        app[_MONITOR] = monitor
+    app.router.add_get("/livez", _live)
+    app.router.add_get("/healthz", _live if monitor is None else _healthy)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/{path:.*}", _page)
     return app
 
 
 @asynccontextmanager
-async def serve_site(directory: Path, host: str, port: int) -> AsyncIterator[None]:
-    """Serve `directory` at host:port inside the block."""
-    runner = web.AppRunner(application(directory), access_log=None)
+async def serve_site(
+    directory: Path, host: str, port: int, monitor: HealthMonitor | None = None
+) -> AsyncIterator[None]:
+    """Serve `directory` at host:port inside the block, and what `monitor` sees at /healthz."""
+    runner = web.AppRunner(application(directory, monitor), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
         yield
     finally:
         await runner.cleanup()
+        if monitor is not None:
+            await monitor.aclose()
 
 
 @web.middleware
@@ -71,8 +83,19 @@ async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
-async def _healthy(_: web.Request) -> web.Response:
+async def _live(_: web.Request) -> web.Response:
     return web.Response(text="ok\n")
+
+
+async def _healthy(request: web.Request) -> web.Response:
+    checks = await request.app[_MONITOR].look()
+    well = all(check.ok for check in checks)
+    document = {
+        "status": "ok" if well else "failing",
+        "checks": {check.part: {"ok": check.ok, "message": check.message} for check in checks},
+    }
+    headers = {"Cache-Control": "no-store"}
+    return web.json_response(document, status=200 if well else 503, headers=headers)
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 from .address import (
     database_url as database_url,
     describe as describe,
+    embedded_url as embedded_url,
     is_embedded as is_embedded,
     stop as stop,
 )
