@@ -76,9 +76,11 @@ _AUDIT = """
 # Registries gain features: what one refused is tried again after this time. Until then nothing is
 # written unless something new was seen.
 _REFUSALS_HOLD = timedelta(days=30)
-_ABILITIES = """
-    SELECT abilities, learnt_at, refusals FROM registry_ability
-    WHERE repository_id = %(repository)s
+_LEARNT = """
+    SELECT registry, name, abilities, learnt_at, refusals
+    FROM unnest(CAST(%(registries)s AS text[]), CAST(%(names)s AS text[])) AS place (registry, name)
+    JOIN repository USING (registry, name)
+    JOIN registry_ability ON repository_id = repository.id
 """
 _SAVE_ABILITIES = """
     INSERT INTO registry_ability AS known (repository_id, abilities, learnt_at, refusals)
@@ -192,35 +194,42 @@ class MeasurementRecorder(RecorderSession):
         rows = await self.rows(_AUDIT, values)
         return AuditWritten(str(audit), tuple(sorted(row.tag for row in rows)))
 
+    async def learnt(
+        self, places: Iterable[tuple[str, str]], at: datetime | None = None
+    ) -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, Refusal]]]:
+        """Capabilities and refused optional requests of (registry, repository), in one query.
+
+        Without what the registry refused more than 30 days ago, and what failed for the moment
+        (5xx, a timeout) more than an hour ago. What is not known is left out.
+        """
+        wanted, now = list(places), at or utcnow()
+        values = {"registries": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
+        found = {}
+        for row in await self.rows(_LEARNT, values):
+            fresh = row.learnt_at >= now - _REFUSALS_HOLD
+            refusals = {name: Refusal.load(one) for name, one in row.refusals.items()}
+            holding = {name: one for name, one in refusals.items() if one.until > now}
+            abilities = {
+                name: value
+                for name, value in row.abilities.items()
+                if value is True or (name in holding if name in refusals else fresh)
+            }
+            found[row.registry, row.name] = (abilities, holding)
+        return found
+
     async def abilities(
         self, registry: str, repository: str, at: datetime | None = None
     ) -> dict[str, Any]:
-        """What the registry was seen to do for this repository; empty when nothing is known.
-
-        Without what it refused more than 30 days ago, and what failed for the moment (5xx, a
-        timeout) more than an hour ago.
-        """
-        values = {"repository": await self.repository(registry, repository)}
-        rows = await self.rows(_ABILITIES, values)
-        if not rows:
-            return {}
-        fresh = rows[0].learnt_at >= (at or utcnow()) - _REFUSALS_HOLD
-        seen: dict[str, Any] = rows[0].abilities
-        refusals = _refusals(rows[0].refusals)
-        return {
-            name: value
-            for name, value in seen.items()
-            if value is True or _holds(name, refusals, fresh, at or utcnow())
-        }
+        """What the registry was seen to do for this repository; empty when nothing is known."""
+        found = await self.learnt([(registry, repository)], at)
+        return found[registry, repository][0] if found else {}
 
     async def refusals(
         self, registry: str, repository: str, at: datetime | None = None
     ) -> dict[str, Refusal]:
         """The optional requests that failed for this repository, by name, as far as that holds."""
-        values = {"repository": await self.repository(registry, repository)}
-        rows = await self.rows(_ABILITIES, values)
-        found = _refusals(rows[0].refusals) if rows else {}
-        return {name: one for name, one in found.items() if one.until > (at or utcnow())}
+        found = await self.learnt([(registry, repository)], at)
+        return found[registry, repository][1] if found else {}
 
     async def save_abilities(
         self,
@@ -244,14 +253,3 @@ class MeasurementRecorder(RecorderSession):
             "stale": now - _REFUSALS_HOLD,
         }
         await self.run(_SAVE_ABILITIES, values)
-
-
-def _refusals(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Refusal]:
-    return {name: Refusal.load(one) for name, one in stored.items()}
-
-
-def _holds(name: str, refusals: Mapping[str, Refusal], fresh: bool, now: datetime) -> bool:
-    """Whether what is not supported still counts: by its own time, else by that of the row."""
-    if name in refusals:
-        return refusals[name].until > now
-    return fresh

@@ -29,6 +29,7 @@ another. Every error is of one tree, with its failure reason:
 """
 
 from mirror.registry.blob_copy import copy_blob
+from mirror.registry.capabilities import Capabilities
 from mirror.registry.catalog import ListedRepository, list_repositories
 from mirror.registry.concurrency import Concurrency
 from mirror.registry.descriptor import Descriptor
@@ -76,6 +77,7 @@ __all__ = [
     "EMPTY_INDEX",
     "PLAIN_WAYS",
     "BlobUnknown",
+    "Capabilities",
     "Clock",
     "Concurrency",
     "ConnectionFailed",

@@ -47,7 +47,7 @@ class Capabilities:
 
     def remember(self, request: OptionalRequest, error: RegistryError, now: datetime) -> None:
         """Note that an optional request failed: not that way again."""
-        self.refusals[request.value] = Refusal.of(error, now)
+        self.refusals[request.value] = Refusal.of(request, error, now)
         if request is not OptionalRequest.PAGE_SIZE:
             setattr(self, request.value, False)
 
@@ -63,9 +63,9 @@ class Capabilities:
             referrers=known.referrers,
         )
 
-    def take_refusals(self, other: Capabilities) -> None:
-        """Take over what failed for another client of the same registry."""
-        for name, refusal in other.refusals.items():
+    def take_refusals(self, refusals: Mapping[str, Refusal]) -> None:
+        """Take over what failed before, or for another client of the same registry."""
+        for name, refusal in refusals.items():
             if name not in self.refusals:
                 self.refusals[name] = refusal
                 if name != OptionalRequest.PAGE_SIZE:

@@ -29,7 +29,9 @@ from mirror.registry.errors import (
 ATTEMPTS: Final = 3  # of an optional request before the plain way is taken
 ANSWER_SECONDS: Final = 15.0  # for an optional request without a blob body
 REFUSAL_HOLDS: Final = timedelta(days=30)  # registries gain features
-FAILURE_HOLDS: Final = timedelta(hours=1)  # of a 5xx, a timeout or a broken connection
+DOUBT_HOLDS: Final = timedelta(days=1)  # of a login refused, and of what is no registry's response
+FAILURE_HOLDS: Final = timedelta(hours=1)  # of a 5xx, a timeout, a limit or a broken connection
+_UNSUPPORTED: Final = frozenset({400, 404, 405, 406, 410, 411, 413, 415, 416, 501})
 
 
 class OptionalRequest(StrEnum):
@@ -68,12 +70,19 @@ class Refusal:
     until: datetime
 
     @classmethod
-    def of(cls, error: RegistryError, now: datetime) -> Refusal:
+    def of(cls, request: OptionalRequest, error: RegistryError, now: datetime) -> Refusal:
         """What a failed optional request amounts to."""
-        passing = isinstance(error, ConnectionFailed | TimedOut) or (
+        if error.status in _UNSUPPORTED:
+            holds = REFUSAL_HOLDS
+        elif isinstance(error, ConnectionFailed | TimedOut | Throttled | QuotaExhausted) or (
             isinstance(error, ServerError) and (error.status or 0) >= 500
-        )
-        return cls(str(error), now, now + (FAILURE_HOLDS if passing else REFUSAL_HOLDS))
+        ):
+            holds = FAILURE_HOLDS
+        else:
+            holds = DOUBT_HOLDS
+        if request is OptionalRequest.HUB_API:  # behind a CDN that blocks addresses for a while
+            holds = FAILURE_HOLDS
+        return cls(str(error), now, now + holds)
 
     def dump(self) -> dict[str, str]:
         """In a form that can be stored as JSON; `load` reads it."""

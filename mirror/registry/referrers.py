@@ -5,6 +5,7 @@ distribution-spec v1.1, "Listing Referrers" and "Unavailable Referrers API".
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 from mirror.registry import media_type
@@ -20,6 +21,8 @@ from mirror.registry.optional_request import (
 )
 from mirror.registry.repository_api import RepositoryApi
 from mirror.registry.request import Request, Response, excerpt, is_cut
+
+_STALE_PAGES: Final = 20  # in a row that may bring nothing new
 
 
 def fallback_tag(digest: str) -> str:
@@ -62,6 +65,7 @@ async def _by_api(
     query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
     url: str | None = f"{repository.base}/referrers/{digest}{query}"
     seen: set[str] = set()
+    stale = 0
     context = repository.context("listing the referrers", digest)
     accept = {"Accept": media_type.OCI_INDEX}
 
@@ -85,7 +89,9 @@ async def _by_api(
         response = await repository.registry.call(request, (200,), MAX_BYTES, check)
         before = len(found)
         found.update((one.digest, one) for one in _listed(repository, response.body, digest))
-        url = repository.next_page(response, seen) if len(found) > before else None
+        stale = 0 if len(found) > before else stale + 1
+        # Pages are filtered after they were cut: an empty one is not the last.
+        url = repository.next_page(response, seen) if stale <= _STALE_PAGES else None
     return list(found.values())
 
 

@@ -111,9 +111,13 @@ class Repository(RepositoryApi):
             response = await self.registry.call(request, (200,))
         except NotFound:
             return None
-        except Denied:
+        except Denied as error:
             # Some registries answer so for what is absent: that says nothing of HEAD.
-            return await self._head_by_get(reference)
+            found = await self._head_by_get(reference)
+            if found is not None:
+                now = self.registry.clock.now()
+                self.registry.capabilities.remember(OptionalRequest.HEAD_MANIFEST, error, now)
+            return found
         kind = media_type.essence(response.headers.get("content-type", ""))
         size = headers.length(response.headers.get("content-length"))
         if response.headers.get("content-encoding", "identity") != "identity":

@@ -352,9 +352,7 @@ async def build_copier(
     registry, _ = context.target
     # One after the other: concurrently each opens a connection, which takes longer.
     holdings = await recorder.holdings(*context.target)
-    abilities = await recorder.abilities(*context.target)
     elsewhere = await recorder.holds_elsewhere(*context.target)
-    clients.target.registry.capabilities.load(abilities)
     seen = discovery.target or {}
     placer = BlobPlacer(
         clients.source,

@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mirror.registry import (
+    Capabilities,
     Descriptor,
     HubApi,
     HubPage,
     Manifest,
     NotFound,
+    OptionalRequest,
     RegistryError,
     Repository,
 )
@@ -92,6 +94,15 @@ class Prefetch:
             self._names = self._start(self._source.tags())
         else:  # the registry itself is read where the web API has news
             self._start(self._source.registry.connect(1))
+
+    def follow(self, capabilities: Capabilities) -> None:
+        """List the source anew where that was started in a way that is known to fail."""
+        if capabilities.refused(OptionalRequest.HUB_API) and self._first_page is not None:
+            self._first_page.cancel()
+            self._names = self._names or self._start(self._source.tags())
+        if capabilities.page_size is not None and self._names and not self._names.done():
+            self._names.cancel()
+            self._names = self._start(self._source.tags())
 
     def start_first_look(self) -> None:
         """Start what a mirror's first sync reads; a second call does nothing."""

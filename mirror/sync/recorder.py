@@ -19,6 +19,10 @@ from mirror.outcome import (
     Trigger,
     Verification,
 )
+from mirror.registry import Refusal
+
+Learnt = tuple[Mapping[str, Any], Mapping[str, Refusal]]
+"""Capabilities of a repository's registry, and the optional requests that it refused."""
 
 
 class Recorder(Protocol):
@@ -82,6 +86,9 @@ class Recorder(Protocol):
 
     async def dropped_digests(self, mirror: str) -> frozenset[str]:
         """Digests of everything left out at the mirror's target."""
+
+    async def learnt(self, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Learnt]:
+        """Capabilities and refused optional requests by repository, as far as they hold."""
 
     async def abilities(self, registry: str, repository: str) -> Mapping[str, Any]:
         """The registry's capabilities as seen before; empty where nothing is known."""

@@ -28,6 +28,7 @@ from mirror.sync.deletion import delete_gone
 from mirror.sync.diff import diff
 from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.late_referrers import mark_late_referrers
+from mirror.sync.learnt_capabilities import LearntCapabilities
 from mirror.sync.quota import Budget, read_quota, spend
 from mirror.sync.results import SyncResults
 from mirror.sync.step import Step, call
@@ -49,8 +50,9 @@ async def run(
         mirror, context.trigger, context.full, context.dry_run, context.flow_run_id
     )
     results = SyncResults(context, run_id)
+    learnt = LearntCapabilities(context)
     try:
-        await _sync(context, results, step)
+        await _sync(context, results, step, learnt)
     except RegistryError as error:
         results.failures.append(TagFailure(None, Reason(error.reason), str(error)))
     except ConfigError as error:
@@ -63,6 +65,8 @@ async def run(
         results.failures.append(TagFailure(None, Reason.INTERNAL, message))
         await recorder.end_run(results.outcome())
         raise
+    if not context.dry_run:
+        await learnt.save()
     if quota := read_quota(context.clients.source):
         await recorder.add_quota(quota)
     outcome = results.outcome()
@@ -87,11 +91,14 @@ async def refuse(context: SyncContext, reason: Reason, message: str) -> RunOutco
     return outcome
 
 
-async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
+async def _sync(
+    context: SyncContext, results: SyncResults, step: Step, learnt: LearntCapabilities
+) -> None:
     recorder, mirror = context.recorder, context.mirror.name
     abandoned = await recorder.close_abandoned(mirror, results.run_id)
     await asyncio.to_thread(context.clients.require_credentials)
     known = await recorder.known_tags(mirror)
+    await learnt.load()
 
     discovery = results.discovery = await _discover(context, results, step, known)
     results.failures += discovery.failed
@@ -118,7 +125,6 @@ async def _sync(context: SyncContext, results: SyncResults, step: Step) -> None:
     await _copy_all(context, results, step, copier, budget.affordable)
     if plan.deletions:
         results.warnings += await delete_gone(context, results.run_id, plan.deletions, known)
-    await _save_capabilities(context)
     results.warnings += [*_refusal_warnings(context), *copier.warnings]
     if private := await warn_if_private(context.clients, results.copied):
         results.warnings.append(private)
@@ -227,18 +233,6 @@ async def _defer_over_quota(context: SyncContext, results: SyncResults, budget: 
         await context.recorder.tag_skipped(
             results.run_id, context.mirror.name, change, TagStatus.WAITING, budget.reason
         )
-
-
-async def _save_capabilities(context: SyncContext) -> None:
-    """Save what this run learnt of the target, and whether the source has the referrers API."""
-    clients, recorder = context.clients, context.recorder
-    learnt = clients.target.registry.capabilities
-    learnt.take_refusals(clients.verifier.registry.capabilities)
-    await recorder.save_abilities(*context.target, learnt.dump(), learnt.dump_refusals())
-    source = clients.source.registry.capabilities
-    if source.referrers is not None or source.refusals:
-        found = {} if source.referrers is None else {"referrers": source.referrers}
-        await recorder.save_abilities(*context.source, found, source.dump_refusals())
 
 
 def _refusal_warnings(context: SyncContext) -> list[str]:

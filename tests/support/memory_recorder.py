@@ -214,6 +214,20 @@ class MemoryRecorder:
         """All that runs have left out."""
         return frozenset(self.dropped[mirror])
 
+    async def learnt(
+        self, places: Iterable[Repository]
+    ) -> Mapping[Repository, tuple[Mapping[str, Any], Mapping[str, Refusal]]]:
+        """Capabilities, and refusals that still hold."""
+        now = values.utcnow()
+        return {
+            place: (
+                await self.abilities(*place),
+                {name: one for name, one in self.refusals[place].items() if one.until > now},
+            )
+            for place in places
+            if place in self._learnt or self.capabilities[place]
+        }
+
     async def abilities(self, registry: str, repository: str) -> Mapping[str, Any]:
         """What runs have seen of the registry, without what it refused long ago."""
         place = (registry, repository)

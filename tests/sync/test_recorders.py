@@ -36,6 +36,7 @@ from mirror.outcome import (
     Trigger,
     Verification,
 )
+from mirror.sync.recorder import Learnt
 from mirror.sync.run import run
 from tests.support.clock import clock_set_to
 from tests.support.fake_registry import quirks
@@ -149,6 +150,12 @@ class Both:
         dropped = await self.real.dropped_digests(mirror)
         assert await self.memory.dropped_digests(mirror) == dropped
         return dropped
+
+    async def learnt(self, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Learnt]:
+        wanted = list(places)
+        seen = await self.real.learnt(wanted)
+        assert await self.memory.learnt(wanted) == seen
+        return seen
 
     async def abilities(self, registry: str, repository: str) -> Mapping[str, Any]:
         seen = await self.real.abilities(registry, repository)
