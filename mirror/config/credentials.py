@@ -44,6 +44,7 @@ def anonymous(settings: Settings, host: str) -> Endpoint:
         insecure=entry.insecure,
         ca_file=_resolve(settings.path, entry.ca_file),
         realm_hosts=frozenset(entry.realm_hosts),
+        storage_hosts=frozenset(entry.storage_hosts),
         hub_api=entry.hub_api,
     )
 

@@ -95,6 +95,9 @@ class RegistrySettings(ConfigModel):
     realm_hosts: tuple[Annotated[str, AfterValidator(_realm_host)], ...] = Field(
         (), description="further hosts whose token services may see the credential"
     )
+    storage_hosts: tuple[Annotated[str, AfterValidator(_realm_host)], ...] = Field(
+        (), description="further hosts that uploads and redirects may lead to"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> RegistrySettings:

@@ -20,6 +20,7 @@ another. Every error is of one tree, with its failure reason:
     ├── ConnectionFailed         no connection, or one that broke             network
     ├── ServerError              5xx                                          server_error
     │   ├── ProtocolError        a response the specification forbids         server_error
+    │   │   ├── ForbiddenAddress an address that must not be requested        server_error
     │   │   └── MisdirectedUpload an upload session that leads elsewhere      server_error
     │   └── InvalidManifest      a malformed manifest                         server_error
     ├── TimedOut                 no connection, response or byte in time      timeout
@@ -40,6 +41,7 @@ from mirror.registry.errors import (
     ConnectionFailed,
     Denied,
     DigestMismatch,
+    ForbiddenAddress,
     InvalidManifest,
     InvalidReference,
     ManifestBlobUnknown,
@@ -86,6 +88,7 @@ __all__ = [
     "Descriptor",
     "DigestMismatch",
     "Endpoint",
+    "ForbiddenAddress",
     "HubApi",
     "HubPage",
     "HubTag",

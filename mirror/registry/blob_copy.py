@@ -181,7 +181,7 @@ async def _read_small(source: RepositoryApi, descriptor: Descriptor) -> bytes:
     else:
         context = source.context("reading the blob", descriptor.digest)
         url = f"{source.base}/blobs/{descriptor.digest}"
-        request = Request("GET", url, context, source.pull, as_stored=True)
+        request = Request("GET", url, context, source.pull, as_stored=True, proved=True)
         response = await source.registry.call(request, (200,), descriptor.size + (64 << 10))
         body = response.body
         encoding = response.headers.get("content-encoding")

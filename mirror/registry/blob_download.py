@@ -167,6 +167,7 @@ class BlobReader:
             self.repository.pull,
             {} if (start, end) == (0, size) or whole else {"Range": f"bytes={start}-{end - 1}"},
             fresh_connection=registry.health.piece is not None,
+            proved=True,
         )
         try:
             async with registry.open(request, (200, 206)) as response:

@@ -44,6 +44,7 @@ class Endpoint:
     ca_file: PEM of a private certificate authority, trusted in addition to the system's.
     hub_api: base address of Docker Hub's web API, where there is one.
     realm_hosts: further hosts that may see the credential as token services.
+    storage_hosts: further hosts that uploads and redirects may lead to.
     credential: the credential for a repository, looked up in a thread, so it may block.
     """
 
@@ -53,6 +54,7 @@ class Endpoint:
     hub_api: str | None = None
     credential: Callable[[str], Credential | None] = _anonymous
     realm_hosts: frozenset[str] = frozenset()
+    storage_hosts: frozenset[str] = frozenset()
 
     @property
     def base(self) -> str:

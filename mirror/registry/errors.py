@@ -120,6 +120,10 @@ class ProtocolError(ServerError):
     """A response that the distribution specification does not allow."""
 
 
+class ForbiddenAddress(ProtocolError):
+    """An address to which this request must not be sent, whoever named it."""
+
+
 class MisdirectedUpload(ProtocolError):
     """An upload session whose address leads elsewhere than to the registry."""
 

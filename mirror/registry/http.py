@@ -20,6 +20,7 @@ from mirror.registry.auth import Authenticator, repository_scope
 from mirror.registry.capabilities import Capabilities
 from mirror.registry.concurrency import Concurrency, ConcurrencyLimiter, Window
 from mirror.registry.connection_health import ConnectionHealth
+from mirror.registry.destinations import Destinations
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.error_response import response_error, transport_error
 from mirror.registry.errors import (
@@ -122,6 +123,7 @@ class HttpSession:
         )
         self._transport = Transport(transport, endpoint.ca_file)
         self._default_timeout = self._timeout(self.timeouts.stall, pool=self.timeouts.connect)
+        self.destinations = Destinations(endpoint, self._transport.addresses)
         self._own = f"{endpoint.base}/"
         self._origin = origin(endpoint.base)
 
@@ -391,19 +393,30 @@ class HttpSession:
             extensions[FRESH] = True
         method, address = request.method, request.url
         for left in range(_MOST_REDIRECTS, -1, -1):
+            await self.destinations.check(method, address, request)
             response = await self._transport.send(method, address, sent, content, extensions)
             response.extensions[ADDRESS] = address
             redirects = response.status_code in _REDIRECTS and "location" in response.headers
             if not redirects or method not in ("GET", "HEAD") or not left:
                 break
             await response.aclose()
-            following = redirect_target(response)
+            following = self._upgraded(redirect_target(response))
             if origin(following) != origin(address):
                 sent.pop("Authorization", None)
             address = following
         if "ratelimit-limit" in response.headers:
             self.quota = headers.quota_status(response.headers, self.clock.now()) or self.quota
         return response
+
+    def _upgraded(self, address: str) -> str:
+        """The registry's own address by https where it names itself by http.
+
+        So do registries behind a proxy that ends TLS.
+        """
+        own, url = httpx.URL(self._own), httpx.URL(address)
+        if own.scheme == "https" and url.scheme == "http" and url.host == own.host:
+            return str(url.copy_with(scheme="https", port=own.port))
+        return address
 
     def _timeout(self, seconds: float, pool: float | None = None) -> dict[str, float | None]:
         connect = self.timeouts.connect

@@ -80,7 +80,8 @@ class Request:
     connection that is closed afterwards. read_timeout: seconds until the response and between two
     of its bytes, instead of the session's stall timeout. as_stored: the body
     as it came, whatever its Content-Encoding. attempts: at most, instead of the retry policy's.
-    answer_in: seconds for the whole response at most.
+    answer_in: seconds for the whole response at most. proved: a digest proves the body, wherever it
+    comes from.
     """
 
     method: str
@@ -95,6 +96,7 @@ class Request:
     as_stored: bool = False
     attempts: int | None = None
     answer_in: float = math.inf
+    proved: bool = False
 
     @property
     def replayable(self) -> bool:

@@ -21,9 +21,12 @@ from typing import Final, cast
 from urllib.parse import unquote
 
 import aiohttp
+import aiohttp.abc
 import httpx
 import yarl
 from aiohttp.http_exceptions import HttpProcessingError
+
+from mirror.registry.host_names import CheckedResolver
 
 FRESH: Final = "fresh_connection"  # request extension: a new connection, closed afterwards
 
@@ -47,6 +50,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.sent = 0
         self._inner = inner
         self._ca_file = ca_file
+        self._resolver: CheckedResolver | None = None
         self._pools: dict[tuple[bool, bool, str | None], _Pool] = {}
         self._proxies: dict[str, str | None] = {}
 
@@ -121,6 +125,20 @@ class Transport(httpx.AsyncBaseTransport):
             response = httpx.Response(response.status_code, headers=response.headers, stream=stream)
         return response
 
+    async def addresses(self, url: httpx.URL) -> tuple[str, ...]:
+        """The addresses of a URL's host; connections for it are made to these from now on.
+
+        None for a transport of tests, and where a proxy resolves the host. Raises
+        httpx.ConnectError.
+        """
+        if self._inner is not None or self._proxy(url.scheme, url.netloc.decode("ascii")):
+            return ()
+        try:
+            return await self._names().addresses(url.raw_host.decode("ascii").strip("[]"))
+        except OSError as error:
+            words = _system_words(error)
+            raise httpx.ConnectError(f"cannot connect to {url.host}: {words}") from error
+
     async def connect(self, address: str, count: int, seconds: float) -> None:
         """Open connections to where `address` leads until `count` of them are idle.
 
@@ -138,29 +156,43 @@ class Transport(httpx.AsyncBaseTransport):
             await pool.session.close()
 
     def _pool(self, url: yarl.URL, fresh: bool) -> _Pool:
-        place = f"{url.scheme}://{url.raw_authority}"
-        if place not in self._proxies:
-            self._proxies[place] = environment_proxy(url.scheme, url.raw_authority)
-        key = (url.scheme == "https", fresh, self._proxies[place])
+        key = (url.scheme == "https", fresh, self._proxy(url.scheme, url.raw_authority))
         pool = self._pools.get(key)
         if pool is None:
             tls, _, proxy = key
             # Reading the authorities takes longer than many a request: not where there is no TLS.
             trust = _trust(self._ca_file) if tls or (proxy or "").startswith("https") else False
-            pool = self._pools[key] = _Pool(fresh, trust, proxy)
+            pool = self._pools[key] = _Pool(fresh, trust, proxy, self._names())
         return pool
+
+    def _proxy(self, scheme: str, authority: str) -> str | None:
+        place = f"{scheme}://{authority}"
+        if place not in self._proxies:
+            self._proxies[place] = environment_proxy(scheme, authority)
+        return self._proxies[place]
+
+    def _names(self) -> CheckedResolver:
+        self._resolver = self._resolver or CheckedResolver()
+        return self._resolver
 
 
 class _Pool:
     """Connections of one kind, which may be opened before they are needed."""
 
-    def __init__(self, fresh: bool, trust: ssl.SSLContext | bool, proxy: str | None) -> None:
+    def __init__(
+        self,
+        fresh: bool,
+        trust: ssl.SSLContext | bool,
+        proxy: str | None,
+        resolver: aiohttp.abc.AbstractResolver,
+    ) -> None:
         """fresh: a connection per request. trust: for TLS, False where there is none."""
         self._connector = aiohttp.TCPConnector(
             limit=0,  # concurrency.py bounds how many there are
             force_close=fresh,
             ssl=trust,
             socket_factory=_socket,
+            resolver=resolver,
             keepalive_timeout=None if fresh else _KEEP_ALIVE,
         )
         self.session = aiohttp.ClientSession(

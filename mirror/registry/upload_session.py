@@ -15,6 +15,7 @@ import httpx
 
 from mirror.registry import headers, media_type
 from mirror.registry.errors import (
+    ForbiddenAddress,
     MisdirectedUpload,
     NotFound,
     ProtocolError,
@@ -24,7 +25,7 @@ from mirror.registry.errors import (
 )
 from mirror.registry.optional_request import ATTEMPTS
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, RequestContext, Response, address_of, resolve
+from mirror.registry.request import Request, RequestContext, Response, address_of, host_of, resolve
 
 _COMMIT_SECONDS: Final = 300.0  # a registry may move a large blob in its store before it responds
 _DONE: Final = (200, 201, 202, 204)
@@ -212,6 +213,13 @@ class UploadSession:
                 " the port)",
             )
             raise self._registry.misdirected
+        if problem := self._registry.destinations.upload_problem(str(url)):
+            raise self._context.error(
+                ForbiddenAddress,
+                f"the registry opened an upload session at {host_of(str(url))}, {problem}: not"
+                f" followed (name it in storage_hosts of {self._registry.host} if it belongs to the"
+                " registry)",
+            )
         return str(url)
 
     def _no_location(self, what: str) -> ProtocolError:

@@ -30,7 +30,10 @@ async def sent(
     request = Request(method, start, context, headers=SENT, content=content)
     transport = httpx.MockTransport(answer)
     async with (
-        Registry(Endpoint("registry.example.com"), transport=transport) as registry,
+        Registry(
+            Endpoint("registry.example.com", insecure=start.startswith("http:")),
+            transport=transport,
+        ) as registry,
         registry.open(request, (200, 307)) as response,
     ):
         return response.status_code, address_of(response), seen
@@ -40,7 +43,6 @@ async def sent(
     ("place", "kept"),
     [
         ("https://cdn.example.net/x", False),
-        ("http://registry.example.com/x", False),
         ("https://registry.example.com:5000/x", False),
         ("https://sub.registry.example.com/x", False),
         ("//sub.registry.example.com/x", False),
@@ -59,6 +61,14 @@ async def test_authorization_stays_with_its_origin(place: str, kept: bool) -> No
     assert (origin(address) == origin(START)) is kept
     assert seen[1].headers["host"] == seen[1].url.netloc.decode()
     assert seen[1].headers["range"] == "bytes=5-"
+
+
+async def test_a_registry_that_names_itself_by_http_is_reached_by_https() -> None:
+    """So do registries behind a proxy that ends TLS."""
+    _, address, seen = await sent({START: "http://registry.example.com/x"})
+
+    assert address == "https://registry.example.com/x"
+    assert seen[1].headers["authorization"] == "Bearer secret"
 
 
 async def test_authorization_does_not_go_from_http_to_https() -> None:
