@@ -52,7 +52,7 @@ async def run_machine(
                 )
             with console.status("registering the schedules, starting worker and site ..."):
                 await deploy(stack.api_url, deployments, WORK_POOL, Path.cwd())
-                programs = _programs(settings, stack, site)
+                programs = _programs(settings, stack, site, address(host, site_port))
                 for program in programs:
                     await stack.supervisor.start(program)
                 await parts.enter_async_context(
@@ -72,11 +72,12 @@ async def run_machine(
             console.print("stopped")
 
 
-def _programs(settings: Settings, stack: Stack, site: Path) -> tuple[Program, ...]:
+def _programs(settings: Settings, stack: Stack, site: Path, site_url: str) -> tuple[Program, ...]:
     environment = {
         **stack.environment,
         "MIRROR_CONFIG": str(settings.path.resolve()),
         "MIRROR_SITE_DIR": str(site),
+        "MIRROR_SITE_URL": site_url,  # no registry may lead a request there
     }
     watchdog = Program(
         name="watchdog",
