@@ -1,6 +1,6 @@
-"""Where requests may go, whoever names the address: a Location, a Link, a realm, a redirect.
+"""Where requests may go that a Location, a Link, a realm or a redirect names.
 
-A registry, or whoever answers in its name, must not make this client write to other services, nor
+A registry, or an attacker who responds in its place, must not make this client write to other services, nor
 read from this machine and its network in its place (server-side request forgery, CWE-918).
 """
 

@@ -121,7 +121,7 @@ class ProtocolError(ServerError):
 
 
 class ForbiddenAddress(ProtocolError):
-    """An address to which this request must not be sent, whoever named it."""
+    """An address, named by a response, to which no such request is sent."""
 
 
 class MisdirectedUpload(ProtocolError):
