@@ -1,7 +1,7 @@
 """Where requests may go that a Location, a Link, a realm or a redirect names.
 
-A registry, or an attacker who responds in its place, must not make this client write to other services, nor
-read from this machine and its network in its place (server-side request forgery, CWE-918).
+A registry, or an attacker who responds in its place, must not make this client write to other
+services, nor read from this machine and its network (server-side request forgery, CWE-918).
 """
 
 from __future__ import annotations
