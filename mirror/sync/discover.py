@@ -79,6 +79,7 @@ async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -
     found: list[SourceTag] = []
     failed: list[TagFailure] = []
     listing = await _list(request, prefetch)
+    unlisted = await _look_again(request, listing, prefetch)
     images = _admitted(request, listing)
     target, _ = await asyncio.gather(
         _target(request, images, prefetch),
@@ -87,7 +88,7 @@ async def discover(request: DiscoverRequest, prefetch: Prefetch | None = None) -
     if companions := await _companions_of(request, listing, images, prefetch, found):
         await _resolve(request, listing, companions, prefetch, found, failed)
         target |= await _target(request, companions, prefetch)
-    lost = await _settle_lost(request, listing, prefetch, found)
+    lost = _settle_lost(request, listing, unlisted, found)
     seen: dict[str, str | None] | None = None
     if request.compares:
         seen = _seen(target)
@@ -115,8 +116,47 @@ class _Settled:
     warnings: tuple[str, ...] = ()
 
 
-async def _settle_lost(
-    request: DiscoverRequest, listing: _Listing, prefetch: Prefetch, found: list[SourceTag]
+@dataclass(frozen=True)
+class _Unlisted:
+    """Known tags that the list lacks, as they were read one by one."""
+
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    suspicion: str | None = None
+
+
+async def _look_again(request: DiscoverRequest, listing: _Listing, prefetch: Prefetch) -> _Unlisted:
+    """Read the known tags that a complete list lacks, and the list again if it lied.
+
+    A list that lacks a tag which is there was cut or filtered. It is read again, twice at most,
+    until it holds them and all that it held before; what each adds is added to the listing.
+    """
+    if not listing.complete or request.watching:
+        return _Unlisted()
+    lost = lost_tags(listing.names, request.known, request.rules, utcnow())
+    if not lost.names or (lost.suspicious and not request.accept_loss):
+        return _Unlisted()
+    heads = await read_tags(request.source, lost.names)
+    there = {name for name, head in heads.items() if isinstance(head, str)}
+    if not there:
+        return _Unlisted(heads)
+    listed = set(await prefetch.names())
+    for _ in range(2):
+        try:
+            again = set(await request.source.tags())
+        except RegistryError as error:
+            return _Unlisted(heads, f"the tag list lacks tags that are there, and then: {error}")
+        listed |= again
+        listing.names |= again
+        if again == listed and there <= again:
+            return _Unlisted(heads)
+    if again == listed:
+        return _Unlisted(heads)  # it never lists them
+    suspicion = f"{request.source} lists other tags each time: nothing was marked as gone"
+    return _Unlisted(heads, suspicion)
+
+
+def _settle_lost(
+    request: DiscoverRequest, listing: _Listing, unlisted: _Unlisted, found: list[SourceTag]
 ) -> _Settled:
     """Find out which of the known tags that a complete list lacks are gone.
 
@@ -129,10 +169,9 @@ async def _settle_lost(
     if lost.suspicious and not request.accept_loss:
         where = str(request.source)
         return _Settled(suspicion=lost.describe(where, request.mirror))
-    if not lost.names or request.watching:
-        return _Settled()
     warnings = []
-    for name, head in (await read_tags(request.source, lost.names)).items():
+    for name in lost.names:
+        head = unlisted.heads.get(name)
         if head is None:
             continue
         listing.names.add(name)
@@ -142,7 +181,7 @@ async def _settle_lost(
             warnings.append(f"the source does not list {name}, and has it")
             if _admits(request, name):
                 found.append(_source_tag(name, head, None))
-    return _Settled(warnings=tuple(warnings))
+    return _Settled(unlisted.suspicion, tuple(warnings))
 
 
 def _odd(request: DiscoverRequest, listing: _Listing) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -117,7 +118,7 @@ async def test_the_share_counts_over_the_grace_period_not_by_run(world: World) -
 async def test_a_tag_that_is_not_listed_and_is_there_is_not_gone(world: World) -> None:
     listed = ", ".join(f'"{tag}"' for tag in TAGS[1:])
     body = f'{{"name": "team/app", "tags": [{listed}]}}'.encode()
-    world.source.faults.add(Rule("GET .*/tags/list", Respond(200, body=body), times=1))
+    world.source.faults.add(Rule("GET .*/tags/list", Respond(200, body=body), times=None))
     synced = await world.core.sync()
     assert not world.gone()
     assert any("does not list 1.0.0" in warning for warning in synced.outcome.warnings)
@@ -193,3 +194,28 @@ async def test_a_source_without_tags_is_a_warning() -> None:
         seed(source.store, SOURCE, (), single("lost/untagged"))
         synced = await CoreSync(endpoint_of(source), endpoint_of(target)).sync()
     assert synced.outcome.warnings == (f"{source.host}/{SOURCE} lists no tags",)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_list_that_was_cut_once_is_read_again(world: World, times: int) -> None:
+    """A page in the middle is empty and has no Link: what follows seems not to be there."""
+    world.source.behaviour = replace(world.source.behaviour, page_limit=len(TAGS) - 1)
+    seed(world.source.store, SOURCE, "9.0.0", single("new"))
+    page = Respond(200, body=b'{"tags": null}')
+    world.source.faults.add(Rule("GET .*/tags/list.*last=", page, times=times))
+    synced = await world.core.sync()
+    if synced.outcome.status is RunStatus.SUCCEEDED:
+        assert "9.0.0" in world.held()
+    else:
+        assert synced.outcome.errors[0].reason is Reason.SUSPICIOUS
+    assert set(TAGS) <= world.held()
+
+
+async def test_a_source_that_lists_other_tags_each_time_is_suspicious(world: World) -> None:
+    for hidden in (TAGS[0], TAGS[1], TAGS[2]):
+        body = json.dumps({"tags": [tag for tag in TAGS if tag != hidden]}).encode()
+        world.source.faults.add(Rule("GET .*/tags/list", Respond(200, body=body), times=1))
+    synced = await world.core.sync()
+    assert synced.outcome.status is RunStatus.PARTIAL
+    assert synced.outcome.errors[0].reason is Reason.SUSPICIOUS
+    assert set(TAGS) <= world.held()
