@@ -134,27 +134,30 @@ def _schedule(settings: Settings) -> str:
 
 
 async def _prefect(api: str) -> str:
-    await _ask("GET", f"{api}/health", None)
+    if await _ask(f"{api}/health", None) is None:
+        raise _Unwell("PREFECT_API_URL is not Prefect's API: its path ends in /api")
     return "answers"
 
 
 async def _worker(api: str, login: str | None) -> str:
-    answer = await _ask("POST", f"{api}/work_pools/filter", login)
-    pools = {pool["name"]: pool.get("status") for pool in answer.json()}
-    if WORK_POOL not in pools:
+    # By GET: what the server takes by POST needs a CSRF token.
+    answer = await _ask(f"{api}/work_pools/{WORK_POOL}", login)
+    if answer is None:
         raise _Unwell(f"no work pool {WORK_POOL}: run mirror deploy")
-    if pools[WORK_POOL] != "READY":
-        raise _Unwell(
-            f"work pool {WORK_POOL} is {pools[WORK_POOL]}: start a worker, or resume the pool"
-        )
+    status = answer.json().get("status")
+    if status != "READY":
+        raise _Unwell(f"work pool {WORK_POOL} is {status}: start a worker, or resume the pool")
     return f"work pool {WORK_POOL} has a worker"
 
 
-async def _ask(method: str, url: str, login: str | None) -> httpx.Response:
+async def _ask(url: str, login: str | None) -> httpx.Response | None:
+    """The answer, or None for a 404."""
     auth = httpx.BasicAuth(*login.split(":", 1)) if login and ":" in login else None
     try:
         async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False, auth=auth) as client:
-            answer = await client.request(method, url, json={} if method == "POST" else None)
+            answer = await client.get(url)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return None
             answer.raise_for_status()
             return answer
     except httpx.HTTPStatusError as error:

@@ -62,6 +62,8 @@ async def run_machine(
                 for first in first_runs:
                     await run_now(stack.api_url, first)
             running = True
+            login = f"Prefect's UI asks for a login, which this prints: {stack.show_login}"
+            console.print(login, markup=False, soft_wrap=True)
             console.print(_summary(settings, stack, address(host, site_port)))
             parts.callback(console.print, "stopping ...")
             async with asyncio.TaskGroup() as keepers:

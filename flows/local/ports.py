@@ -7,6 +7,9 @@ import socket
 
 from mirror.errors import MirrorError, UsageError
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
 
 def choose_port(host: str, port: int, what: str, option: str) -> int:
     """TCP port `port` if it is free at host; 0 chooses a free one.
@@ -32,6 +35,6 @@ def choose_port(host: str, port: int, what: str, option: str) -> int:
 
 def address(host: str, port: int) -> str:
     """The http URL by which programs on this machine reach a server that listens at host."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+    if host in ANY:
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,9 +11,12 @@ from pathlib import Path
 import httpx
 
 from flows.local.ports import address
+from flows.local.prefect_server import UI
 from flows.local.supervisor import Health, Program
+from flows.orchestration import SERVER_ENV
 
 WORK_POOL = "mirrors"
+SERVER_MODULE = "flows.local.prefect_server"
 KEPT = timedelta(days=7)
 
 # https://docs.prefect.io/v3/api-ref/settings-ref. Our database keeps what matters, so Prefect's
@@ -31,20 +35,21 @@ SERVER_SETTINGS = {
 }
 
 
-def server_program(host: str, port: int, database_url: str, home: Path) -> Program:
-    """`prefect server start` with its database at database_url (postgresql+asyncpg://...).
+def server_program(host: str, port: int, database_url: str, home: Path, login: str) -> Program:
+    """Prefect's server with its database at database_url (postgresql+asyncpg://...).
 
-    `home` is its PREFECT_HOME: the user's own profile must not change it.
+    `home` is its PREFECT_HOME: the user's own profile must not change it. `login` is user:password.
     """
     return Program(
         name="prefect-server",
-        command=(_prefect(), "server", "start", "--host", host, "--port", str(port)),
+        command=(sys.executable, "-m", SERVER_MODULE, "--host", host, "--port", str(port)),
         environment={
             **SERVER_SETTINGS,
             "PREFECT_API_DATABASE_CONNECTION_URL": database_url,
             "PREFECT_HOME": str(home),
             "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
-            "PREFECT_UI_API_URL": f"{address(host, port)}/api",
+            "PREFECT_UI_API_URL": os.environ.get(UI, f"{address(host, port)}/api"),
+            SERVER_ENV: login,
         },
         health=returns_200(f"{address(host, port)}/api/health"),
         startup_seconds=90.0,

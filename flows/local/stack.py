@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from flows.local.data_folder import pid_file
 from flows.local.ports import address
 from flows.local.prefect_programs import server_program
 from flows.local.supervisor import Program, Supervisor
+from flows.orchestration import LOGIN_ENV, SERVER_ENV, login_file, note_address, server_login
 from mirror.history import SUPERUSER, Cluster, data_dir, database_url, prepare
 
 PREFECT_DATABASE = "prefect"
@@ -31,6 +33,7 @@ class Stack:
     data: Path
     database_url: str
     ui_url: str
+    login: str = field(repr=False)
     server: Program
     supervisor: Supervisor
 
@@ -38,6 +41,13 @@ class Stack:
     def api_url(self) -> str:
         """PREFECT_API_URL."""
         return f"{self.ui_url}/api"
+
+    @property
+    def show_login(self) -> str:
+        """The command that prints the login of Prefect's UI and API."""
+        if os.environ.get(SERVER_ENV) is not None:
+            return f"echo ${SERVER_ENV}"
+        return f"cat {shlex.quote(str(login_file(self.data)))}"
 
     @property
     def prefect_home(self) -> Path:
@@ -51,6 +61,7 @@ class Stack:
             "MIRROR_DATA_DIR": str(self.data),
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.prefect_home),
+            LOGIN_ENV: self.login,
         }
 
 
@@ -78,14 +89,16 @@ async def running_stack(
         supervisor = await stack.enter_async_context(
             Supervisor(data / "logs", pid_file=pid_file(data))
         )
-        program = server_program(host, port, prefect_database, data / "prefect")
+        login = server_login(data)
+        program = server_program(host, port, prefect_database, data / "prefect", login)
         # Both take seconds: the schema is migrated while Prefect's server starts.
         migration = asyncio.create_task(asyncio.to_thread(prepare, history_url))
         try:
             await supervisor.start(program)
         finally:
             await migration
-        running = Stack(data, history_url, address(host, port), program, supervisor)
+        running = Stack(data, history_url, address(host, port), login, program, supervisor)
+        note_address(data, running.api_url)
         os.environ.update(running.environment)
         yield running
 

@@ -2,6 +2,7 @@
 
 states.py            outcomes in Prefect's states
 in_process.py        flows run by a command in its process
+api_login.py         the login of Prefect's API
 deployments.py       the deployments of mirrors.yaml
 registration.py      the same, at a Prefect server
 prefect_yaml.py      the same, as prefect.yaml

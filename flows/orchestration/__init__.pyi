@@ -1,3 +1,12 @@
+from .api_login import (
+    LOGIN_ENV as LOGIN_ENV,
+    ORIGINS_ENV as ORIGINS_ENV,
+    SERVER_ENV as SERVER_ENV,
+    login_file as login_file,
+    note_address as note_address,
+    server_login as server_login,
+    weakness as weakness,
+)
 from .artifacts import (
     key as key,
     progress_artifact as progress_artifact,

@@ -12,9 +12,17 @@ from typing import Any, TypeVar
 
 import httpx
 
+from flows.orchestration.api_login import (
+    LOGIN_ENV,
+    ORIGINS_ENV,
+    SERVER_ENV,
+    random_login,
+    use_known_login,
+)
 from flows.orchestration.no_proxy import bypass_proxies
 from flows.orchestration.server_check import check_server
 from mirror.errors import PrefectError
+from mirror.history import data_dir
 
 T = TypeVar("T")
 _TEMPORARY_FAILED = "connect to ephemeral Prefect API server"
@@ -37,19 +45,34 @@ def prepare_prefect() -> None:
 
     Loopback and Prefect's server are kept off proxies. Call before importing prefect. Raises
     PrefectError when the server of PREFECT_API_URL cannot be used, ConfigError when that is wrong.
+    The login of a server that `mirror up` started is found in the data folder; a temporary server
+    starts with a random one.
     """
     bypass_proxies()
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if url := os.environ.get("PREFECT_API_URL"):
+    url = os.environ.get("PREFECT_API_URL")
+    if url:
+        use_known_login(data_dir(), url)
         check_server(url)
     else:
         os.environ.pop("PREFECT_API_URL", None)  # Prefect takes an empty one for an address
     # A million objects that stay: the garbage collector need not scan them, now or later.
     gc.disable()
     import_module("prefect.flows")
+    if not url:
+        _lock_temporary_server()
     gc.freeze()
     gc.enable()
+
+
+def _lock_temporary_server() -> None:
+    """Give the temporary server a login, unless a profile of Prefect names another server."""
+    context, settings = import_module("prefect.context"), import_module("prefect.settings")
+    if settings.get_current_settings().api.url is None:
+        os.environ[LOGIN_ENV] = os.environ[SERVER_ENV] = random_login()
+        os.environ[ORIGINS_ENV] = "null"  # CORS: of no page
+        context.refresh_global_settings_context()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

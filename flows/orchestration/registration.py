@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.runner.storage import LocalStorage
 from prefect.schedules import Interval
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
+from flows.orchestration.api_login import LOGIN_ENV
 from flows.orchestration.deployments import Scheduled
 
 DISTRIBUTION = "hagicode-mirror"
@@ -149,7 +151,8 @@ async def _ensure_pool(client: PrefectClient, name: str) -> WorkPool:
 @asynccontextmanager
 async def _client(api_url: str) -> AsyncIterator[PrefectClient]:
     # Prefect read its settings when it was imported, before this server was started.
-    with temporary_settings({PREFECT_API_URL: api_url}):
+    login = os.environ.get(LOGIN_ENV)
+    with temporary_settings({PREFECT_API_URL: api_url, PREFECT_API_AUTH_STRING: login}):
         async with get_client() as client:
             yield client
 

@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 import yaml
+from prefect.client.base import PrefectHttpxAsyncClient
 
 from flows.local.sample_registry.releases import release
 from tests.deploy.composed import ROOT, Composed, composed, free_port, in_order, start
@@ -25,6 +26,7 @@ from tests.support.fake_registry.registry import FakeRegistry
 
 EVERY = "20s"  # instead of the half hour and the hour of mirrors.yaml
 SOURCE = "newbe36524/hagicode"
+LOGIN = "mirror:nothing-but-a-test-asks-for-it"
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +80,21 @@ def environment(folder: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "POSTGRES_PASSWORD": "letmein",  # nothing but a test listens to it
+        "PREFECT_API_AUTH_STRING": LOGIN,
         "MIRROR_DATA_DIR": str(folder / "data"),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
     }
+
+
+def prefect(project: Composed) -> httpx.AsyncClient:
+    """A client of Prefect's API with the login."""
+    return PrefectHttpxAsyncClient(
+        base_url=f"{project.url('4200')}/api",
+        auth=httpx.BasicAuth(*LOGIN.split(":")),
+        enable_csrf_support=True,
+    )
 
 
 async def flow_runs(project: Composed, deployment: str, *states: str) -> list[dict[str, Any]]:
@@ -91,7 +103,7 @@ async def flow_runs(project: Composed, deployment: str, *states: str) -> list[di
         "deployments": {"name": {"any_": [deployment]}},
         "flow_runs": {"state": {"name": {"any_": list(states)}}},
     }
-    async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
+    async with prefect(project) as client:
         answer = await client.post("/flow_runs/filter", json=asked)
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()
@@ -101,7 +113,7 @@ async def flow_runs(project: Composed, deployment: str, *states: str) -> list[di
 async def task_runs(project: Composed, flow_run: str) -> dict[str, str]:
     """State type by task run name, as Prefect's API reports."""
     asked = {"flow_runs": {"id": {"any_": [flow_run]}}}
-    async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
+    async with prefect(project) as client:
         answer = await client.post("/task_runs/filter", json=asked)
         answer.raise_for_status()
         return {task["name"]: task["state_type"] for task in answer.json()}
@@ -133,6 +145,13 @@ async def test_every_service_starts_after_what_it_depends_on(project: Composed) 
     for name, service in project.services.items():
         for other in service.get("depends_on", {}):
             assert project.order.index(other) < project.order.index(name)
+
+
+async def test_prefects_api_asks_for_the_login(project: Composed) -> None:
+    async with httpx.AsyncClient(base_url=f"{project.url('4200')}/api") as client:
+        assert (await client.get("/admin/version")).status_code == 401
+    async with prefect(project) as client:
+        assert (await client.get("/admin/version")).status_code == 200
 
 
 async def test_every_step_ends_well(project: Composed) -> None:

@@ -32,12 +32,12 @@ async def prefect(status: str, frozen: asyncio.Event | None = None) -> AsyncIter
             await frozen.wait()
         return web.json_response(True)
 
-    async def pools(_: web.Request) -> web.Response:
-        return web.json_response([{"name": "mirrors", "status": status}])
+    async def pool(_: web.Request) -> web.Response:
+        return web.json_response({"name": "mirrors", "status": status})
 
     app = web.Application()
     app.router.add_get("/api/health", health)
-    app.router.add_post("/api/work_pools/filter", pools)
+    app.router.add_get("/api/work_pools/mirrors", pool)
     runner = web.AppRunner(app)
     await runner.setup()
     port = choose_port("127.0.0.1", 0, "Prefect", "--port")

@@ -19,10 +19,12 @@ import httpx
 import psutil
 import pytest
 import yaml
+from prefect.client.base import PrefectHttpxAsyncClient
 
 from flows.local.prefect_programs import WORK_POOL
 from flows.local.sample_registry.releases import release
 from flows.orchestration import deploy, planned
+from flows.orchestration.api_login import server_login
 from mirror.config import load_settings
 from mirror.history.embedded import Cluster
 from tests.support.fake_registry.hub import FakeHub
@@ -57,8 +59,20 @@ class Up:
         assert found is not None, self.said
         return found[1]
 
+    @property
+    def login(self) -> str:
+        return server_login(self.folder / "data")
+
+    def client(self) -> httpx.AsyncClient:
+        """A client of Prefect's API with the login."""
+        return PrefectHttpxAsyncClient(
+            base_url=f"{self.address('Prefect')}/api",
+            auth=httpx.BasicAuth(*self.login.split(":", 1)),
+            enable_csrf_support=True,
+        )
+
     async def deployments(self) -> dict[str, dict[str, Any]]:
-        async with httpx.AsyncClient(base_url=f"{self.address('Prefect')}/api") as client:
+        async with self.client() as client:
             flows = (await client.post("/flows/filter", json={})).json()
             names = {flow["id"]: flow["name"] for flow in flows}
             answer = await client.post("/deployments/filter", json={})
@@ -130,7 +144,24 @@ async def test_what_it_names_answers(up: Up) -> None:
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{up.address('Prefect')}/api/health")).status_code == 200
         assert (await client.get(up.address("Prefect"))).status_code == 200
-        assert (await client.get(f"{up.address('Site')}/healthz")).status_code == 200
+        for _ in range(120):  # the worker reports itself a moment after it has started
+            healthy = await client.get(f"{up.address('Site')}/healthz")
+            if healthy.status_code == 200:
+                break
+            await asyncio.sleep(0.5)
+        assert healthy.status_code == 200, healthy.text
+
+
+async def test_prefect_is_locked_and_the_way_in_is_said_without_the_secret(up: Up) -> None:
+    async with httpx.AsyncClient(base_url=f"{up.address('Prefect')}/api") as client:
+        assert (await client.get("/admin/version")).status_code == 401
+    assert f"cat {up.folder / 'data' / 'prefect-login'}" in up.said
+    password = up.login.partition(":")[2]
+    assert password not in up.said
+    for log in (up.folder / "data" / "logs").iterdir():
+        assert password not in log.read_text(errors="replace"), log
+    for process in (up.process, *up.process.children(recursive=True)):
+        assert password not in " ".join(process.cmdline())
 
 
 async def test_the_schedules_are_those_of_mirrors_yaml(up: Up) -> None:
@@ -164,10 +195,13 @@ async def test_the_site_and_metrics_are_published_at_once(up: Up) -> None:
         assert "HagiCode" in (await client.get(up.address("Site"))).text
 
 
-async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(up: Up) -> None:
+async def test_a_mirror_that_is_taken_out_is_no_longer_scheduled(
+    up: Up, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = load_settings(up.folder / "mirrors.yaml")
     fewer = settings.model_copy(update={"mirrors": {"east": settings.mirrors["east"]}})
     api = f"{up.address('Prefect')}/api"
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", up.login)
     done = await deploy(api, planned(fewer), WORK_POOL, up.folder)
     assert set(done.removed) == {"sync/west", "audit/west"}
     left = await up.deployments()

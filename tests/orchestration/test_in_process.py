@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -65,3 +69,36 @@ def test_a_server_that_does_not_respond_is_reported_first(monkeypatch: pytest.Mo
     with pytest.raises(PrefectError, match=r"does not respond \(ConnectError\)") as caught:
         prepare_prefect()
     assert url in str(caught.value)
+
+
+TEMPORARY = """
+from flows.orchestration import prepare_prefect
+prepare_prefect()
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.server.api.server import SubprocessASGIServer
+server = SubprocessASGIServer()
+server.start()
+page = {"Origin": "https://evil.example"}
+print(httpx.get(server.api_url + "/admin/version").status_code)
+answer = httpx.get(server.api_url + "/health", headers=page)
+print(answer.headers.get("access-control-allow-origin"))
+with get_client(sync_client=True) as client:
+    print(client.read_flows())
+server.stop()
+"""
+
+
+def test_a_temporary_server_is_locked_and_opened_by_this_process_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TEMPORARY],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "MIRROR_DATA_DIR": str(tmp_path / "data"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["401", "None", "[]"], done.stderr

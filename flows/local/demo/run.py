@@ -40,6 +40,7 @@ async def run_demo(ui_port: int, keep: bool) -> None:
             for version in FIRST:
                 sample.publish(version)
         screen.note(f"started in {screen.seconds:.1f} s; Prefect's UI: {stack.ui_url}")
+        screen.note(f"log in there with what this prints: {stack.show_login}")
         environment = {
             **stack.environment,
             **screen.environment,
