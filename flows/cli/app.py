@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from flows.cli.streams import escape_unencodable
 from flows.orchestration import bypass_proxies
@@ -26,6 +27,7 @@ COMMANDS = {
     "audit": "Compare targets with their sources and the history.",
     "probe": "Pull from source and mirror as a user would, and time it.",
     "doctor": "Check registries, credentials, capabilities and quotas.",
+    "config": "Check mirrors.yaml, and show what it comes to.",
     "publish": "Build the public site from the history.",
     "notify": "Send test messages to the alert channels.",
     "watchdog": "Alert when no sync succeeds, even when Prefect is down.",
@@ -36,6 +38,7 @@ COMMANDS = {
     "deploy": "Make the deployments at a Prefect server those of mirrors.yaml.",
     "up": "Run everything on this machine from mirrors.yaml.",
     "demo": "Show a guided run on sample registries.",
+    "completion": "Print the completion of mirror for a shell.",
 }
 
 
@@ -65,6 +68,15 @@ class LazyGroup(click.Group):
         if name not in COMMANDS and not name.startswith("-"):
             ctx.fail(f"no such command {name!r}{did_you_mean(name, COMMANDS)}; see mirror --help")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands that begin so, without importing them."""
+        found = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -13,6 +13,7 @@ import click
 
 from flows.cli.streams import displayable
 from mirror.config import Settings, load_settings
+from mirror.errors import ConfigError
 from mirror.outcome import TagFailure
 from mirror.units import format_count, parse_duration
 
@@ -41,7 +42,19 @@ def config_option(function: Any) -> Any:
 
 def names_argument(function: Any) -> Any:
     """Add `NAME...` (argument `names`: one or more mirrors)."""
-    return click.argument("names", nargs=-1, required=True, metavar="NAME...")(function)
+    return click.argument(
+        "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_mirrors
+    )(function)
+
+
+def complete_mirrors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The mirrors that begin so; none where mirrors.yaml cannot be read."""
+    try:
+        settings = load_settings(ctx.params.get("config"))
+    except ConfigError:
+        return []
+    chosen = ctx.params.get(param.name or "") or ()
+    return [name for name in settings.mirrors if name.startswith(incomplete) and name not in chosen]
 
 
 def json_option(what: str = "a list, one object per mirror") -> Callable[[Any], Any]:

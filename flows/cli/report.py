@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import as_duration, config_option
+from flows.cli.options import as_duration, complete_mirrors, config_option
 from mirror.history import (
     CSV_COLUMNS,
     as_json,
@@ -33,7 +33,13 @@ def _since(ctx: click.Context, param: click.Parameter, value: str) -> timedelta 
 
 @click.command("report")
 @click.option("--since", default="7d", callback=_since, help="7d, 12h, all.", show_default=True)
-@click.option("--mirror", "name", metavar="NAME", help="Report only this mirror.")
+@click.option(
+    "--mirror",
+    "name",
+    metavar="NAME",
+    shell_complete=complete_mirrors,
+    help="Report only this mirror.",
+)
 @click.option("--json", "form", flag_value="json", help="Print the whole report as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print a CSV row for each mirror and day.")
 @click.option("--check", is_flag=True, help="Exit 1 when a goal is missed.")

@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from types import NoneType
+from typing import TextIO
 
 import click
 import psycopg
@@ -42,16 +43,25 @@ def _is_query(argument: str) -> bool:
 
 @click.command("sql", cls=_QueryCommand)
 @click.argument("query", required=False)
+@click.option(
+    "--file",
+    "-f",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Read the query from a file; - is standard input.",
+)
 @click.option("--json", "form", flag_value="json", help="Print a list, one object per row.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV with a header.")
 @config_option
-def command(config: Path | None, query: str | None, form: str | None) -> None:
+def command(config: Path | None, query: str | None, file: TextIO | None, form: str | None) -> None:
     """Run one QUERY on the history database, or open psql; both read-only.
 
-    The views to query are report_success_rate, report_delay, report_failures, report_freshness,
-    report_recent_runs, report_tag_history, report_quota, report_traffic, report_pull_speed,
-    report_pull_failures and report_adoption: see docs/reports.md.
+    The views are described in docs/reports.md; in psql, \\dv+ report_* lists them.
     """
+    if query is not None and file is not None:
+        raise click.UsageError("write either a query or --file")
+    if file is not None:
+        query = file.read()
     url = database_url()
     prepare(url)
     if query is None:
@@ -63,7 +73,14 @@ def command(config: Path | None, query: str | None, form: str | None) -> None:
 
 
 def _open_psql(url: str) -> None:
-    arguments, environment = psql(url)
+    unicode = "utf" in sys.stdout.encoding.lower() and os.environ.get("TERM") != "dumb"
+    arguments, environment = psql(url, unicode=unicode)
+    if sys.stdin.isatty():
+        click.echo(
+            "The history, read-only. \\dv report_* lists the views, \\d+ VIEW describes one,"
+            " \\q ends.",
+            err=True,
+        )
     sys.stdout.flush()
     os.execve(arguments[0], arguments, environment)  # noqa: S606 - the terminal becomes psql's
 

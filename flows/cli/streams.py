@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING
 
+from mirror.outside_text import escaped
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -34,11 +36,9 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(_STAND_INS.get(each, _escaped(each)) for each in lacking), error.end
-
-
-def _escaped(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode()
+    return "".join(
+        _STAND_INS.get(each, each.encode("ascii", "backslashreplace").decode()) for each in lacking
+    ), error.end
 
 
 codecs.register_error(_ERRORS, _stand_in)
@@ -53,17 +53,11 @@ def escape_unencodable() -> None:
 
 def displayable(text: str, encoding: str = "utf-8") -> str:
     """The text as one line that the encoding has, and that no terminal takes for a command."""
-    shown = "".join(each if each.isprintable() else _control(each) for each in text)
+    shown = escaped(text).replace("\n", "\\n").replace("\t", "\\t")
     try:
         return shown.encode(encoding, _ERRORS).decode(encoding)
     except LookupError:  # an encoding that Python does not know
         return shown
-
-
-def _control(character: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or (
-        _escaped(character) if ord(character) > 0x7F else f"\\x{ord(character):02x}"
-    )
 
 
 def in_terminal() -> bool:

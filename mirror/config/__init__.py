@@ -13,9 +13,11 @@ from mirror.config.channels import (
 )
 from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at, require
 from mirror.config.entries import EntrySettings
+from mirror.config.json_schema import json_schema
 from mirror.config.load import load_settings
 from mirror.config.models import MirrorSettings, RateLimitSettings
 from mirror.config.settings import Settings
+from mirror.config.shown import shown_settings, variables
 from mirror.config.similar import did_you_mean
 
 __all__ = [
@@ -36,7 +38,10 @@ __all__ = [
     "did_you_mean",
     "endpoint",
     "expires_at",
+    "json_schema",
     "load_settings",
     "named",
     "require",
+    "shown_settings",
+    "variables",
 ]

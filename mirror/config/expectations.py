@@ -45,6 +45,11 @@ class Kind:
         return get_origin(self.base) is dict
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the entries of a mapping may have, where only some are allowed."""
+        return kind_of(get_args(self.base)[0]).words if self.is_mapping else ()
+
+    @property
     def item(self) -> Kind | None:
         """The kind of the entries of a list, or of a mapping by name."""
         if self.is_mapping:
@@ -111,7 +116,7 @@ def expected(kind: Kind) -> str:
     if kind.is_choice:
         return "all or a list such as [linux/amd64, linux/arm64]"
     if kind.item is not None:
-        least = " with at least 1 item" if _bound(kind, "min_length") else ""
+        least = " with at least 1 item" if bound(kind, "min_length") else ""
         return f"a list{least}, of {expected(kind.item).removeprefix('a ')} in each item"
     if kind.words:
         *others, last = [repr(str(word)) for word in kind.words]
@@ -127,11 +132,11 @@ def _expected_scalar(kind: Kind) -> str:
     if kind.base is bool:
         return "true or false"
     if kind.base is int:
-        return f"a whole number of at least {_bound(kind, 'ge') or 0}"
+        return f"a whole number of at least {bound(kind, 'ge') or 0}"
     if kind.base is float:
-        low, high = _bound(kind, "gt"), _bound(kind, "lt")
-        bounds = f"above {low:g}" if low is not None else f"of at least {_bound(kind, 'ge') or 0:g}"
-        top = f"below {high:g}" if high is not None else f"at most {_bound(kind, 'le') or 1:g}"
+        low, high = bound(kind, "gt"), bound(kind, "lt")
+        bounds = f"above {low:g}" if low is not None else f"of at least {bound(kind, 'ge') or 0:g}"
+        top = f"below {high:g}" if high is not None else f"at most {bound(kind, 'le') or 1:g}"
         return f"a number {bounds} and {top}, such as 0.1"
     if kind.base is timedelta:
         return "a duration such as 30m, 1h30m or 14d"
@@ -139,7 +144,7 @@ def _expected_scalar(kind: Kind) -> str:
         return 'a time of day such as "08:00"'
     if kind.base is Path:
         return "the path of a file"
-    form = _bound(kind, "pattern")
+    form = bound(kind, "pattern")
     if form is None:
         return "a text"
     return (
@@ -149,7 +154,7 @@ def _expected_scalar(kind: Kind) -> str:
     )
 
 
-def _bound(kind: Kind, name: str) -> Any:
+def bound(kind: Kind, name: str) -> Any:
     """A limit of the field, such as ge or pattern, from annotated_types or pydantic."""
     for each in kind.metadata:
         for part in (each, *getattr(each, "metadata", ())):

@@ -128,9 +128,7 @@ def _kind_at(location: Sequence[str]) -> Kind:
 
 def _names_at(location: Sequence[str]) -> tuple[str, ...]:
     """The names that entries may have, where a mapping allows only some."""
-    base = _kind_at(location).base
-    arguments = getattr(base, "__args__", ())
-    return kind_of(arguments[0]).words if arguments else ()
+    return _kind_at(location).names
 
 
 def _shown(part: str) -> str:

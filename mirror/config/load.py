@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mirror.config.entries import EntrySettings, is_pattern
 from mirror.config.explain import allowed_keys, explain
 from mirror.config.settings import Settings
-from mirror.config.shorthand import read_section
+from mirror.config.shorthand import read_mappings, read_section
 from mirror.config.yaml_file import read_yaml
 from mirror.errors import ConfigError
 
@@ -55,9 +55,9 @@ def _validate(path: Path, data: Mapping[Any, Any]) -> Settings:
             for name, body in mirrors.items()
         }
         raw["entries"] = {
-            name: read_section(EntrySettings, body)
-            for name, body in named.items()
-            if isinstance(body, Mapping) and is_pattern(body.get("source"))
+            name: {**read_section(EntrySettings, body), "name": name}
+            for name, body in read_mappings(data.get("mirrors"))
+            if is_pattern(body.get("source"))
         }
         raw["mirrors"] = {name: body for name, body in named.items() if name not in raw["entries"]}
     try:

@@ -7,7 +7,7 @@ in its place, which every type refuses, and mirror/config/explain.py shows its m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from typing import Any
 
@@ -28,6 +28,13 @@ def read_section(model: type[ConfigModel], section: Mapping[Any, Any]) -> dict[s
         key = _key(written)
         read[key] = _read(keys[key], value) if key in keys else value
     return read
+
+
+def read_mappings(section: Any) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """The entries of a mapping that are mappings themselves, by name and as they are written."""
+    for key, value in section.items() if isinstance(section, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield _key(key), value
 
 
 def _key(key: object) -> str:

@@ -8,7 +8,10 @@ keeps its own role and is protected by the read-only transaction alone.
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,19 +73,45 @@ def open_reader(url: str) -> Iterator[Reader]:
         yield Reader(connection, _take_role(connection))
 
 
-def psql(url: str) -> tuple[list[str], dict[str, str]]:
+def psql(url: str, *, unicode: bool = True) -> tuple[list[str], dict[str, str]]:
     """The command line and environment of an interactive psql that can only read.
 
-    Connects first, to see whether this user may switch to the role. Raises DatabaseAway.
+    Wide rows are shown as blocks, long results through the pager that people have set; ~/.psqlrc
+    comes later and wins. Connects first, to see whether this user may switch to the role. Raises
+    DatabaseAway.
     """
     with open_reader(url) as reader:
         role = f" -c role={ROLE}" if reader.as_role else ""
-    program = shutil.which("psql") or str(programs() / "psql")
-    environment = dict(os.environ) | {"PGOPTIONS": _OPTIONS + role}
+    environment = {"LESS": "FRX"} | dict(os.environ) | {"PGOPTIONS": _OPTIONS + role}
     address = _parameters(url)
     if password := address.pop("password", None):
         environment["PGPASSWORD"] = password  # not an argument: all users see those
-    return [program, make_conninfo("", **address)], environment
+    settings = {
+        "expanded": "auto",
+        "linestyle": "unicode" if unicode else "ascii",
+        "null": "-",
+        "border": "1",
+        "footer": "on",
+    }
+    defaults = [f"--pset={name}={value}" for name, value in settings.items()]
+    prompt = ["--set=PROMPT1=history%R%# ", "--set=PROMPT2=history%R%# "]
+    return [*_program(), *defaults, *prompt, make_conninfo("", **address)], environment
+
+
+def _program() -> list[str]:
+    """The newer psql: of the system, or of the wheel, which lacks line editing."""
+    own = programs() / "psql"
+    found = shutil.which("psql")
+    if found and _major(found) >= _major(str(own)):
+        return [found]
+    editor = shutil.which("rlwrap") if sys.stdin.isatty() else None
+    return [editor, str(own)] if editor else [str(own)]
+
+
+def _major(program: str) -> int:
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"(\d+)", done.stdout)
+    return int(match[1]) if match else 0
 
 
 def _parameters(url: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ from mirror.website.words import Words
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".csv"}
 SCHEMAS = {
     "status.schema.json": "",
+    "mirrors-yaml.schema.json": "",
     "mirror.schema.json": "api/",
     "summary.schema.json": "api/",
 }

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from flows.cli.sql import command
-from mirror.history import PostgresRecorder
+from mirror.history import PostgresRecorder, psql
 from mirror.history.errors import QueryRefused
 from mirror.history.reader import open_reader
+from tests.cli.terminal import in_terminal
 from tests.history.made_history import make_history
 from tests.support.records import MIRROR
 
@@ -112,3 +115,42 @@ def test_without_a_query_psql_opens_and_cannot_write(
     assert "read-only transaction" in done.stderr
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM mirror")) == 1
+
+
+async def test_a_query_comes_from_a_file_or_from_standard_input(
+    history: None, tmp_path: Path
+) -> None:
+    file = tmp_path / "q.sql"
+    file.write_text("-- how many\nSELECT count(*) AS n FROM mirror;\n", encoding="utf-8")
+    assert json.loads(sql("--file", str(file), "--json").stdout) == [{"n": 1}]
+    piped = CliRunner().invoke(command, ["-f", "-", "--csv"], input="SELECT 2 AS two")
+    assert (piped.exit_code, piped.stdout) == (0, "two\n2\n")
+    both = CliRunner().invoke(command, ["SELECT 1", "--file", str(file)])
+    assert both.exit_code == 2
+
+
+async def test_the_runs_of_the_troubleshooting_page_can_be_read_at_80_columns(
+    history: None,
+) -> None:
+    query = "SELECT * FROM report_recent_runs"
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "sql", query]
+    blocks = in_terminal(command, {"NO_COLOR": "1"}).split("\n\n")
+    assert len(blocks) == 9
+    for block in blocks:
+        first, second, *_ = block.splitlines()
+        assert re.fullmatch(r"mirror +hagicode-aliyun", first)
+        assert re.fullmatch(r"run +[0-9a-f-]{36}", second)
+        (started,) = [line for line in block.splitlines() if line.startswith("started_at")]
+        assert re.fullmatch(r"started_at +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", started)
+        assert max(map(len, block.splitlines())) <= 80
+
+
+def test_psql_shows_wide_rows_as_blocks_and_is_as_new_as_the_server(
+    history: None, url: str
+) -> None:
+    arguments, environment = psql(url)
+    assert {"--pset=expanded=auto", "--pset=null=-"} <= set(arguments)
+    assert environment["LESS"]
+    program = next(each for each in arguments if each.endswith("psql"))
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[2].partition(".")[0]) >= 18

@@ -121,3 +121,13 @@ def test_what_makes_no_entry_is_refused_in_one_line(tmp_path: Path, entry: str, 
 def test_entries_is_no_key_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="entries: unknown key; allowed: registries, mirrors"):
         loaded(tmp_path, f"{ENTRY}entries: {{}}\n")
+
+
+def test_an_entry_may_hold_numbers_and_booleans(tmp_path: Path) -> None:
+    path = tmp_path / "mirrors.yaml"
+    path.write_text(
+        "mirrors: {all: {source: docker.io/team/*, target: r.example.com/team_*,"
+        " referrers: false, tags: {newest: 3, delete_share: 0.2}}}"
+    )
+    entry = load_settings(path).entries["all"]
+    assert (entry.referrers, entry.tags.newest, entry.tags.delete_share) == (False, 3, 0.2)
