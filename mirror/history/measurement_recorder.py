@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from mirror.history import storable
 from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import (
     AuditOutcome,
@@ -107,9 +108,9 @@ class MeasurementRecorder(RecorderSession):
             "registry": quota.registry,
             "account": quota.account or "",
             "read_at": quota.read_at,
-            "quota": quota.limit,
-            "remaining": quota.remaining,
-            "window": quota.window_seconds,
+            "quota": storable.integer(quota.limit),
+            "remaining": storable.integer(quota.remaining),
+            "window": storable.integer(quota.window_seconds),
         }
         await self.run(_QUOTA, values)
 

@@ -16,6 +16,7 @@ from mirror.history.connections import Connections, Row
 from mirror.history.errors import HistoryError, LockLost, UnknownMirror
 from mirror.history.lock import TargetLock
 from mirror.history.rows import split_repository
+from mirror.history.storable import storable
 from mirror.outcome import KnownTag
 
 _MIRROR = """
@@ -60,7 +61,8 @@ class RecorderSession:
         """Run one statement that returns rows. Raises DatabaseAway, LockLost."""
         with answering(self.url), self._holding(values):
             async with self.connections.one() as connection:
-                return await (await connection.execute(statement, values)).fetchall()
+                given = storable(values) if values else values
+                return await (await connection.execute(statement, given)).fetchall()
 
     async def run(self, statement: str, values: Mapping[str, Any] | list[dict[str, Any]]) -> None:
         """Run one statement, once or for each of a list of values.
@@ -70,9 +72,9 @@ class RecorderSession:
         with answering(self.url), self._holding(values):
             async with self.connections.one() as connection, connection.cursor() as cursor:
                 if isinstance(values, list):
-                    await cursor.executemany(statement, values)
+                    await cursor.executemany(statement, [storable(each) for each in values])
                 else:
-                    await cursor.execute(statement, values)
+                    await cursor.execute(statement, storable(values))
 
     def token(self, ref: MirrorRef) -> UUID | None:
         """What shows that this recorder holds the lock of the mirror's target; None: it has none.

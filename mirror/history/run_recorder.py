@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import psycopg
+
+from mirror.history import storable
 from mirror.history.dead_runs import CLOSE
 from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import new_id
@@ -189,9 +194,15 @@ class RunRecorder(RecorderSession):
         planned = {change.tag: change for change in (*plan.changes, *plan.held, *plan.adopted)}
         adopted = {change.tag: change for change in plan.adopted}
         target = discovery.target or {}
+        tags = [
+            tag
+            if tag.pushed_at is None
+            else replace(tag, pushed_at=storable.push_time(tag.pushed_at, now))
+            for tag in discovery.tags
+        ]
         news = [
             tag
-            for tag in discovery.tags
+            for tag in tags
             if (old := known.get(tag.name)) is None
             or old.source_digest != tag.digest
             or old.gone_at is not None
@@ -209,8 +220,8 @@ class RunRecorder(RecorderSession):
                     change.detected_at if change else now,
                     taken.digest if taken else None,
                     (target.get(taken.target_tag) or taken.digest) if taken else None,
-                    tag.size,
-                    " ".join(tag.platforms) or None,
+                    storable.size(tag.size),
+                    storable.platforms(tag.platforms),
                 )
             )
         if seen:
@@ -218,9 +229,19 @@ class RunRecorder(RecorderSession):
                 *("tags", "digests", "pushed", "detected", "copied", "target", "sizes"),
                 "platforms",
             )
-            columns = [list(column) for column in zip(*seen, strict=True)]
             held = {"mirror": ref.id, "token": self.token(ref)}
-            await self.run(_SEEN, {**held, **dict(zip(names, columns, strict=True))})
+
+            async def write(rows: list[tuple[Any, ...]]) -> None:
+                columns = [list(column) for column in zip(*rows, strict=True)]
+                await self.run(_SEEN, {**held, **dict(zip(names, columns, strict=True))})
+
+            try:
+                await write(seen)
+            except psycopg.DataError:
+                # What the database refuses concerns that tag alone: its copy says so.
+                for each in seen:
+                    with suppress(psycopg.DataError):
+                        await write([each])
         if plan.gone:
             gone = {"tags": list(plan.gone), "now": now}
             await self.run(_GONE, {"mirror": ref.id, "token": self.token(ref), **gone})

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
+from mirror.history import storable
+from mirror.history.address import one_line
 from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import delay
-from mirror.outcome import Change, CopyOutcome, Dropped, RetryRule, TagStatus, Verification, utcnow
+from mirror.outcome import (
+    Change,
+    CopyOutcome,
+    Dropped,
+    Reason,
+    RetryRule,
+    TagStatus,
+    Verification,
+    utcnow,
+)
 
 _RECORD = """
     INSERT INTO tag_sync AS record (
@@ -118,7 +132,7 @@ class TagRecorder(RecorderSession):
     ) -> None:
         """Write that a run has started with a tag."""
         values = await self._record(run_id, mirror, change, TagStatus.RUNNING, at or utcnow())
-        await self.run(_RECORD, values)
+        await self._write(_RECORD, values)
 
     async def tag_ended(
         self,
@@ -139,7 +153,7 @@ class TagRecorder(RecorderSession):
         ref = await self.mirror(mirror)
         failure = outcome.failure or (verification.failure if verification else None)
         arrived = failure is None and verification is not None
-        change = outcome.change
+        change = _plausible(outcome.change)
         ended_at = verification.verified_at if verification else outcome.ended_at
         status = TagStatus.SUCCEEDED if arrived else TagStatus.FAILED
         values = await self._record(run_id, mirror, change, status, outcome.started_at)
@@ -166,11 +180,8 @@ class TagRecorder(RecorderSession):
             "sizes": [blob.size for blob in outcome.placed],
             "lost": list(outcome.lost),
         }
-        if arrived:
-            await self.run(_ARRIVED, values)
-        else:
-            rule = {"times": retry.times, "wait": retry.wait, "then_every": retry.then_every}
-            await self.run(_FAILED, values | rule)
+        rule = {"times": retry.times, "wait": retry.wait, "then_every": retry.then_every}
+        await self._write(_ARRIVED if arrived else _FAILED, values | rule)
 
     async def tag_skipped(
         self,
@@ -187,11 +198,25 @@ class TagRecorder(RecorderSession):
         values |= {"ended_at": at, "message": message}
         match status:
             case TagStatus.HELD:
-                await self.run(_HELD, values)
+                await self._write(_HELD, values)
             case TagStatus.DELETED:
-                await self.run(_DELETED, values)
+                await self._write(_DELETED, values)
             case _:
-                await self.run(_RECORD, values)
+                await self._write(_RECORD, values)
+
+    async def _write(self, statement: str, values: dict[str, Any]) -> None:
+        """Write a tag's record; one without the details if the database refuses a value."""
+        try:
+            await self.run(statement, values)
+        except psycopg.DataError as error:
+            plain = {**values, **dict.fromkeys(_DETAILS), "blobs": [], "sizes": [], "lost": []}
+            failed = {
+                "status": TagStatus.FAILED,
+                "reason": Reason.INTERNAL,
+                "message": f"the history refuses a value of this tag: {one_line(error)}",
+                "ended_at": values["ended_at"] or values["started_at"],
+            }
+            await self.run(_RECORD, plain | failed)
 
     async def holdings(self, registry: str, repository: str) -> set[str]:
         """Digests of the blobs that a repository is known to hold."""
@@ -217,18 +242,18 @@ class TagRecorder(RecorderSession):
         self, run_id: str, mirror: str, change: Change, status: TagStatus, at: datetime
     ) -> dict[str, Any]:
         """The parameters of _RECORD for a tag of which only the change is known."""
-        ref = await self.mirror(mirror)
+        ref, change = await self.mirror(mirror), _plausible(change)
         return {
             "run": UUID(run_id),
             "token": self.token(ref),
             "run_started_at": await self.started_at(run_id),
-            "tag": change.tag,
+            "tag": storable.name(change.tag),
             "mirror": ref.id,
-            "target_tag": change.target_tag,
+            "target_tag": storable.name(change.target_tag),
             "kind": change.kind,
             "status": status,
-            "digest": change.digest,
-            "previous": change.previous_digest,
+            "digest": storable.name(change.digest),
+            "previous": change.previous_digest and storable.name(change.previous_digest),
             "pushed_at": change.pushed_at,
             "detected_at": change.detected_at,
             "started_at": at,
@@ -238,6 +263,8 @@ class TagRecorder(RecorderSession):
         }
 
 
+_MOST_DROPPED = 1_000  # parts of one image that are named
+_DETAILS = ("target_digest", "previous", "available_at", "delay_seconds", "delay_from", "dropped")
 _UNKNOWN_YET = (
     "target_digest",
     "ended_at",
@@ -251,17 +278,22 @@ _UNKNOWN_YET = (
 _NONE_YET = ("copied", "mounted", "reused", "bytes", "referrers")
 
 
+def _plausible(change: Change) -> Change:
+    pushed = storable.push_time(change.pushed_at, utcnow())
+    return change if pushed == change.pushed_at else replace(change, pushed_at=pushed)
+
+
 def _dropped(parts: tuple[Dropped, ...]) -> str | None:
     if not parts:
         return None
     return json.dumps(
         [
             {
-                "digest": part.digest,
-                "media_type": part.media_type,
+                "digest": storable.name(part.digest),
+                "media_type": storable.name(part.media_type),
                 "reason": part.reason,
-                "platform": part.platform,
+                "platform": part.platform and storable.name(part.platform),
             }
-            for part in parts
+            for part in parts[:_MOST_DROPPED]
         ]
     )
