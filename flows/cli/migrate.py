@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from flows.cli.options import config_option
-from mirror.history import current_revision, database_url, describe, upgrade
+from mirror.history import (
+    current_revision,
+    database_url,
+    describe,
+    owner_url,
+    set_passwords,
+    upgrade,
+)
 
 
 @click.command("migrate")
@@ -16,11 +23,15 @@ def command(config: Path | None) -> None:
     """Migrate the history database to the newest schema.
 
     Safe to run at any time and several times at once. The embedded database needs no `mirror
-    migrate`: it is migrated automatically.
+    migrate`: it is migrated automatically. On a server, run it as the owner of the database, who
+    may create roles: MIRROR_WRITER_PASSWORD and MIRROR_READER_PASSWORD become the passwords of
+    mirror_writer, as whom everything else may run, and of mirror_readonly.
     """
     url = database_url()
-    before = current_revision(url)
+    before = current_revision(owner_url(url))
     upgrade(url)
-    after = current_revision(url)
+    after = current_revision(owner_url(url))
     state = "is current" if before == after else f"migrated from {before or 'empty'}"
     click.echo(f"{describe(url)}: {state}, revision {after}")
+    if roles := set_passwords(url):
+        click.echo(f"passwords set: {', '.join(roles)}")

@@ -16,6 +16,7 @@ HistoryError (a mirror.errors.DatabaseError)
 ├── AlreadyRunning    another flow run does the same work
 ├── TargetLocked      another run is working on the same target
 ├── LockLost          a run lost its target's lock, so another one may have started
+├── ReaderRefused     the configured user may do too much to run queries
 └── QueryRefused      a query of `mirror sql` that the database refused
 """
 

@@ -3,6 +3,7 @@ from .address import (
     describe as describe,
     embedded_url as embedded_url,
     is_embedded as is_embedded,
+    owner_url as owner_url,
     stop as stop,
 )
 from .alert_details import AlertDetails as AlertDetails
@@ -24,6 +25,7 @@ from .errors import (
     EmbeddedFailed as EmbeddedFailed,
     LockLost as LockLost,
     QueryRefused as QueryRefused,
+    ReaderRefused as ReaderRefused,
     SchemaBehind as SchemaBehind,
     TargetLocked as TargetLocked,
     UnknownMirror as UnknownMirror,
@@ -60,7 +62,7 @@ from .maintain import Maintained as Maintained, maintain_history as maintain_his
 from .migrate import upgrade as upgrade
 from .models.alerts import AlertDeliveryRecord as AlertDeliveryRecord, AlertRecord as AlertRecord
 from .openmetrics import read_openmetrics as read_openmetrics
-from .reader import ROLE as ROLE, open_reader as open_reader, psql as psql
+from .reader import open_reader as open_reader, psql as psql
 from .recorder import PostgresRecorder as PostgresRecorder
 from .reports import read_report as read_report, read_status as read_status
 from .repositories import (
@@ -68,6 +70,7 @@ from .repositories import (
     with_repositories as with_repositories,
 )
 from .revision import current_revision as current_revision
+from .roles import ROLE as ROLE, set_passwords as set_passwords
 from .rows import (
     AuditOutcome as AuditOutcome,
     AuditWritten as AuditWritten,

@@ -22,6 +22,8 @@ from mirror.history.embedded import SUPERUSER, Cluster
 from mirror.history.errors import BadDatabaseUrl, DatabaseAway
 
 DATABASE: Final = "mirror"
+WRITER: Final = "mirror_writer"
+"""The role that writes rows. It owns nothing, so it cannot change the schema."""
 DRIVER: Final = "postgresql+psycopg"
 # Days and hours in SQL mean UTC whatever the server thinks; compiling (jit) a query of a report
 # takes longer than running it.
@@ -63,7 +65,19 @@ def database_url() -> str:
     if configured:
         conninfo(configured)
         return f"{DRIVER}://{_escaped(configured)}"
-    return ensure_database(DATABASE)
+    return _as_user(ensure_database(DATABASE), WRITER)
+
+
+def owner_url(url: str) -> str:
+    """The same database as its owner, who may migrate it.
+
+    In the embedded PostgreSQL that is its superuser; on a server the configured user.
+    """
+    return _as_user(url, SUPERUSER) if is_embedded(url) else url
+
+
+def _as_user(url: str, user: str) -> str:
+    return re.sub(r"(?<=://)[^@/]*@", f"{user}@", url, count=1)
 
 
 def ensure_database(name: str) -> str:
@@ -74,6 +88,7 @@ def ensure_database(name: str) -> str:
     key = (url, (cluster.folder / "PG_VERSION").stat().st_ctime_ns)
     if key not in _seen:
         cluster.ensure_database(name)
+        cluster.ensure_role(WRITER)
         _seen.add(key)
     return url
 

@@ -154,6 +154,14 @@ class Cluster:
             if not connection.execute(found, [name]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
+    def ensure_role(self, name: str) -> None:
+        """Create a role that may log in, if missing. Safe to call concurrently."""
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            found = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+            connection.execute("SELECT pg_advisory_lock(hashtextextended('create role', 0))")
+            if not connection.execute(found, [name]).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
         with (self.folder.parent / ".postgres.lock").open("w") as file:

@@ -71,6 +71,19 @@ class LockLost(HistoryError):
         self.target = target
 
 
+class ReaderRefused(HistoryError):
+    """The configured user may do too much to run queries that came from anywhere."""
+
+    exit_code = 2
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"{variable} logs in as a user with rights on the whole server, which a query could"
+            " use: set MIRROR_DATABASE_READER_URL to the login of a role that can only read, such"
+            " as mirror_readonly, or run `mirror migrate`, which creates one for `mirror sql`"
+        )
+
+
 class QueryRefused(HistoryError):
     """A query of `mirror sql` that the database refused."""
 

@@ -36,7 +36,7 @@ _KEEP_PAST = sa.text("""
     ON CONFLICT DO NOTHING
 """)
 _PARTITIONED = "sync_run, tag_sync, watch_run, probe, quota_reading"
-_DROP = sa.text("SELECT drop_partitions(:before)")
+_DROP = sa.text("SELECT drop_old_partitions(:before)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import mirror
-from mirror.history.address import describe
+from mirror.history.address import describe, owner_url
 from mirror.history.engine import reachable
 from mirror.history.errors import SchemaBehind
 from mirror.history.revision import current_revision
@@ -59,6 +59,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
     Raises DatabaseAway; SchemaBehind where refuse_unknown does.
     """
+    url = owner_url(url)
     found = current_revision(url)
     refuse_unknown(url, found)
     with reachable(url):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror.history.address import describe, is_embedded
+from mirror.history.address import describe, is_embedded, owner_url
 from mirror.history.errors import SchemaBehind
 from mirror.history.revision import HEAD, current_revision
 
@@ -13,6 +13,7 @@ def prepare(url: str) -> None:
     The embedded database is migrated automatically. A server's is not: raises SchemaBehind with
     the command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
     """
+    url = owner_url(url)
     revision = current_revision(url)
     if revision == HEAD:
         return

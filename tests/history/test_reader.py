@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -40,12 +41,11 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
 
 
 def test_psql_takes_its_password_from_the_environment(url: str) -> None:
-    with_password = url.replace("://postgres@", "://postgres:s3cret@")
-    assert with_password != url
-    (program, address), environment = psql(with_password)
+    (program, *_, address), environment = psql(url)
     assert program.endswith("psql")
-    assert environment["PGPASSWORD"] == "s3cret"
-    assert "s3cret" not in address
+    assert len(environment["PGPASSWORD"]) > 30
+    assert environment["PGPASSWORD"] not in address
+    assert "MIRROR_DATABASE_URL" not in environment
     assert "role=mirror_readonly" in environment["PGOPTIONS"]
     assert "default_transaction_read_only=on" in environment["PGOPTIONS"]
-    assert conninfo_to_dict(address) == parameters(url)
+    assert conninfo_to_dict(address) == parameters(url) | {"user": "mirror_sql"}
