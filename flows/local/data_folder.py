@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from mirror.errors import MirrorError
+from mirror.history import make_private_folder
 
 KILL_SECONDS = 10.0
 
@@ -69,13 +70,13 @@ def locked_data_folder(data: Path) -> Iterator[int]:
     ends, however it ends. Raises MirrorError when another process holds it.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        file = (data / ".up.lock").open("w")
+        make_private_folder(data)
+        lock = os.open(data / ".up.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise MirrorError(
             f"{data}: not writable ({error.strerror}); set MIRROR_DATA_DIR to another folder"
         ) from error
-    with file:
+    with os.fdopen(lock, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

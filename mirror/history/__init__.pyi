@@ -62,6 +62,7 @@ from .maintain import Maintained as Maintained, maintain_history as maintain_his
 from .migrate import upgrade as upgrade
 from .models.alerts import AlertDeliveryRecord as AlertDeliveryRecord, AlertRecord as AlertRecord
 from .openmetrics import read_openmetrics as read_openmetrics
+from .postgres_programs import make_private_folder as make_private_folder
 from .reader import open_reader as open_reader, psql as psql
 from .recorder import PostgresRecorder as PostgresRecorder
 from .reports import read_report as read_report, read_status as read_status

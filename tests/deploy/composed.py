@@ -22,7 +22,8 @@ import yaml
 
 import flows
 from flows.local.supervisor import Health, Program, Supervisor
-from mirror.history.embedded import Cluster, programs
+from mirror.history.embedded import Cluster
+from mirror.history.postgres_programs import programs
 
 ROOT = Path(flows.__file__).parents[1]
 VENV = Path(sys.executable).parent

