@@ -1,4 +1,4 @@
-"""Roles with few rights: a writer beside the reader, and the login of `mirror sql`."""
+"""Roles with few rights: a writer, the reader, and the login of `mirror sql`."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ BEGIN
 END
 $$;
 
--- Partitions belong to the owner, whoever asks for them.
+-- Partitions belong to the owner, also those that the writer asks for.
 DO $$
 BEGIN
     EXECUTE format('ALTER FUNCTION make_partitions(timestamptz, timestamptz) SECURITY DEFINER'
