@@ -17,7 +17,7 @@ from flows.local.prefect_programs import WORK_POOL, worker_program
 from flows.local.site_server import serve_site
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
-from flows.orchestration import ALL, PUBLISH, deploy, planned, run_now
+from flows.orchestration import ALL, PUBLISH, Reaper, deploy, planned, run_now
 from mirror.config import Settings
 from mirror.units import format_duration
 from mirror.website import INSTALL, missing_libraries
@@ -52,6 +52,9 @@ async def run_machine(
                 )
             with console.status("registering the schedules, starting worker and site ..."):
                 await deploy(stack.api_url, deployments, WORK_POOL, Path.cwd())
+                # Before the worker starts, which would take up all that is late.
+                for ended in await Reaper(stack.api_url, WORK_POOL).look(at_once=True):
+                    console.print(ended, style="dim", markup=False)
                 programs = _programs(settings, stack, site, address(host, site_port))
                 for program in programs:
                     await stack.supervisor.start(program)

@@ -7,6 +7,7 @@ deployments.py       the deployments of mirrors.yaml
 registration.py      the same, at a Prefect server
 prefect_yaml.py      the same, as prefect.yaml
 living_flow.py       runs that are seen to be alive, one for a piece of work
+reaper.py            dead and overtaken runs are ended
 artifacts.py         artifacts of a sync
 report_artifacts.py  artifacts of a report
 hooks.py             hooks that send alerts

@@ -24,6 +24,7 @@ from .in_process import prepare_prefect as prepare_prefect, run as run
 from .living_flow import living as living, living_alone as living_alone
 from .no_proxy import bypass_proxies as bypass_proxies
 from .prefect_yaml import prefect_file as prefect_file
+from .reaper import Reaper as Reaper, keep_reaping as keep_reaping
 from .registration import Deployed as Deployed, deploy as deploy, run_now as run_now
 from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
 from .retries import no_retries_for as no_retries_for

@@ -28,7 +28,7 @@ def check_server(url: str) -> None:
             health = client.get(f"{url.rstrip('/')}/health")
             _judge_path(shown, health)
             health.raise_for_status()
-            answer = client.get(f"{url.rstrip('/')}/admin/version", headers=_credential())
+            answer = client.get(f"{url.rstrip('/')}/admin/version", headers=credential())
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         raise PrefectError(
@@ -60,7 +60,7 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
 
 
-def _credential() -> dict[str, str]:
+def credential() -> dict[str, str]:
     if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
         return {"Authorization": f"Basic {b64encode(auth.encode()).decode()}"}
     if key := os.environ.get("PREFECT_API_KEY"):
