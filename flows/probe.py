@@ -26,9 +26,10 @@ from mirror.checks import (
     ProbeRound,
     pull_round,
     run_probe,
+    sampled,
 )
 from mirror.config import load_settings
-from mirror.history import PostgresRecorder, database_url, prepare
+from mirror.history import PostgresRecorder, database_url, prepare, with_repositories
 
 MEGABYTES = 32  # of layers that a pull reads; enough for a line to come up to speed
 
@@ -50,10 +51,13 @@ async def probe(
     Raises ConfigError for an unknown mirror and DatabaseError when the database cannot be reached.
     """
     settings = load_settings()
-    names = list(settings.mirrors) if mirror is None else mirror
-    mirrors = [settings.mirror(name) for name in ([names] if isinstance(names, str) else names)]
+    if mirror is not None:
+        mirrors = [settings.mirror(m) for m in ([mirror] if isinstance(mirror, str) else mirror)]
     url = await asyncio.to_thread(database_url)
     await asyncio.to_thread(prepare, url)
+    if mirror is None:
+        settings = await asyncio.to_thread(with_repositories, settings, url)
+        mirrors = sampled(settings)
     plan = ProbePlan(platform, megabytes * 1_000_000 or None, os.environ.get("MIRROR_PLACE", ""))
     async with PostgresRecorder.open(url) as record:
         reports = await run_probe(

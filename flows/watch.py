@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any
 
 from prefect import flow, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -14,12 +16,25 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import OutcomeError, living_alone, load_secret, outcome_of
-from flows.sync import sync
-from mirror.checks import WatchReport, WatchResult, watch_source, watch_sources
+from flows.orchestration import OutcomeError, living_alone, load_secret
+from flows.sync_entry import look_at, sync_many
+from mirror.checks import (
+    EntriesLook,
+    WatchReport,
+    WatchResult,
+    WatchRound,
+    watch_source,
+    watch_sources,
+)
 from mirror.config import load_settings
-from mirror.history import PostgresRecorder, database_url, prepare
-from mirror.outcome import RunOutcome, Trigger
+from mirror.history import (
+    PostgresRecorder,
+    RepositoryRecorder,
+    create_engine,
+    database_url,
+    prepare,
+)
+from mirror.outcome import Trigger
 from mirror.sync import open_clients
 
 
@@ -35,6 +50,9 @@ async def watch() -> State[WatchReport]:
     started, settings = time.perf_counter(), load_settings()
     url = await asyncio.to_thread(database_url)
     await asyncio.to_thread(prepare, url)
+    entries = await look_at(settings, tuple(settings.entries)) if settings.entries else None
+    if entries is not None:
+        settings = entries.to_look_at
     async with PostgresRecorder.open(url) as record:
         found = await watch_sources(
             settings,
@@ -42,6 +60,8 @@ async def watch() -> State[WatchReport]:
             partial(open_clients, settings, secrets=load_secret),
             step=lambda work: look_task(partial(watch_source, work)),
         )
+    if entries is not None:
+        found = await asyncio.to_thread(_keep, entries, found, url)
     log = get_run_logger()
     for error in found.errors:
         log.error("%s", error.message)
@@ -52,12 +72,24 @@ async def watch() -> State[WatchReport]:
             looked=tuple(result.source for result in found.results),
             moved=found.moved,
             started=deployed,
-            synced=await _sync(here),
+            synced=await sync_many(here, full=False, trigger=Trigger.WATCH.value),
             requests=found.requests,
             seconds=round(time.perf_counter() - started, 4),
             errors=found.errors,
         )
     )
+
+
+def _keep(entries: EntriesLook, found: WatchRound, url: str) -> WatchRound:
+    """Keep what was looked at in the history; the round with the entries that could not be read."""
+    looked = {name for result in found.results if not result.error for name in result.mirrors}
+    engine = create_engine(url)
+    try:
+        entries.keep(RepositoryRecorder(engine), looked)
+    finally:
+        engine.dispose()
+    unread = [WatchResult(error.tag or "", (), (), 0, error) for error in entries.errors]
+    return WatchRound((*found.results, *unread))
 
 
 @task(name="look", task_run_name="look", cache_policy=NO_CACHE, persist_result=False)
@@ -75,45 +107,43 @@ def _state(report: WatchReport) -> State[WatchReport]:
 
 
 async def _find_deployed(mirrors: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The mirrors whose sync is deployed, and the others."""
-    deployed, others = [], []
+    """The mirrors whose sync is deployed, alone or with their entry, and the others."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for name in mirrors:
+        wanted[_deployment(name)].append(name)
+    deployed: list[str] = []
+    others: list[str] = []
     async with get_client() as client:
-        for name in mirrors:
+        for deployment, names in wanted.items():
             try:
-                await client.read_deployment_by_name(f"sync/{name}")
+                await client.read_deployment_by_name(deployment)
             except ObjectNotFound:
-                others.append(name)
+                others += names
             else:
-                deployed.append(name)
+                deployed += names
     return tuple(deployed), tuple(others)
 
 
+def _deployment(mirror: str) -> str:
+    """flow/name of the deployment that syncs a mirror."""
+    entry, of_many, _ = mirror.partition("/")
+    return f"sync-entry/{entry}" if of_many else f"sync/{mirror}"
+
+
 async def _start_deployments(mirrors: Sequence[str]) -> None:
-    """Start the syncs without waiting for them to end."""
+    """Start the syncs without waiting for them to end: one run for all mirrors of an entry."""
+    runs: dict[str, dict[str, Any]] = {}
     for name in mirrors:
+        deployment = _deployment(name)
+        entry, of_many, _ = name.partition("/")
+        if of_many:
+            runs.setdefault(deployment, {"entry": entry, "mirrors": []})["mirrors"].append(name)
+        else:
+            runs[deployment] = {"mirror": name}
+    for deployment, parameters in runs.items():
         await arun_deployment(
-            f"sync/{name}",
-            parameters={"mirror": name, "full": False, "trigger": Trigger.WATCH.value},
+            deployment,
+            parameters={**parameters, "full": False, "trigger": Trigger.WATCH.value},
             timeout=0,
             as_subflow=False,
         )
-
-
-async def _sync(mirrors: Sequence[str]) -> tuple[RunOutcome, ...]:
-    """Run the syncs in this process, all at once."""
-    states = await asyncio.gather(
-        *(
-            sync.with_options(retries=0)(
-                mirror=name, full=False, trigger=Trigger.WATCH.value, return_state=True
-            )
-            for name in mirrors
-        )
-    )
-    outcomes = []
-    for state in states:
-        outcome = await outcome_of(state)
-        if not isinstance(outcome, RunOutcome):
-            await state.aresult()
-            raise RuntimeError(f"a sync ended as {state.name} without an outcome")
-        outcomes.append(outcome)
-    return tuple(outcomes)

@@ -63,10 +63,33 @@ def json_option(what: str = "a list, one object per mirror") -> Callable[[Any], 
 
 
 def chosen_mirrors(config: Path | None, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, each once. Raises ConfigError for one that mirrors.yaml does not have."""
-    settings: Settings = load_settings(config)
+    """The names, each once, and for an entry those of its known repositories.
+
+    Raises ConfigError for a name that mirrors.yaml does not have.
+    """
+    settings = load_settings(config)
+    names = checked_names(settings, names)
+    if not settings.entries.keys() & set(names):
+        return names
+    from mirror.history import database_url, prepare, with_repositories
+
+    url = database_url()
+    prepare(url)
+    settings = with_repositories(settings, url)
+    found = [one for name in names for one in settings.mirrors_of(name)]
+    if not found:
+        raise ConfigError(f"no repository of {', '.join(names)} is known yet; sync first")
+    return tuple(dict.fromkeys(found))
+
+
+def checked_names(settings: Settings, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of mirrors and entries, each once.
+
+    Raises ConfigError for a name that mirrors.yaml does not have.
+    """
     for name in names:
-        settings.mirror(name)
+        if name not in settings.entries:
+            settings.mirror(name)
     return tuple(dict.fromkeys(names))
 
 

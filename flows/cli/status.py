@@ -25,6 +25,7 @@ from mirror.history import (
     prepare,
     read_late_schedules,
     read_status,
+    with_repositories,
 )
 from mirror.outcome import DropReason, RunStatus, utcnow
 from mirror.units import format_count, format_floor
@@ -54,6 +55,7 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     url = database_url()
     prepare(url)
     close_dead_runs(url)
+    settings = with_repositories(settings, url)
     engine = create_engine(url)
     now = utcnow()
     try:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flows.cli.options import (
-    chosen_mirrors,
+    checked_names,
     config_option,
     json_option,
     names_argument,
+    report_error,
     report_failures,
 )
 from flows.orchestration import prepare_prefect, run
-from mirror.outcome import RunOutcome, RunStatus, Trigger
+from mirror.config import load_settings
+from mirror.outcome import RunOutcome, RunStatus, TagFailure, Trigger
 from mirror.sync import SharedUploads, SyncProgress
 
 _MIRRORS_AT_ONCE = 20
@@ -47,10 +49,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Sync mirrors with their sources; exits 1 when one fails."""
-    names = chosen_mirrors(config, names)
+    names = checked_names(load_settings(config), names)
     prepare_prefect()
     progress = SyncProgress()
-    outcomes = run(
+    outcomes, errors = run(
         _sync_all(
             names,
             full or accept_loss,
@@ -68,7 +70,10 @@ def command(
         show_runs(outcomes)
     for outcome in outcomes:
         report_failures(outcome.mirror, outcome.errors)
-    ctx.exit(0 if all(o.status is RunStatus.SUCCEEDED for o in outcomes) else 1)
+    for error in errors:
+        report_failures(error.tag or "", (replace(error, tag=None),))
+    well = not errors and all(o.status is RunStatus.SUCCEEDED for o in outcomes)
+    ctx.exit(0 if well else 1)
 
 
 def as_document(outcome: RunOutcome) -> dict[str, Any]:
@@ -87,10 +92,11 @@ async def _sync_all(
     progress: SyncProgress,
     *,
     bar: bool,
-) -> list[RunOutcome]:
+) -> tuple[list[RunOutcome], tuple[TagFailure, ...]]:
     from flows.orchestration import outcome_as
     from flows.sync import sync_flow
 
+    names, errors = await _repositories_of(names, accept_loss)
     sync = sync_flow(progress, SharedUploads() if len(names) > 1 else None)
     # A person wants to know now: the schedule's retries are not for this.
     at_once = sync.with_options(retries=0)
@@ -111,4 +117,21 @@ async def _sync_all(
     from flows.cli.progress_bar import progress_bar
 
     async with progress_bar(progress, shown=bar):
-        return await asyncio.gather(*(one(name) for name in names))
+        return await asyncio.gather(*(one(name) for name in names)), errors
+
+
+async def _repositories_of(
+    names: tuple[str, ...], accept_loss: bool
+) -> tuple[tuple[str, ...], tuple[TagFailure, ...]]:
+    """The mirrors that the names mean; the sources of entries are asked for their repositories."""
+    settings = load_settings()
+    entries = [name for name in names if name in settings.entries]
+    if not entries:
+        return names, ()
+    from flows.sync_entry import look_at
+
+    look = await look_at(settings, entries, accept_loss=accept_loss)
+    for warning in look.warnings:
+        report_error(warning)
+    found = [mirror for name in names for mirror in look.settings.mirrors_of(name)]
+    return tuple(dict.fromkeys(found)), look.errors

@@ -28,7 +28,7 @@ def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) 
     """Check all sources every few minutes; --once exits 1 when something fails."""
     settings = load_settings(config)
     prepare_prefect()
-    every = min(mirror.watch_every for mirror in settings.mirrors.values())
+    every = min(mirror.watch_every for mirror in settings.policies)
     ctx.exit(run(_watch(every, once, as_json)))
 
 

@@ -96,7 +96,7 @@ def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for mirror in settings.mirrors.values():
+    for mirror in settings.policies:
         every, watched = format_duration(mirror.every), format_duration(mirror.watch_every)
         table.add_row(mirror.name, f"{mirror.source} → {mirror.target}")
         table.add_row("", f"[dim]full sync every {every}, watched every {watched}[/dim]")

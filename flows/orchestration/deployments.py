@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from mirror.config import MirrorSettings, Settings
+from mirror.config import EntrySettings, MirrorPolicy, MirrorSettings, Settings
 
 ALL = "all-mirrors"
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Scheduled:
     @property
     def flow(self) -> str:
         """The flow's name, as Prefect knows it."""
-        return self.entrypoint.rpartition(".")[2]
+        return self.entrypoint.rpartition(".")[2].replace("_", "-")
 
     @property
     def full_name(self) -> str:
@@ -94,6 +94,7 @@ def planned(settings: Settings) -> tuple[Scheduled, ...]:
     mirrors = settings.mirrors.values()
     return (
         *(_sync(mirror) for mirror in mirrors),
+        *(_sync_entry(entry) for entry in settings.entries.values()),
         _watch(settings),
         *(_audit(mirror) for mirror in mirrors),
         PROBE,
@@ -114,11 +115,22 @@ def _sync(mirror: MirrorSettings) -> Scheduled:
     )
 
 
+def _sync_entry(entry: EntrySettings) -> Scheduled:
+    return Scheduled(
+        entrypoint="flows.sync_entry.sync_entry",
+        name=entry.name,
+        every=entry.every,
+        description=f"Lists {entry.source}, and compares each repository with {entry.target}.",
+        parameters={"entry": entry.name, "full": True},
+        about=_about(entry),
+    )
+
+
 def _watch(settings: Settings) -> Scheduled:
     return Scheduled(
         entrypoint="flows.watch.watch",
         name=ALL,
-        every=min(mirror.watch_every for mirror in settings.mirrors.values()),
+        every=min(mirror.watch_every for mirror in settings.policies),
         description="Checks every source cheaply, and syncs the mirrors whose source changed.",
     )
 
@@ -134,6 +146,6 @@ def _audit(mirror: MirrorSettings) -> Scheduled:
     )
 
 
-def _about(mirror: MirrorSettings) -> tuple[str, ...]:
+def _about(mirror: MirrorPolicy) -> tuple[str, ...]:
     registries = (side.partition("/")[0] for side in (mirror.source, mirror.target))
     return (f"mirror:{mirror.name}", *dict.fromkeys(f"registry:{host}" for host in registries))

@@ -24,6 +24,7 @@ from mirror.history import (
     create_engine,
     mirror_row,
     reachable,
+    with_repositories,
 )
 from mirror.outcome import utcnow
 
@@ -59,6 +60,7 @@ async def evaluate_and_dispatch(
     engine = create_engine(url)
     try:
         with reachable(url):
+            settings = await asyncio.to_thread(with_repositories, settings, url)
             await _add_new_mirrors(settings, url, engine)
             changes = await asyncio.to_thread(evaluate, settings, engine, clock())
             channels = open_channels(named(settings.alerts))

@@ -14,12 +14,13 @@ from mirror.checks.entries import EntriesLook, look_at_entries
 from mirror.checks.preflight import CheckLevel
 from mirror.checks.probe_report import ProbeReport
 from mirror.checks.probe_round import ProbePlan, ProbeRound, pull_round
-from mirror.checks.probe_run import run_probe
+from mirror.checks.probe_run import run_probe, sampled
 from mirror.checks.pull import PLATFORM, Pull
 from mirror.checks.rate_limit import RateLimiter
 from mirror.checks.watch import (
     WatchReport,
     WatchResult,
+    WatchRound,
     watch_source,
     watch_sources,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "RateLimiter",
     "WatchReport",
     "WatchResult",
+    "WatchRound",
     "audit",
     "examine",
     "look_at_entries",
@@ -49,6 +51,7 @@ __all__ = [
     "pull_round",
     "run_audit",
     "run_probe",
+    "sampled",
     "watch_source",
     "watch_sources",
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from mirror.checks.entries import sample_entries
 from mirror.checks.preflight import (
     CheckLevel,
     Preflight,
@@ -19,7 +20,7 @@ from mirror.checks.preflight import (
     check_source,
     check_target,
 )
-from mirror.config import SecretLoader, Settings, anonymous, endpoint, expires_at
+from mirror.config import EntrySettings, SecretLoader, Settings, anonymous, endpoint, expires_at
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import PostgresRecorder, database_url, prepare
 from mirror.outcome import utcnow
@@ -98,6 +99,7 @@ async def examine(
 
     `clock` gives the present moment, aware, by which credentials expire.
     """
+    settings, troubles = await sample_entries(settings, secrets)
     record, history = await _record(settings)
     places, now = places_of(settings), clock()
     examined = await asyncio.gather(
@@ -106,7 +108,17 @@ async def examine(
             for place in places
         )
     )
-    return Diagnosis(tuple(examined), record)
+    unread = (_unread(settings.entries[name], why) for name, why in troubles.items())
+    return Diagnosis((*examined, *unread), record)
+
+
+def _unread(entry: EntrySettings, why: str) -> Examination:
+    """An entry whose repositories cannot be listed, or fit nothing."""
+    place = Place("source", entry.registry, f"{entry.prefix}*", (entry.name,))
+    kind = known_registry(entry.registry).kind
+    return Examination(
+        place, kind, None, checks=(PreflightCheck("reach", CheckLevel.FAILURE, why),)
+    )
 
 
 def places_of(settings: Settings) -> tuple[Place, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from mirror.config import SecretLoader, Settings
+from mirror.errors import ConfigError
 from mirror.history import RepositoryRecorder
 from mirror.outcome import Reason, TagFailure, utcnow
 from mirror.registry import RegistryError
@@ -29,6 +30,23 @@ class EntriesLook:
     unchanged: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     errors: tuple[TagFailure, ...] = ()
+
+    @property
+    def to_look_at(self) -> Settings:
+        """The settings with the mirrors whose source may have changed."""
+        mirrors = self.settings.mirrors
+        changed = {name: one for name, one in mirrors.items() if name not in self.unchanged}
+        return self.settings.model_copy(update={"mirrors": changed})
+
+    def keep(self, recorder: RepositoryRecorder, looked: Collection[str]) -> None:
+        """Keep the last push of the repositories whose mirrors' tags were looked at.
+
+        Until something is pushed there, the next look leaves them out. Blocks; raises DatabaseAway.
+        """
+        for entry, updated in self.updated.items():
+            seen = {name: at for name, at in updated.items() if f"{entry}/{name}" in looked}
+            if seen:
+                recorder.looked(entry, seen)
 
 
 async def look_at_entries(
@@ -69,6 +87,24 @@ async def look_at_entries(
     return EntriesLook(
         settings.expanded(mirrored), updated, frozenset(unchanged), tuple(warnings), tuple(errors)
     )
+
+
+async def sample_entries(
+    settings: Settings, secrets: SecretLoader, most: int = 3
+) -> tuple[Settings, Mapping[str, str]]:
+    """The settings with some mirrors of each entry, and by entry what a look at it warns of."""
+    names: dict[str, list[str]] = {}
+    troubles: dict[str, str] = {}
+    for name, entry in settings.entries.items():
+        try:
+            look = await look_at_repositories(settings, entry, {}, utcnow(), secrets)
+        except (RegistryError, ConfigError) as error:
+            troubles[name] = str(error)
+            continue
+        names[name] = list(look.mirrored[:most])
+        if look.warnings:
+            troubles[name] = "; ".join(look.warnings)
+    return settings.expanded(names), troubles
 
 
 def _mirrored(repositories: Mapping[str, KnownRepository]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from mirror.outcome import utcnow
 from mirror.registry import Reference, Registry
 
 Step = Callable[[ProbeTask], Awaitable[ProbeRound]]
+MOST_OF_AN_ENTRY = 10
 
 
 async def run_probe(
@@ -43,6 +45,21 @@ async def run_probe(
         warnings = await _count_pulls(settings, group, recorder, aliyun)
         reports += [replace(r, warnings=(*r.warnings, *warnings)) for r in probed]
     return tuple(reports)
+
+
+def sampled(settings: Settings) -> list[MirrorSettings]:
+    """The mirrors of a scheduled round: all with a separate entry, some of the others.
+
+    Pulls cost bytes: of an entry for many repositories, other ones are pulled each time.
+    """
+    grouped: dict[str, list[MirrorSettings]] = defaultdict(list)
+    for mirror in settings.mirrors.values():
+        grouped[mirror.name.partition("/")[0]].append(mirror)
+    return [
+        mirror
+        for group in grouped.values()
+        for mirror in random.sample(group, min(len(group), MOST_OF_AN_ENTRY))
+    ]
 
 
 async def _probe_source(

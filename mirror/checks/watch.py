@@ -27,6 +27,7 @@ from mirror.outcome import (
 from mirror.registry import RegistryError
 from mirror.sync import DiscoverRequest, MirrorClients, TagRules, diff, discover, tag_rules_of
 
+SOURCES_AT_ONCE = 16
 OpenClients = Callable[[MirrorSettings], AbstractAsyncContextManager[MirrorClients]]
 """Opens the registry clients of a mirror."""
 
@@ -141,9 +142,13 @@ async def watch_sources(
     mirrors = settings.mirrors.values()
     for mirror in mirrors:
         await recorder.ensure_mirror(mirror_row(mirror))
-    results = await asyncio.gather(
-        *(step(WatchTask(group, recorder, open_clients)) for group in by_source(mirrors))
-    )
+    slots = asyncio.Semaphore(SOURCES_AT_ONCE)
+
+    async def look(group: tuple[MirrorSettings, ...]) -> WatchResult:
+        async with slots:
+            return await step(WatchTask(group, recorder, open_clients))
+
+    results = await asyncio.gather(*(look(group) for group in by_source(mirrors)))
     found = WatchRound(tuple(results))
     await recorder.add_watch(
         WatchRow(

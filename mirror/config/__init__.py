@@ -15,7 +15,7 @@ from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires
 from mirror.config.entries import EntrySettings
 from mirror.config.json_schema import json_schema
 from mirror.config.load import load_settings
-from mirror.config.models import MirrorSettings, RateLimitSettings
+from mirror.config.models import MirrorPolicy, MirrorSettings, RateLimitSettings
 from mirror.config.settings import Settings
 from mirror.config.shown import shown_settings, variables
 from mirror.config.similar import did_you_mean
@@ -28,6 +28,7 @@ __all__ = [
     "EmailOptions",
     "EntrySettings",
     "FeishuOptions",
+    "MirrorPolicy",
     "MirrorSettings",
     "RateLimitSettings",
     "SecretLoader",

@@ -25,7 +25,7 @@ _PLACE = "repository-name"  # in the place of the star, where a repository is ch
 
 
 def is_pattern(source: object) -> bool:
-    """Whether a mirror's source stands for many repositories."""
+    """Whether a mirror's source names many repositories."""
     return isinstance(source, str) and "*" in source
 
 
@@ -68,7 +68,7 @@ RepositoryPattern = Annotated[str, AfterValidator(_pattern)]
 
 
 class RepositoriesPolicy(ConfigModel):
-    """Which repositories an entry mirrors: globs on what the * of the source stands for."""
+    """Which repositories an entry mirrors: globs on the part of the path that the * replaces."""
 
     include: tuple[RepositoryPattern, ...] = ("*",)
     exclude: tuple[RepositoryPattern, ...] = ()
@@ -104,7 +104,7 @@ class EntrySettings(MirrorPolicy):
         )
 
     def mirror(self, name: str) -> MirrorSettings:
-        """The mirror of one repository by its name, which is what the * stands for.
+        """The mirror of one repository by its name: the part of the path that the * replaces.
 
         A `/` in the name becomes `_` where the target's registry takes no deeper paths. Raises
         ConfigError for a name that makes no repository at the target.

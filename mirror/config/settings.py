@@ -17,7 +17,13 @@ from mirror.config.alerting import AlertingSettings
 from mirror.config.base import ConfigModel
 from mirror.config.channels import ChannelSettings, named
 from mirror.config.entries import EntrySettings
-from mirror.config.models import HUB_API, MirrorSettings, RegistrySettings, RetrySettings
+from mirror.config.models import (
+    HUB_API,
+    MirrorPolicy,
+    MirrorSettings,
+    RegistrySettings,
+    RetrySettings,
+)
 from mirror.config.registry_names import registry_key
 from mirror.config.similar import did_you_mean
 from mirror.errors import ConfigError
@@ -115,6 +121,17 @@ class Settings(ConfigModel):
                     )
                 mirrors[mirror.name] = mirror
         return self.model_copy(update={"mirrors": mirrors})
+
+    @property
+    def policies(self) -> tuple[MirrorPolicy, ...]:
+        """Every entry of `mirrors:`, those for one repository first."""
+        return (*self.mirrors.values(), *self.entries.values())
+
+    def mirrors_of(self, name: str) -> tuple[str, ...]:
+        """The mirrors that a name on the command line means: one, or all of an entry."""
+        if name not in self.entries:
+            return (name,)
+        return tuple(mirror for mirror in self.mirrors if mirror.startswith(f"{name}/"))
 
     def _unknown(self, name: str) -> str:
         names = sorted(self.mirrors | self.entries)

@@ -23,9 +23,9 @@ from mirror.sync.lost_tags import GRACE
 class KnownRepository:
     """What the history knows of a repository of an entry. Times are UTC.
 
-    name: what the * of the source stands for. missing_since: of the first list that lacked it.
-    gone_at: when it was given up. updated_at: when its source last changed, as far as a watch has
-    looked at it.
+    name: the part of the path that the * of the source replaces. missing_since: of the first list
+    that lacked it. gone_at: when it was given up. updated_at: when its source last changed, as far
+    as a watch has looked at it.
     """
 
     name: str

@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 
 from mirror.config import Settings
 from mirror.errors import ConfigError
-from mirror.history import create_engine, data_dir, database_url, prepare, read_openmetrics
+from mirror.history import (
+    create_engine,
+    data_dir,
+    database_url,
+    prepare,
+    read_openmetrics,
+    with_repositories,
+)
 from mirror.website.extra import require_libraries
 from mirror.website.load import read_site_data
 from mirror.website.swap import METRICS_FILE, publish_to
@@ -61,6 +68,7 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
     started = time.perf_counter()
     url = database_url()
     prepare(url)
+    settings = with_repositories(settings, url)
     engine = create_engine(url, read_only=True)
     try:
         data = read_site_data(engine, settings.mirrors)
