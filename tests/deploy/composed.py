@@ -141,7 +141,8 @@ async def composed(folder: Path, environment: Mapping[str, str]) -> AsyncIterato
     `folder` is /app: mirrors.yaml is there. `environment` is what the
     processes inherit, with the variables of .env.
     """
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    found = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    services = {name: one for name, one in found.items() if "profiles" not in one}
     (folder / "logs").mkdir()
     cluster = Cluster(folder / "postgres-data" / "postgres")
     async with postgres(cluster) as port, Supervisor(folder / "logs", environment) as supervisor:

@@ -19,7 +19,7 @@ ROOT = Path(flows.__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = (ROOT / ".env.example").read_text()
-STEPS = {"prefect-database", "migrate", "deploy", "publish"}
+STEPS = {"prefect-database", "migrate", "deploy", "publish", "grafana-login"}
 
 
 def test_it_is_a_valid_compose_file() -> None:
@@ -29,7 +29,7 @@ def test_it_is_a_valid_compose_file() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_image_is_pinned(name: str) -> None:
-    assert re.fullmatch(r"[a-z-]+:\d+\.\d+[\w.-]*", SERVICES[name]["image"])
+    assert re.fullmatch(r"([a-z]+/)?[a-z-]+:v?\d+\.\d+[\w.-]*", SERVICES[name]["image"])
 
 
 def test_postgres_is_18_and_keeps_its_data_where_18_looks_for_it() -> None:
