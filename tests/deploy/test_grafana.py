@@ -144,10 +144,10 @@ def test_grafana_logs_in_as_a_reader(url: str, engine: sa.Engine, history: None)
             done = run(password)
             assert (done.returncode, done.stderr) == (0, "")
         login = make_conninfo(address, user="grafana", password="three")
-        with psycopg.connect(login) as connection:
-            assert connection.execute(b"SELECT count(*) FROM report_freshness").fetchone() == (1,)
+        with psycopg.connect(login) as reader:
+            assert reader.execute(b"SELECT count(*) FROM report_freshness").fetchone() == (1,)
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                connection.execute(b"DELETE FROM mirror")
+                reader.execute(b"DELETE FROM mirror")
     finally:
         with engine.begin() as connection:
             connection.execute(sa.text("DROP ROLE grafana"))
