@@ -94,8 +94,9 @@ def keep_url(url: str) -> None:
         if colon:
             keep_login(user, password)
             keep_login(unquote(user), unquote(password))
-        elif len(user) >= _SHORTEST_FOUND:
-            keep_secret(user, unquote(user))  # a token in the place of the user
+        elif len(user) >= _SHORTEST_FOUND and not url.startswith("postgres"):
+            # A token in the place of the user, which no database takes.
+            keep_secret(user, unquote(user))
     for found in _PASSWORD_FIELD.finditer(url):
         keep_secret(found.group(1) or found.group(2), unquote(found.group(1) or found.group(2)))
 

@@ -31,6 +31,8 @@ COMMANDS = {
     "publish": "Build the public site from the history.",
     "notify": "Send test messages to the alert channels.",
     "watchdog": "Alert when no sync succeeds, even when Prefect is down.",
+    "backup": "Back up the history and Prefect's database to a file.",
+    "restore": "Restore both from a backup.",
     "unlock": "Take a target's lock away from a run that hangs.",
     "migrate": "Migrate the history database to the newest schema.",
     "maintain": "Create new partitions, drop old ones, roll up closed days.",

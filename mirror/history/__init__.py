@@ -11,6 +11,7 @@ HistoryError (a mirror.errors.DatabaseError)
 ├── BadDatabaseUrl    MIRROR_DATABASE_URL is not a PostgreSQL address
 ├── DatabaseAway      the database does not answer, or refuses the login
 ├── EmbeddedFailed    the embedded PostgreSQL does not start or stop
+├── BackupFailed      a backup can't be written or restored
 ├── SchemaBehind      the schema is older or newer than the program
 ├── UnknownMirror     a mirror that is not in the history
 ├── AlreadyRunning    another flow run does the same work

@@ -14,12 +14,19 @@ from .alert_texts import (
     Bilingual as Bilingual,
     filled as filled,
 )
+from .backup import (
+    PREFECT_URL as PREFECT_URL,
+    back_up as back_up,
+    prefect_database_url as prefect_database_url,
+    restore as restore,
+)
 from .dead_runs import close_dead_runs as close_dead_runs
 from .document import CSV_COLUMNS as CSV_COLUMNS, as_json as as_json, csv_rows as csv_rows
 from .embedded import SUPERUSER as SUPERUSER, Cluster as Cluster, data_dir as data_dir
 from .engine import create_engine as create_engine, reachable as reachable
 from .errors import (
     AlreadyRunning as AlreadyRunning,
+    BackupFailed as BackupFailed,
     BadDatabaseUrl as BadDatabaseUrl,
     DatabaseAway as DatabaseAway,
     EmbeddedFailed as EmbeddedFailed,

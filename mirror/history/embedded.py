@@ -262,7 +262,7 @@ class Cluster:
         if made_by != here:
             raise EmbeddedFailed(
                 f"{self.folder}: created by PostgreSQL {made_by}, the embedded one is {here};"
-                " install the release that wrote it, pg_dump the history, and restore it here"
+                " install the release that wrote it, run `mirror backup`, and `mirror restore` here"
             )
 
     def _make_socket_dir(self) -> Path:

@@ -23,6 +23,10 @@ class EmbeddedFailed(HistoryError):
     """The embedded PostgreSQL does not start or stop, or does not fit its data."""
 
 
+class BackupFailed(HistoryError):
+    """A backup can't be written or restored."""
+
+
 class SchemaBehind(HistoryError):
     """The history's schema is older or newer than this program."""
 

@@ -23,7 +23,7 @@ from typing import Final
 
 from mirror.history.errors import EmbeddedFailed
 
-_ENVIRONMENT: Final = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+ENVIRONMENT: Final = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """All that the programs get of the environment. No secret is there."""
 _CACHE: Final = Path("/var/cache/hagicode-mirror")
 _HANDED_OVER: Final = "/proc/self/fd/"
@@ -137,7 +137,7 @@ def run_program(
             extra_groups=[] if account else None,
             pass_fds=[folder.descriptor for folder in folders] if account else (),
             umask=0o077,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
             | {"LC_ALL": "C"},
             check=False,
         )

@@ -19,6 +19,8 @@ from mirror.history.errors import HistoryError
 ROLE: Final = "mirror_readonly"
 SQL_LOGIN: Final = "mirror_sql"
 """Whose login `mirror sql` uses where the configured user may do more than read."""
+GRANTS: Final = "0006_roles/roles.sql"
+"""Creates the roles and grants them their rights; may be run again."""
 PASSWORDS: Final = {
     "MIRROR_WRITER_PASSWORD": WRITER,
     "MIRROR_READER_PASSWORD": ROLE,

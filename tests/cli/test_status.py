@@ -83,3 +83,25 @@ async def test_a_lock_is_taken_away_by_force_only_from_a_holder_that_lives(
     assert row(engine, "SELECT status FROM sync_run").status == "abandoned"
     unknown = run("unlock", "nothing", **environment)
     assert unknown.returncode == 2
+
+
+async def test_a_backup_is_written_and_restored_by_the_commands(
+    recorder: PostgresRecorder, environment: dict[str, str], tmp_path: Path, engine: sa.Engine
+) -> None:
+    environment |= {"MIRROR_DATA_DIR": str(tmp_path / "none")}
+    good = await begin(recorder)
+    await recorder.end_run(RunOutcome(MIRROR.name, good, RunStatus.SUCCEEDED))
+    file = str(tmp_path / "mirror.backup")
+    done = run("backup", file, **environment)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"written: {file}".encode())
+    assert b"Prefect's database is not part of it" in done.stderr
+    await begin(recorder)
+    in_use = run("restore", file, **environment)
+    assert in_use.returncode == 1
+    assert b"in use (" in in_use.stderr
+    await recorder.connections.aclose()
+    engine.dispose()
+    done = run("restore", file, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"history: restored to ")
+    assert row(engine, "SELECT count(*) AS runs FROM sync_run").runs == 1
