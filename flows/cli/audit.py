@@ -20,10 +20,12 @@ from flows.cli.options import (
     names_argument,
     report_error,
 )
+from flows.cli.progress_bar import working
 from flows.cli.streams import paged
 from flows.cli.tables import make_table, print_text
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import AuditReport
+from mirror.units import format_count
 
 _FINDINGS_SHOWN = 50
 
@@ -63,7 +65,8 @@ def command(
     """
     names = chosen_mirrors(config, names)
     prepare_prefect()
-    reports = run(_audit_all(names, deep, sample, rate))
+    with working(f"auditing {format_count(len(names), 'mirror')}"):
+        reports = run(_audit_all(names, deep, sample, rate))
     if as_json:
         click.echo(json.dumps([as_document(report) for report in reports], indent=2))
     else:

@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from flows.cli.options import config_option, json_option
+from flows.cli.progress_bar import working
 from flows.cli.streams import paged
 from flows.cli.tables import make_table, print_text
 from flows.orchestration import prepare_prefect, run
@@ -40,7 +41,8 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     Changes nothing: at targets it opens an upload and cancels it.
     """
     settings = load_settings(config)
-    diagnosis = run(examine(settings, _load_secret))
+    with working("checking registries"):
+        diagnosis = run(examine(settings, _load_secret))
     if as_json:
         click.echo(json.dumps(as_document(diagnosis), indent=2))
     else:

@@ -19,10 +19,12 @@ from flows.cli.options import (
     names_argument,
     report_error,
 )
+from flows.cli.progress_bar import working
 from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import ProbeReport, Pull
 from mirror.history import SPEED_GOAL
+from mirror.units import format_count
 
 
 @click.command("probe")
@@ -51,7 +53,8 @@ def command(
     """Pull from source and mirror as an anonymous user would; exits 1 when a pull fails."""
     names = chosen_mirrors(config, names)
     prepare_prefect()
-    reports = run(_probe(names, tag, megabytes, platform))
+    with working(f"pulling from {format_count(len(names), 'mirror')} and sources"):
+        reports = run(_probe(names, tag, megabytes, platform))
     if as_json:
         click.echo(json.dumps([as_document(report) for report in reports], indent=2))
     else:

@@ -1,25 +1,50 @@
-"""The progress bar of a terminal while bytes are copied."""
+"""What a terminal shows while a command works: bytes of a copy, or how long it has taken."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from threading import Timer
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 
+from flows.cli.streams import make_console
 from mirror.sync import SyncProgress
 
 _REFRESH_SECONDS = 0.2
+_QUIET_SECONDS = 2.0
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on a terminal's stderr what takes longer than two seconds, and for how long already."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    shown = Progress(*columns, console=make_console(stderr=True), transient=True)
+    shown.add_task(what, total=None)
+    later = Timer(_QUIET_SECONDS, shown.start)
+    later.daemon = True
+    later.start()
+    try:
+        yield
+    finally:
+        later.cancel()
+        later.join()
+        shown.stop()
 
 
 @asynccontextmanager
@@ -35,7 +60,7 @@ async def progress_bar(progress: SyncProgress, *, shown: bool) -> AsyncIterator[
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
         shown_task = bar.add_task("looking", total=None)
         following = asyncio.create_task(_follow(progress, bar, shown_task))
         try:

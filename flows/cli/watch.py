@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import config_option, json_option
+from flows.cli.options import config_option, json_option, report_error
 from flows.orchestration import prepare_prefect, run
 from mirror.config import load_settings
+from mirror.units import format_count
 
 if TYPE_CHECKING:
     from mirror.checks import WatchReport
@@ -55,9 +56,10 @@ def _show(report: WatchReport, as_json: bool) -> None:
     else:
         moved = f"moved: {', '.join(report.moved)}" if report.moved else "nothing moved"
         click.echo(
-            f"{len(report.looked)} sources, {report.requests} requests,"
+            f"{format_count(len(report.looked), 'source')},"
+            f" {format_count(report.requests, 'request')},"
             f" {report.seconds:.2f} s: {moved}"
         )
     errors = [*report.errors, *(error for o in report.synced for error in o.errors)]
     for error in errors:
-        click.echo(f"mirror: {error.message} ({error.reason.value})", err=True)
+        report_error(f"{error.message} ({error.reason.value})")

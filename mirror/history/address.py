@@ -143,6 +143,11 @@ def answering(url: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if isinstance(error, psycopg.errors.DiskFull) or _NO_SPACE in str(error):
+            raise DatabaseAway(
+                f"the disk of the database {describe(url)} is full: {one_line(error)};"
+                " free space there"
+            ) from error
         raise DatabaseAway(
             f"the database {describe(url)} does not answer: {one_line(error)};"
             " check MIRROR_DATABASE_URL and that the server runs"
@@ -154,6 +159,7 @@ def one_line(error: psycopg.Error) -> str:
     return outside_text.one_line(str(error))
 
 
+_NO_SPACE: Final = "No space left on device"
 _EXAMPLE: Final = (
     "MIRROR_DATABASE_URL: must be like postgresql://user:password@host:5432/mirror, an @ in the"
     " password as %40"
