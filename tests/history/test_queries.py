@@ -13,7 +13,14 @@ from tests.history.made_history import make_counts, make_history, make_pulls
 
 TEXT = DOCS.read_text(encoding="utf-8")
 QUERIES = ready_queries()
-MAY_BE_EMPTY = ("What is not in sync now", "Which digests has `latest` had")
+MAY_BE_EMPTY = (
+    "What is not in sync now",
+    "Which digests has `latest` had",
+    "Which tags are behind",
+    "Which alerts are open",
+    "What have audits found",
+    "Who holds a lock",
+)
 VIEWS = (
     "report_success_rate",
     "report_delay",
@@ -26,6 +33,11 @@ VIEWS = (
     "report_pull_speed",
     "report_pull_failures",
     "report_adoption",
+    "report_tags_behind",
+    "report_versions_behind",
+    "report_alerts",
+    "report_audit_findings",
+    "report_locks",
 )
 
 
