@@ -5,6 +5,8 @@ stack.py              Postgres and Prefect's server, which both commands need
 data_folder.py        the data folder: locked by one process, cleaned of what a killed one left
 supervisor.py         child processes: process group, log file, health check, stop in reverse order
 prefect_programs.py   Prefect's server and the process worker
+prefect_server.py     Prefect's server behind a login and a gate
+limited_http.py       uvicorn with limits, for servers that strangers reach
 site_server.py        the site and /metrics over HTTP
 health_checks.py      what /healthz answers
 ports.py              addresses, free and taken ports

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,10 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows.local.health_checks import HealthMonitor
 from flows.local.ports import address
-from flows.local.prefect_programs import WORK_POOL, worker_program
-from flows.local.site_server import serve_site
+from flows.local.prefect_programs import BASIC, WORK_POOL, returns_200, worker_program
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
 from flows.orchestration import ALL, PUBLISH, Reaper, deploy, planned, run_now
@@ -55,12 +52,9 @@ async def run_machine(
                 # Before the worker starts, which would take up all that is late.
                 for ended in await Reaper(stack.api_url, WORK_POOL).look(at_once=True):
                     console.print(ended, style="dim", markup=False)
-                programs = _programs(settings, stack, site, address(host, site_port))
+                programs = _programs(settings, stack, site, host, site_port)
                 for program in programs:
                     await stack.supervisor.start(program)
-                await parts.enter_async_context(
-                    serve_site(site, host, site_port, HealthMonitor(settings, os.environ))
-                )
                 # Not waiting for the schedule: a first look, and a first site.
                 for first in first_runs:
                     await run_now(stack.api_url, first)
@@ -77,19 +71,43 @@ async def run_machine(
             console.print("stopped")
 
 
-def _programs(settings: Settings, stack: Stack, site: Path, site_url: str) -> tuple[Program, ...]:
+def _programs(
+    settings: Settings, stack: Stack, site: Path, host: str, site_port: int
+) -> tuple[Program, ...]:
+    site_url = address(host, site_port)
     environment = {
         **stack.environment,
         "MIRROR_CONFIG": str(settings.path.resolve()),
         "MIRROR_SITE_DIR": str(site),
         "MIRROR_SITE_URL": site_url,  # no registry may lead a request there
     }
+    mirror = str(Path(sys.executable).with_name("mirror"))
+    of_registries = _registry_variables(settings)
     watchdog = Program(
         name="watchdog",
-        command=(str(Path(sys.executable).with_name("mirror")), "watchdog"),
+        command=(mirror, "watchdog"),
         environment=environment,
+        inherits=lambda name: name not in of_registries,
     )
-    return worker_program(stack.api_url, stack.prefect_home, environment), watchdog
+    served = Program(
+        name="site",
+        command=(mirror, "serve", str(site), "--host", host, "--port", str(site_port)),
+        environment=environment,
+        health=returns_200(f"{site_url}/livez"),
+        inherits=lambda name: name in BASIC or name == "MIRROR_DATABASE_URL",
+    )
+    return worker_program(stack.api_url, stack.prefect_home, environment), watchdog, served
+
+
+def _registry_variables(settings: Settings) -> frozenset[str]:
+    """The variables of the environment that hold credentials of registries."""
+    named = (
+        name
+        for registry in settings.registries.values()
+        for name in (registry.username_env, registry.password_env)
+    )
+    aliyun = {"ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"}
+    return frozenset(name for name in named if name) | aliyun
 
 
 def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:

@@ -19,6 +19,16 @@ WORK_POOL = "mirrors"
 SERVER_MODULE = "flows.local.prefect_server"
 KEPT = timedelta(days=7)
 
+# What a program needs of its surroundings. Credentials of registries go to the worker alone.
+BASIC = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "VIRTUAL_ENV"),
+        *("TZ", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy"),
+        *("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS"),
+    }
+)
+
 # https://docs.prefect.io/v3/api-ref/settings-ref. Our database keeps what matters, so Prefect's
 # runs, logs and events are deleted after a week; telemetry would only log errors offline.
 SERVER_SETTINGS = {
@@ -53,6 +63,7 @@ def server_program(host: str, port: int, database_url: str, home: Path, login: s
         },
         health=returns_200(f"{address(host, port)}/api/health"),
         startup_seconds=90.0,
+        inherits=lambda name: name in BASIC or name.startswith("PREFECT_"),
     )
 
 

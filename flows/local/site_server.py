@@ -6,14 +6,30 @@ open or cached between builds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.local.health_checks import HealthMonitor
+from flows.local.limited_http import serving
 from mirror.website import METRICS_FILE
 
 METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -36,24 +52,34 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 
-_DIRECTORY = web.AppKey("directory", Path)
-_MONITOR = web.AppKey("monitor", HealthMonitor)
+LONGEST_PATH = 2048  # bytes; no page's address comes near it
 
 
-def application(directory: Path, monitor: HealthMonitor | None = None) -> web.Application:
-    """An aiohttp application that serves the site in `directory`, which may not exist yet.
+def application(
+    directory: Path, monitor: HealthMonitor | None = None, routes: Sequence[BaseRoute] = ()
+) -> ASGIApp:
+    """An ASGI application that serves the site in `directory`, which may not exist yet.
 
     /livez says that it runs, /healthz what `monitor` sees; without one, the same as /livez.
+    `routes` come before the site's own.
     """
-    app = web.Application(middlewares=[_headers])
-    app[_DIRECTORY] = directory
-    if monitor is not None:
-        app[_MONITOR] = monitor
-    app.router.add_get("/livez", _live)
-    app.router.add_get("/healthz", _live if monitor is None else _healthy)
-    app.router.add_get("/metrics", _metrics)
-    app.router.add_get("/{path:.*}", _page)
-    return app
+
+    async def live(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def healthy(_: Request) -> Response:
+        return await live(_) if monitor is None else await _healthy(monitor)
+
+    async def metrics(_: Request) -> Response:
+        return _metrics(directory)
+
+    own = [
+        Route("/livez", live),
+        Route("/healthz", healthy),
+        Route("/metrics", metrics),
+        Mount("/", Pages(directory)),
+    ]
+    return Starlette(routes=[*routes, *own], middleware=[Middleware(_Guarded)])
 
 
 @asynccontextmanager
@@ -61,74 +87,88 @@ async def serve_site(
     directory: Path, host: str, port: int, monitor: HealthMonitor | None = None
 ) -> AsyncIterator[None]:
     """Serve `directory` at host:port inside the block, and what `monitor` sees at /healthz."""
-    runner = web.AppRunner(application(directory, monitor), access_log=None)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        yield
+        async with serving(application(directory, monitor), host, port):
+            yield
     finally:
-        await runner.cleanup()
         if monitor is not None:
             await monitor.aclose()
 
 
-@web.middleware
-async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        response = await handler(request)
-    except web.HTTPException as error:
-        error.headers.update(HEADERS)
-        raise
-    response.headers.update(HEADERS)
-    return response
+class Pages(StaticFiles):
+    """The files of a published site, with its 404 page."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, html=True, check_dir=False)
+        self.config_checked = True  # it may not exist yet
+        self._root = directory
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file of a path, the index of a folder, or the 404 page."""
+        if not self._root.is_dir():
+            return _not_yet()
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+        if isinstance(response, RedirectResponse):  # of the server's own address: no Host header
+            return RedirectResponse(f"/{quote(path)}/", status_code=301)
+        return response
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """A file with how long it may be kept, or 304."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        file = Path(full_path).relative_to(self._root.resolve())
+        response.headers["Cache-Control"] = FOREVER if _is_hashed(file) else FRESH
+        if (kind := TYPES.get(file.suffix)) and response.status_code == 200:
+            response.headers["Content-Type"] = kind
+        return response
 
 
-async def _live(_: web.Request) -> web.Response:
-    return web.Response(text="ok\n")
+class _Guarded:
+    """Adds the headers, and refuses paths that cannot name a page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        path = scope["path"]
+        if "\0" in path or len(path.encode(errors="replace")) > LONGEST_PATH:
+            await PlainTextResponse("404: not found\n", 404)(scope, receive, with_headers)
+        else:
+            await self._app(scope, receive, with_headers)
 
 
-async def _healthy(request: web.Request) -> web.Response:
-    checks = await request.app[_MONITOR].look()
+async def _healthy(monitor: HealthMonitor) -> Response:
+    checks = await monitor.look()
     well = all(check.ok for check in checks)
     document = {
         "status": "ok" if well else "failing",
         "checks": {check.part: {"ok": check.ok, "message": check.message} for check in checks},
     }
-    headers = {"Cache-Control": "no-store"}
-    return web.json_response(document, status=200 if well else 503, headers=headers)
+    return JSONResponse(document, 200 if well else 503, {"Cache-Control": "no-store"})
 
 
-async def _metrics(request: web.Request) -> web.StreamResponse:
-    file = request.app[_DIRECTORY] / METRICS_FILE
+def _metrics(directory: Path) -> Response:
+    file = directory / METRICS_FILE
     if not file.is_file():
-        raise web.HTTPServiceUnavailable(text="nothing is published yet\n")
-    return web.FileResponse(file, headers={"Content-Type": METRICS_TYPE, "Cache-Control": FRESH})
+        return _not_yet()
+    return FileResponse(file, headers={"Cache-Control": FRESH, "Content-Type": METRICS_TYPE})
 
 
-async def _page(request: web.Request) -> web.StreamResponse:
-    root = request.app[_DIRECTORY].resolve()
-    if not root.is_dir():
-        raise web.HTTPServiceUnavailable(text="nothing is published yet\n")
-    file = (root / request.match_info["path"]).resolve()
-    if not file.is_relative_to(root):
-        raise web.HTTPNotFound(text="404: not found\n")
-    if file.is_dir():
-        if not request.path.endswith("/"):
-            raise web.HTTPMovedPermanently(request.path + "/")
-        file /= "index.html"
-    if not file.is_file():
-        return _not_found(root)
-    headers = {"Cache-Control": FOREVER if _is_hashed(file.relative_to(root)) else FRESH}
-    if kind := TYPES.get(file.suffix):
-        headers["Content-Type"] = kind
-    return web.FileResponse(file, headers=headers)
-
-
-def _not_found(root: Path) -> web.Response:
-    page = root / "404.html"
-    if not page.is_file():
-        raise web.HTTPNotFound(text="404: not found\n")
-    return web.Response(body=page.read_bytes(), status=404, content_type="text/html")
+def _not_yet() -> Response:
+    return PlainTextResponse("nothing is published yet\n", 503)
 
 
 def _is_hashed(path: Path) -> bool:

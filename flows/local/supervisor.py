@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from flows.local.data_folder import PidFile
 from mirror.errors import MirrorError
@@ -31,6 +32,7 @@ Health = Callable[[], Awaitable[bool]]
 class Program:
     """A command to keep running.
 
+    `inherits` decides by name which variables of this environment it gets.
     `health` says whether it serves yet; `startup_seconds` is how long that may take.
     """
 
@@ -40,6 +42,7 @@ class Program:
     health: Health | None = None
     startup_seconds: float = 60.0
     directory: Path | None = None
+    inherits: Callable[[str], bool] = lambda _: True
 
 
 class Child:
@@ -121,7 +124,8 @@ class Supervisor:
         self._children: dict[str, Child] = {}
 
     async def __aenter__(self) -> Supervisor:
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._logs.chmod(0o700)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -132,13 +136,17 @@ class Supervisor:
         """Start a program and wait until it is healthy. Raises MirrorError if it is not."""
         log = self._logs / f"{program.name}.log"
         _rotate(log)
-        with log.open("ab") as output:
+        with _private_log(log) as output:
             process = await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **self._environment, **program.environment},
+                env={
+                    **{name: value for name, value in os.environ.items() if program.inherits(name)},
+                    **self._environment,
+                    **program.environment,
+                },
                 cwd=program.directory,
                 start_new_session=True,
             )
@@ -180,6 +188,13 @@ class Supervisor:
             await child.stop()
         if self._pid_file is not None:
             self._pid_file.clear()
+
+
+def _private_log(log: Path) -> BinaryIO:
+    """Open a log that only this user reads, whatever the umask and whatever it was before."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "ab")
 
 
 def _rotate(log: Path) -> None:

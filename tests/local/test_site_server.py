@@ -7,9 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from flows.local.ports import choose_port
-from flows.local.site_server import METRICS_TYPE, serve_site
+from flows.local.site_server import METRICS_TYPE, application, serve_site
 
 
 def build(folder: Path, words: str) -> Path:
@@ -101,3 +104,38 @@ async def test_before_the_first_build_it_says_so(tmp_path: Path) -> None:
             answer = await client.get(f"http://127.0.0.1:{port}/{path}")
             assert (answer.status_code, answer.text) == (503, "nothing is published yet\n")
         assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/%00", "/a%00b", "/" + "a" * 7000, "/" + "a/" * 3500, "/%ff"])
+async def test_an_absurd_path_is_not_found(
+    site: httpx.AsyncClient, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await site.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert caplog.records == []
+
+
+async def test_a_redirect_stays_on_this_host(site: httpx.AsyncClient) -> None:
+    answer = await site.get("/en", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.headers["location"]) == (301, "/en/")
+    answer = await site.get("//evil.example/..//en")
+    assert answer.headers.get("location", "/en/") == "/en/"
+
+
+async def test_only_reading_is_allowed(site: httpx.AsyncClient) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        assert (await site.request(method, "/index.html")).status_code == 405
+    assert (await site.head("/")).status_code == 200
+
+
+async def test_routes_of_others_come_first(public: Path) -> None:
+    async def hook(request: Request) -> Response:
+        return PlainTextResponse(request.path_params["kind"], 202)
+
+    app = application(public, routes=[Route("/hooks/{kind}/{secret}", hook, methods=["POST"])])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://site") as client:
+        answer = await client.post("/hooks/hub/s3cret")
+        assert (answer.status_code, answer.text) == (202, "hub")
+        assert (await client.get("/")).text == "<p>first"

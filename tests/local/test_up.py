@@ -33,6 +33,7 @@ from tests.support.fake_registry.registry import FakeRegistry
 
 MIRROR = Path(sys.executable).with_name("mirror")
 SOURCE = "newbe36524/hagicode"
+SECRETS = {"EAST_PASSWORD": "planted-for-a-registry", "DINGTALK_TOKEN": "planted-for-alerts"}
 
 
 def mirror(name: str, source: FakeRegistry, target: FakeRegistry) -> dict[str, str]:
@@ -95,6 +96,7 @@ async def start_up(folder: Path, output: int | IO[bytes], *options: str) -> Proc
             **os.environ,
             "MIRROR_DATA_DIR": str(folder / "data"),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
+            **SECRETS,
         },
     )
 
@@ -115,6 +117,7 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
         hosts = {
             source.host: {"insecure": True, "hub_api": hub.url},
             target.host: {"insecure": True},
+            "east.example": {"username": "east", "password_env": "EAST_PASSWORD"},
         }
         names = ("east", "west")
         settings = {
@@ -162,6 +165,28 @@ async def test_prefect_is_locked_and_the_way_in_is_said_without_the_secret(up: U
         assert password not in log.read_text(errors="replace"), log
     for process in (up.process, *up.process.children(recursive=True)):
         assert password not in " ".join(process.cmdline())
+
+
+async def test_each_process_has_the_secrets_that_it_needs_and_no_others(up: Up) -> None:
+    holders = {"worker": set(SECRETS), "watchdog": {"DINGTALK_TOKEN"}, "site": set()}
+    holders |= {"prefect_server": set(), "postgres": set()}
+    seen = set()
+    for process in up.process.children(recursive=True):
+        line = " ".join(process.cmdline())
+        kind = next((kind for kind in holders if kind in line), None)
+        kind = "site" if " serve " in line else kind
+        if kind is None or "multiprocessing" in line:
+            continue
+        seen.add(kind)
+        assert SECRETS.keys() & process.environ().keys() <= holders[kind], line
+    assert seen >= {"worker", "watchdog", "site", "prefect_server"}
+
+
+async def test_logs_are_for_the_owner_alone(up: Up) -> None:
+    logs = up.folder / "data" / "logs"
+    assert logs.stat().st_mode & 0o777 == 0o700
+    for log in logs.iterdir():
+        assert log.stat().st_mode & 0o777 == 0o600, log
 
 
 async def test_the_schedules_are_those_of_mirrors_yaml(up: Up) -> None:
