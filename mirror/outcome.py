@@ -254,6 +254,7 @@ class Verification:
     change: Change
     verified_at: datetime
     failure: TagFailure | None = None
+    lost: tuple[str, ...] = ()  # digests of blobs that could not be read at the target
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Audit: what a target really holds, against the source and the history. Reads, never writes.
 
 Every tag's digest on both sides; below each distinct digest of the target all children by GET
-(their bytes are hashed) and all blobs by HEAD with size; then a random sample of blobs, or all of
-them, fetched and hashed. The source's manifests are not fetched, which would spend pull quota:
-equal digests mean equal manifests.
+(their bytes are hashed) and all blobs by GET of one byte, with their size; then a random sample of
+blobs, or all of them, fetched and hashed. The source's manifests are not fetched, which would spend
+pull quota: equal digests mean equal manifests.
 """
 
 from __future__ import annotations
@@ -226,14 +226,14 @@ class _Auditor:
         return below
 
     async def _blob(self, blob: Descriptor) -> AuditFinding | None:
-        finding, _ = await self._blobs.do(blob.digest, lambda: self._head(blob))
+        finding, _ = await self._blobs.do(blob.digest, lambda: self._touch(blob))
         return finding
 
-    async def _head(self, blob: Descriptor) -> AuditFinding | None:
+    async def _touch(self, blob: Descriptor) -> AuditFinding | None:
         self.blobs_checked += 1
         where = f"blob {self._at(blob.digest)}"
         try:
-            size = await self._target.head_blob(blob.digest, blob.size, sure=True)
+            size = await self._target.touch_blob(blob, whole=False)
         except RegistryError as error:
             return AuditFinding("", FindingKind.UNREADABLE, str(error), blob.digest)
         if size is None:

@@ -91,7 +91,9 @@ _FAILED = f"""
             %(times)s
             THEN CAST(%(wait)s AS interval) ELSE CAST(%(then_every)s AS interval) END,
         failed_since = coalesce(state.failed_since, excluded.failed_since),
-        reason = excluded.reason, message = excluded.message
+        reason = excluded.reason, message = excluded.message,
+        suspect = CASE WHEN %(unverified)s AND state.copied_digest = excluded.source_digest
+            THEN coalesce(state.suspect, 'missing') ELSE state.suspect END
 """  # noqa: S608 - constants
 _HELD = f"""
     WITH record AS ({_RECORD})
@@ -181,6 +183,8 @@ class TagRecorder(RecorderSession):
             "lost": list(outcome.lost),
         }
         rule = {"times": retry.times, "wait": retry.wait, "then_every": retry.then_every}
+        # What was believed to be there is not: it has to be copied, whatever its tag says.
+        rule["unverified"] = verification is not None
         await self._write(_ARRIVED if arrived else _FAILED, values | rule)
 
     async def tag_skipped(

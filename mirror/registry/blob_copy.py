@@ -23,8 +23,8 @@ from mirror.registry.descriptor import Descriptor
 from mirror.registry.digest import parse_digest
 from mirror.registry.errors import DigestMismatch, RegistryError
 from mirror.registry.optional_request import OptionalRequest
-from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, decoded, in_pieces
+from mirror.registry.repository_api import RepositoryApi, blob_bytes
+from mirror.registry.request import Request, in_pieces
 from mirror.registry.upload_session import UploadSession, post_whole
 
 SMALL: Final = 1 << 20  # bytes: up to this size a blob is held whole
@@ -183,11 +183,7 @@ async def _read_small(source: RepositoryApi, descriptor: Descriptor) -> bytes:
         url = f"{source.base}/blobs/{descriptor.digest}"
         request = Request("GET", url, context, source.pull, as_stored=True, proved=True)
         response = await source.registry.call(request, (200,), descriptor.size + (64 << 10))
-        body = response.body
-        encoding = response.headers.get("content-encoding")
-        if encoding and not digest.matches(body):  # by a proxy; else it is the blob's own
-            with suppress(ValueError):
-                body = decoded(body, encoding, descriptor.size)
+        body = blob_bytes(response, descriptor)
     if len(body) != descriptor.size:
         what = f"the registry sent {len(body)} bytes"
         raise source.mismatch(descriptor, what, transient=len(body) < descriptor.size)

@@ -6,6 +6,10 @@ What the specification's other nouns (tag list, referrers, blobs) build their re
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from typing import Final
+
+import httpx
 
 from mirror.outside_text import one_line
 from mirror.registry import headers
@@ -13,6 +17,7 @@ from mirror.registry.auth import repository_scope
 from mirror.registry.descriptor import Descriptor
 from mirror.registry.digest import parse_digest
 from mirror.registry.errors import (
+    ConnectionFailed,
     DigestMismatch,
     InvalidReference,
     NotFound,
@@ -22,7 +27,9 @@ from mirror.registry.errors import (
 from mirror.registry.http import HttpSession
 from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
 from mirror.registry.reference import is_repository
-from mirror.registry.request import Request, RequestContext, Response, resolve
+from mirror.registry.request import Request, RequestContext, Response, decoded, resolve
+
+_READ_WHOLE: Final = 64 << 10  # bytes: a blob up to this size is read to its end to be sure of it
 
 
 class RepositoryApi:
@@ -86,6 +93,35 @@ class RepositoryApi:
             lambda: self._size_by_get(url, context, expected),
         )
 
+    async def touch_blob(self, blob: Descriptor, *, whole: bool = True) -> int | None:
+        """Size in bytes of a blob that can be read; None where it is missing.
+
+        Its first byte is read, of a small one every byte (`whole`): a registry may answer HEAD for
+        a blob whose bytes it has lost. Raises DigestMismatch for other bytes of the same size.
+        """
+        context = self.context("reading the blob", str(parse_digest(blob.digest)))
+        url = f"{self.base}/blobs/{blob.digest}"
+        if not whole or not 0 < blob.size <= _READ_WHOLE:
+            return await self._size_by_get(url, context, blob.size)
+
+        mismatches = size = 0
+
+        def check(response: Response) -> None:
+            nonlocal mismatches, size
+            body = blob_bytes(response, blob)
+            size = len(body)
+            if size == blob.size and not parse_digest(blob.digest).matches(body):
+                mismatches += 1  # cut, or garbled by a cache
+                again = mismatches < ATTEMPTS
+                raise self.mismatch(blob, "its bytes have another digest", transient=again)
+
+        request = Request("GET", url, context, self.pull, as_stored=True)
+        try:
+            await self.registry.call(request, (200,), _READ_WHOLE << 1, check)
+        except NotFound:
+            return None
+        return size
+
     async def _size_by_get(
         self, url: str, context: RequestContext, expected: int | None
     ) -> int | None:
@@ -107,6 +143,8 @@ class RepositoryApi:
                             r"bytes .*/([0-9]{1,18})", found.get("content-range", "")
                         )
                         size = int(total.group(1)) if total else None
+                    if response.status_code != 416 and size != 0:
+                        await self._first_byte(response, context)
             except NotFound:
                 return None
             size = expected if size is None else size
@@ -118,6 +156,14 @@ class RepositoryApi:
             return await self.registry.retrying(lambda: once(ranged=True))
         except RequestRefused:
             return await self.registry.retrying(lambda: once(ranged=False))
+
+    async def _first_byte(self, response: httpx.Response, context: RequestContext) -> None:
+        async for piece in response.aiter_raw():
+            if piece:
+                return
+        raise context.error(
+            ConnectionFailed, f"no byte of the blob came while {context.doing}", transient=True
+        )
 
     def context(self, doing: str, reference: str | None = None) -> RequestContext:
         """What a request to this repository is about, for error messages."""
@@ -147,3 +193,12 @@ class RepositoryApi:
         if not self.registry.authorizes(url):
             url = f"{self.registry.endpoint.base}{target.raw_path.decode('ascii')}"
         return None if url in seen else url
+
+
+def blob_bytes(response: Response, blob: Descriptor) -> bytes:
+    """A blob as it is stored: decoded where a proxy encoded it on the way."""
+    body, encoding = response.body, response.headers.get("content-encoding")
+    if encoding and not parse_digest(blob.digest).matches(body):  # else it is the blob's own
+        with suppress(ValueError):
+            return decoded(body, encoding, max(blob.size, 1))
+    return body

@@ -114,7 +114,9 @@ class BlobPlacer:
         self.lost: set[str] = set()
         """Digests that the record had at the target and the target did not."""
         self.confirmed: set[str] = set()
-        """Digests that this run uploaded or saw at the target."""
+        """Digests that this run uploaded, mounted or read at the target."""
+        self.sure: set[str] = set()
+        """Digests that this run uploaded or read at the target: a HEAD is enough to verify them."""
         self.garbled: list[str] = []
         """What was wrong with blobs that arrived garbled and were fetched again."""
 
@@ -163,15 +165,18 @@ class BlobPlacer:
                 placement = await self._mount_or_upload(blob)
         self._holdings[blob.digest] = blob.size
         self.confirmed.add(blob.digest)
+        if placement is not Placement.MOUNTED:
+            self.sure.add(blob.digest)
         return placement
 
     async def _holds(self, blob: Descriptor) -> bool:
-        """Whether the target says that it has the blob; where it cannot say, it is uploaded.
+        """Whether the blob can be read at the target; where that fails, it is uploaded.
 
-        A store that was damaged answers 500 for a blob until it is uploaded once more.
+        HEAD is not believed: a store that was damaged answers 200 to it for a blob that it has
+        lost, or 500 until the blob is uploaded once more.
         """
         try:
-            return await self._target.head_blob(blob.digest, blob.size) == blob.size
+            return await self._target.touch_blob(blob) == blob.size
         except (Throttled, QuotaExhausted):
             raise
         except RegistryError:

@@ -104,6 +104,8 @@ class Copier:
         self._left_out: set[str] = set()
         self.put: dict[str, Manifest] = {}
         """What this run put at the target last, by digest."""
+        self.sure = placer.sure
+        """Blobs that this run uploaded or read at the target."""
         self._referrers = (
             ReferrerCopier(
                 source,

@@ -39,7 +39,11 @@ def diff(
         elif not retry_now and _not_due(known.get(tag.name), tag.digest, now):
             deferred[tag.name] = tag.digest
             failing.append(tag.name)
-        elif _target_has(change, discovery) and not _is_suspect(known.get(tag.name)):
+        elif (
+            _target_has(change, discovery)
+            and not _is_suspect(known.get(tag.name))
+            and change.attempt == 1  # what failed before may be there in part
+        ):
             adopted.append(change)
         else:
             changes[tag.name] = change

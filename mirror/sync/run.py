@@ -168,7 +168,7 @@ async def _copy_all(
     """Copy, verify and record the changed tags, and verify and record the adopted ones."""
     context.progress.add_tags(len(changes))
     verification = VerificationQueue(
-        Verifier(context.clients.verifier, copier.put.get), results.timer
+        Verifier(context.clients.verifier, copier.put.get, copier.sure), results.timer
     )
     order = TagOrder(changes)
     slots = asyncio.Semaphore(TAGS_AT_ONCE)

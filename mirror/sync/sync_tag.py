@@ -137,9 +137,10 @@ async def _record(
     """Write how the tag ended; the outcome with the failure of its verification, if it failed."""
     failure = verification.failure if verification else None
     if failure is not None:
-        # Which blobs the target lacks is not known one by one: the next run asks for all of them.
+        # The next run asks for all that this one placed, and for what could not be read.
         placed = tuple(blob.digest for blob in outcome.placed)
-        outcome = replace(outcome, placed=(), lost=placed)
+        lost = verification.lost if verification else ()
+        outcome = replace(outcome, placed=(), lost=tuple(dict.fromkeys((*placed, *lost))))
     context = work.context
     await context.recorder.tag_ended(
         work.run_id, context.mirror.name, outcome, verification, context.retry, context.target

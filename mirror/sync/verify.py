@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import TypeVar
 
 from mirror.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
@@ -19,15 +19,21 @@ class Verifier:
     """Checks tags of one target repository, for one run."""
 
     def __init__(
-        self, target: Repository, put: Callable[[str], Manifest | None] = lambda _: None
+        self,
+        target: Repository,
+        put: Callable[[str], Manifest | None] = lambda _: None,
+        sure: Container[str] = (),
     ) -> None:
         """`target` belongs to a registry client that the copy does not use.
 
         `put` returns by digest the manifests that were put: what they name is then requested in
-        the same round trip as the manifests themselves.
+        the same round trip as the manifests themselves. `sure` are blobs that this run uploaded or
+        read, for which a HEAD is enough; of any other a byte is read, of small ones all.
         """
         self._target = target
         self._put = put
+        self._sure = sure
+        self._lost: dict[str, None] = {}
         self._manifests: SingleFlight[str, None] = SingleFlight()
         self._seen_below: SingleFlight[str, None] = SingleFlight()
         self._blobs: SingleFlight[str, None] = SingleFlight()
@@ -35,8 +41,9 @@ class Verifier:
     async def verify(self, copied: CopyOutcome) -> Verification:
         """Check that the tag resolves to what was meant and that all it names is there.
 
-        The manifests' bytes are checked against their digests, the blobs' sizes by HEAD; what was
-        seen once is not asked for again in the run. A failure is in the value, not raised.
+        The manifests' bytes are checked against their digests, the blobs' sizes by HEAD, or by
+        reading them; what was seen once is not asked for again in the run. A failure is in the
+        value, not raised, with the blobs that could not be read.
         """
         change = copied.change
         failure: TagFailure | None = None
@@ -46,7 +53,8 @@ class Verifier:
             failure = TagFailure(change.tag, error.reason, str(error))
         except RegistryError as error:
             failure = TagFailure(change.tag, Reason(error.reason), f"verification: {error}")
-        return Verification(change, utcnow(), failure)
+        lost = tuple(self._lost) if failure is not None else ()
+        return Verification(change, utcnow(), failure, lost)
 
     async def _tag(self, change: Change, digest: str) -> TagFailure | None:
         manifest = await gather_both(
@@ -111,12 +119,19 @@ class Verifier:
         await gather_all(work)
 
     async def _blob(self, blob: Descriptor, manifest: str) -> None:
+        async def read() -> int | None:
+            if blob.digest in self._sure:
+                return await self._target.head_blob(blob.digest, blob.size, sure=True)
+            return await self._target.touch_blob(blob)
+
         async def look() -> None:
-            size = await self._eventually(
-                lambda: self._target.head_blob(blob.digest, blob.size, sure=True),
-                manifest,
-                lambda size: size is not None,
-            )
+            try:
+                size = await self._eventually(read, manifest, lambda size: size is not None)
+            except RegistryError:
+                self._lost[blob.digest] = None
+                raise
+            if size != blob.size:
+                self._lost[blob.digest] = None
             if size is None:
                 raise _Incomplete(
                     Reason.NOT_FOUND,

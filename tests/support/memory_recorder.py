@@ -157,7 +157,12 @@ class MemoryRecorder:
             rule, attempts = retry or RetryRule(), state.attempts + 1
             wait = rule.wait if attempts <= rule.times else rule.then_every
             ended_at = verification.verified_at if verification else outcome.ended_at
-            known[change.tag] = replace(state, attempts=attempts, next_attempt_at=ended_at + wait)
+            suspect = state.suspect
+            if verification is not None and state.copied_digest == change.digest:
+                suspect = suspect or values.ChangeKind.MISSING
+            known[change.tag] = replace(
+                state, attempts=attempts, next_attempt_at=ended_at + wait, suspect=suspect
+            )
         self.dropped[mirror] |= {drop.digest for drop in outcome.dropped}
         if repository is not None:
             self._hold(repository, outcome)

@@ -87,7 +87,7 @@ async def test_a_blob_that_the_target_has_costs_a_look() -> None:
     async with sides() as both:
         both.at_target.store.add_blob(TARGET, CONTENT)
         assert await both.placer().place(both.blob) is Placement.REUSED
-        assert requests(both.at_target) == [f"HEAD blobs/{both.blob.digest}"]
+        assert requests(both.at_target) == [f"GET blobs/{both.blob.digest}"]
         assert both.at_source.exchanges == []
 
 
@@ -232,7 +232,7 @@ async def test_once_distrusted_the_record_is_checked_and_what_is_lost_is_named()
         assert await placer.place(both.blob) is Placement.COPIED
         assert placer.lost == {both.blob.digest}
         assert both.holds()
-        assert f"HEAD blobs/{there}" in requests(both.at_target)
+        assert f"GET blobs/{there}" in requests(both.at_target)
 
 
 async def test_what_was_placed_in_this_run_is_looked_for_after_distrust_too() -> None:
@@ -242,7 +242,7 @@ async def test_what_was_placed_in_this_run_is_looked_for_after_distrust_too() ->
         placer.distrust()
         both.at_target.exchanges.clear()
         assert await placer.place(both.blob) is Placement.REUSED
-        assert requests(both.at_target) == [f"HEAD blobs/{both.blob.digest}"]
+        assert requests(both.at_target) == [f"GET blobs/{both.blob.digest}"]
 
 
 async def test_a_blob_that_two_manifests_give_different_sizes_is_refused() -> None:

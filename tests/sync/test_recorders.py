@@ -309,7 +309,9 @@ async def test_an_adopted_tag_of_which_a_part_is_missing(both: Both) -> None:
         seed(mirror.target.store, TARGET, "1.0", single("recorders/half"))
         mirror.target.store.repository(TARGET).blobs.clear()
         assert set((await mirror.sync()).failures) == {"1.0"}
-        await mirror.sync()
+        assert (await mirror.compare())["1.0"].suspect is ChangeKind.MISSING
+        assert (await mirror.sync()).arrived == ("1.0",)
+        assert mirror.target.store.repository(TARGET).blobs
 
 
 async def test_a_tag_that_goes_and_comes_back_and_goes_for_good(both: Both) -> None:

@@ -131,7 +131,8 @@ async def test_layers_that_must_not_be_distributed_are_not_looked_for(
     image = foreign_layers("verify/foreign")
     seed(registry.store, TARGET, "1.0", image)
     assert await failure_of(target, "1.0", image.digest) is None
-    assert len(requests(registry, "HEAD")) == len(image.blobs)
+    looks = [line for line in requests(registry, "GET") if "blobs/" in line]
+    assert len(looks) == len(image.blobs)
 
 
 async def test_a_registry_that_fails_is_a_failure_of_the_tag(
@@ -168,7 +169,7 @@ async def test_a_blob_that_two_images_share_is_looked_for_once(
         image = single(f"verify/{tag}", shared=[base])
         seed(registry.store, TARGET, tag, image)
         assert (await verifier.verify(copied(tag, image.digest))).failure is None
-    assert requests(registry).count(f"HEAD blobs/{base.digest}") == 1
+    assert requests(registry).count(f"GET blobs/{base.digest}") == 1
 
 
 async def test_what_failed_once_is_requested_again_for_the_next_tag(
