@@ -130,7 +130,7 @@ def _fitted(
     yield from _lines(columns, rows, widths)
     left_out = [column.title for place, column in enumerate(columns) if place not in shown]
     if left_out:
-        note = Text(f"not shown in {width} columns: {', '.join(left_out)}", "dim")
+        note = Text(f"no room for: {', '.join(left_out)}", "dim")
         yield from _wrapped(note, width or 0)
 
 

@@ -65,7 +65,7 @@ def test_the_least_important_column_is_dropped_first_and_named() -> None:
         "                              upload because its storage is",
         "                              full; free space there",
         "应用                 -    13  short",
-        "not shown in 60 columns: requests",
+        "no room for: requests",
     ]
 
 
