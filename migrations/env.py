@@ -52,23 +52,27 @@ def run() -> None:
     """Migrate the database that the caller named, or that of the environment."""
     url = context.config.attributes.get("url") or database_url()
     engine = create_engine(url)
-    with engine.connect() as connection:
-        connection.execute(sa.text(LOCK))
-        connection.execute(sa.text("SET lock_timeout = '5s'"))
-        connection.execute(sa.text("SET statement_timeout = '10min'"))
-        connection.commit()
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            include_object=include_object,
-            transaction_per_migration=True,
-            compare_server_default=True,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-        connection.execute(sa.text(UNLOCK))
-        connection.commit()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            # Another one may be at work: it takes as long as its longest statement may.
+            connection.execute(sa.text("SET lock_timeout = '10min'"))
+            connection.execute(sa.text(LOCK))
+            connection.execute(sa.text("SET lock_timeout = '5s'"))
+            connection.execute(sa.text("SET statement_timeout = '10min'"))
+            connection.commit()
+            context.configure(
+                connection=connection,
+                target_metadata=Base.metadata,
+                include_object=include_object,
+                transaction_per_migration=True,
+                compare_server_default=True,
+            )
+            with context.begin_transaction():
+                context.run_migrations()
+            connection.execute(sa.text(UNLOCK))
+            connection.commit()
+    finally:
+        engine.dispose()  # closes the session, and so frees the lock
 
 
 run()

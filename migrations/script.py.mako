@@ -8,6 +8,9 @@ Rules for every revision:
   rows.
 - Compatible for one release: the program of the release before keeps working on the new schema. Add
   and fill now, remove in a later release.
+- Name the programs that it works with: INSERT INTO supported_program VALUES ('<revision>'), and
+  DELETE the revisions whose programs cannot use the schema any more. Theirs is the newest revision
+  that they know. tests/history/programs holds the statements of earlier ones.
 - Never wait long: a statement that has to wait 5 s for a lock fails and may be run again
   (lock_timeout), one that takes 10 minutes is cancelled (statement_timeout); both are set in
   migrations/env.py. Fill large tables in batches, and build their indexes concurrently.

@@ -13,6 +13,7 @@ HistoryError (a mirror.errors.DatabaseError)
 ├── EmbeddedFailed    the embedded PostgreSQL does not start or stop
 ├── BackupFailed      a backup can't be written or restored
 ├── SchemaBehind      the schema is older or newer than the program
+├── MigrationBlocked  a migration waited for a lock in vain
 ├── UnknownMirror     a mirror that is not in the history
 ├── AlreadyRunning    another flow run does the same work
 ├── TargetLocked      another run is working on the same target

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from sqlalchemy.exc import DBAPIError
 
 from mirror.history.address import DRIVER, NETWORK, OPTIONS, READ_ONLY, answering, parameters
@@ -39,6 +40,8 @@ def reachable(url: str) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
+            if isinstance(error.orig, LockNotAvailable | QueryCanceled):
+                raise  # the server answers: it says that somebody else holds what is asked for
             if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
                 raise error.orig from error
             if error.connection_invalidated:

@@ -31,6 +31,17 @@ class SchemaBehind(HistoryError):
     """The history's schema is older or newer than this program."""
 
 
+class MigrationBlocked(HistoryError):
+    """A migration waited for a lock in vain, or took too long; nothing of it was applied."""
+
+    def __init__(self, where: str, said: str) -> None:
+        super().__init__(
+            f"the database {where} could not be migrated: {said}; something holds a table for long"
+            " (see pg_stat_activity, or another `mirror migrate`): end it and run `mirror migrate`"
+            " again"
+        )
+
+
 class UnknownMirror(HistoryError):
     """A mirror that is not in the history."""
 

@@ -6,16 +6,19 @@ only when needed (mirror.history.schema): importing Alembic takes a quarter of a
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command, op
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from psycopg.errors import LockNotAvailable, QueryCanceled
 
 import mirror
-from mirror.history.address import describe, owner_url
+from mirror.history.address import describe, one_line, owner_url
 from mirror.history.engine import reachable
-from mirror.history.errors import SchemaBehind
+from mirror.history.errors import MigrationBlocked, SchemaBehind
 from mirror.history.revision import current_revision
 
 # Before 0.1.0 the first revision was six. The last of them left the schema that the first one
@@ -24,6 +27,8 @@ from mirror.history.revision import current_revision
 _SQUASHED = frozenset({"0001", "0002", "0003", "0004", "0005"})
 _LAST_BEFORE_SQUASH = "0006"
 _FIRST = "0001_first"
+_ATTEMPTS = 6
+_PAUSE = 2.0  # seconds: transactions of a sync take milliseconds
 
 
 def migrations_dir() -> Path:
@@ -57,7 +62,9 @@ def alembic_config(url: str | None = None) -> Config:
 def upgrade(url: str, revision: str = "head") -> None:
     """Migrate up, one migration a transaction, under an advisory lock: safe to call concurrently.
 
-    Raises DatabaseAway; SchemaBehind where refuse_unknown does.
+    A migration that has to wait 5 s for a lock lets go, so that nobody queues up behind it, and is
+    tried again. Raises MigrationBlocked where that does not help; DatabaseAway; SchemaBehind where
+    refuse_unknown does.
     """
     url = owner_url(url)
     found = current_revision(url)
@@ -65,7 +72,18 @@ def upgrade(url: str, revision: str = "head") -> None:
     with reachable(url):
         if found == _LAST_BEFORE_SQUASH:
             command.stamp(alembic_config(url), _FIRST, purge=True)
-        command.upgrade(alembic_config(url), revision)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with reachable(url):
+                command.upgrade(alembic_config(url), revision)
+            return
+        except sa.exc.OperationalError as error:
+            reason = error.orig
+            if not isinstance(reason, LockNotAvailable | QueryCanceled):
+                raise
+            if attempt == _ATTEMPTS or isinstance(reason, QueryCanceled):
+                raise MigrationBlocked(describe(url), one_line(reason)) from error
+            time.sleep(_PAUSE)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -79,12 +97,15 @@ def check(url: str) -> None:
     command.check(alembic_config(url))
 
 
+def known_revisions() -> frozenset[str]:
+    """The revisions that this program has."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return frozenset(script.revision for script in scripts.walk_revisions())
+
+
 def refuse_unknown(url: str, revision: str | None) -> None:
     """Raise SchemaBehind for a revision from which this program cannot migrate."""
-    known = {
-        script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()
-    }
-    if revision is None or revision in known or revision == _LAST_BEFORE_SQUASH:
+    if revision is None or revision in known_revisions() or revision == _LAST_BEFORE_SQUASH:
         return
     if revision in _SQUASHED:
         raise SchemaBehind(

@@ -7,7 +7,7 @@ from psycopg.errors import UndefinedTable
 
 from mirror.history.address import answering, conninfo
 
-HEAD = "0007_views"  # the newest migration; a test compares the two
+HEAD = "0008_programs"  # the newest migration; a test compares the two
 
 
 def current_revision(url: str) -> str | None:
@@ -21,3 +21,13 @@ def current_revision(url: str) -> str | None:
     except UndefinedTable:
         return None
     return str(row[0]) if row else None
+
+
+def supports_this_program(url: str) -> bool:
+    """Whether a schema that is newer than this program may be used by it. Raises DatabaseAway."""
+    try:
+        with answering(url), psycopg.connect(conninfo(url)) as connection:
+            found = "SELECT FROM supported_program WHERE revision = %s"
+            return connection.execute(found, [HEAD]).fetchone() is not None
+    except UndefinedTable:
+        return False

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from mirror.history.address import describe, is_embedded, owner_url
 from mirror.history.errors import SchemaBehind
-from mirror.history.revision import HEAD, current_revision
+from mirror.history.revision import HEAD, current_revision, supports_this_program
 
 
 def prepare(url: str) -> None:
     """Check that the history can be used; takes 10 ms if it can.
 
     The embedded database is migrated automatically. A server's is not: raises SchemaBehind with
-    the command to run. Raises DatabaseAway. Blocks: from async code, call it in a thread.
+    the command to run. A newer schema is used if it says that it supports this program. Raises
+    DatabaseAway. Blocks: from async code, call it in a thread.
     """
     url = owner_url(url)
     revision = current_revision(url)
@@ -19,6 +20,8 @@ def prepare(url: str) -> None:
         return
     from mirror.history import migrate
 
+    if revision not in (None, *migrate.known_revisions()) and supports_this_program(url):
+        return  # migrated by a newer version while this one still runs
     migrate.refuse_unknown(url, revision)
     if not is_embedded(url):
         state = f"at revision {revision}" if revision else "empty"

@@ -3,7 +3,7 @@
 from mirror.history.models.alerts import AlertDeliveryRecord, AlertRecord
 from mirror.history.models.base import Base
 from mirror.history.models.credentials import CredentialEndRecord
-from mirror.history.models.locks import TargetLockRecord
+from mirror.history.models.locks import SupportedProgramRecord, TargetLockRecord
 from mirror.history.models.measured import (
     AuditFindingRecord,
     AuditRunRecord,
@@ -57,6 +57,7 @@ __all__ = [
     "QuotaReadingRecord",
     "RegistryAbilityRecord",
     "RepositoryRecord",
+    "SupportedProgramRecord",
     "SyncRunRecord",
     "TagPastRecord",
     "TagStateRecord",

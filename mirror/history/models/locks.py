@@ -1,4 +1,4 @@
-"""Who holds the lock of a target (mirror.history.lock)."""
+"""Who holds the lock of a target (mirror.history.lock), and which programs may use the schema."""
 
 from __future__ import annotations
 
@@ -37,3 +37,13 @@ class TargetLockRecord(Base):
     beat_at: Mapped[datetime] = mapped_column(comment="Its last heartbeat, by this server's clock.")
     run_id: Mapped[UUID | None] = mapped_column(comment="The run, once it has begun.")
     flow_run_id: Mapped[str | None] = mapped_column(comment="Prefect's id of the flow run.")
+
+
+class SupportedProgramRecord(Base):
+    """A program that may use this schema although the schema is newer. Migrations write it."""
+
+    __tablename__ = "supported_program"
+
+    revision: Mapped[str] = mapped_column(
+        primary_key=True, comment="The newest revision that the program knows."
+    )
