@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import asdict
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.cli.options import config_option, json_option, report_error
-from flows.orchestration import prepare_prefect, run
+from flows.orchestration import prepare_prefect, run, run_until_signal
 from mirror.config import load_settings
 from mirror.units import format_count
 
 if TYPE_CHECKING:
-    from mirror.checks import WatchReport
+    from mirror.checks import Look, SyncEnd, WatchReport
 
 
 @click.command("watch")
@@ -26,28 +25,68 @@ if TYPE_CHECKING:
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) -> None:
-    """Check all sources every few minutes; --once exits 1 when something fails."""
-    settings = load_settings(config)
+    """Check all sources every few seconds; --once exits 1 when something fails."""
+    load_settings(config)
     prepare_prefect()
-    every = min(mirror.watch_every for mirror in settings.policies)
-    ctx.exit(run(_watch(every, once, as_json)))
+    if once:
+        ctx.exit(run(_watch_once(as_json)))
+    from flows.live_watch import Reports, live_watch
+
+    shown = _Shown(as_json)
+    reports = Reports(look=shown.look, sync=shown.sync, say=report_error)
+    run_until_signal(partial(live_watch, reports=reports))
 
 
-async def _watch(every: timedelta, once: bool, as_json: bool) -> int:
+async def _watch_once(as_json: bool) -> int:
     from flows.orchestration import outcome_of
     from flows.watch import watch
     from mirror.checks import WatchReport
 
-    while True:
-        state: Any = await watch(return_state=True)
-        report = await outcome_of(state)
-        if not isinstance(report, WatchReport):
-            await state.aresult()
-            raise RuntimeError(f"the watch ended as {state.name} without a report")
-        _show(report, as_json)
-        if once:
-            return 0 if report.well else 1
-        await asyncio.sleep(every.total_seconds())
+    state: Any = await watch(return_state=True)
+    report = await outcome_of(state)
+    if not isinstance(report, WatchReport):
+        await state.aresult()
+        raise RuntimeError(f"the watch ended as {state.name} without a report")
+    _show(report, as_json)
+    return 0 if report.well else 1
+
+
+class _Shown:
+    """Prints looks: as JSON every one, else those that found something or failed."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def look(self, look: Look) -> None:
+        """Print a look."""
+        from mirror.checks import WatchReport
+
+        result = look.result
+        if result is None:
+            report_error(f"watch: {look.source}: {type(look.defect).__name__}: {look.defect}")
+            return
+        errors = (result.error,) if result.error else ()
+        if self._as_json or result.moved or errors:
+            seconds = round((look.ended_at - look.started_at).total_seconds(), 4)
+            _show(
+                WatchReport(
+                    (look.source,), result.moved, result.moved, (), result.requests, seconds, errors
+                ),
+                self._as_json,
+            )
+
+    def sync(self, end: SyncEnd) -> None:
+        """Print how a sync ended."""
+        outcome = end.outcome
+        if outcome is None:
+            report_error(f"sync {end.mirror}: {type(end.defect).__name__}: {end.defect}")
+            return
+        if not self._as_json:
+            done = f"{outcome.tags.copied} of {outcome.tags.changed} changed tags copied"
+            click.echo(f"{end.mirror}: {outcome.status}, {done}, {outcome.seconds.total:.2f} s")
+        for failure in outcome.errors:
+            where = f"{end.mirror}:{failure.tag}" if failure.tag else end.mirror
+            report_error(f"{where}: {failure.message} ({failure.reason.value})")
 
 
 def _show(report: WatchReport, as_json: bool) -> None:

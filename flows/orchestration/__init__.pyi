@@ -20,7 +20,11 @@ from .deployments import (
     planned as planned,
 )
 from .hooks import alert as alert
-from .in_process import prepare_prefect as prepare_prefect, run as run
+from .in_process import (
+    prepare_prefect as prepare_prefect,
+    run as run,
+    run_until_signal as run_until_signal,
+)
 from .living_flow import living as living, living_alone as living_alone
 from .no_proxy import bypass_proxies as bypass_proxies
 from .prefect_yaml import prefect_file as prefect_file

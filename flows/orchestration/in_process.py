@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
+import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar
@@ -98,6 +101,31 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             if not isinstance(failed, httpx.HTTPError):
                 raise
             raise PrefectError(_server_failure(failed)) from error
+
+
+def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine until it ends by itself; SIGINT and SIGTERM set the event that it is given.
+
+    It runs in a second thread: in the first one Prefect replaces the handler of SIGTERM while a
+    flow runs, and ends that flow in the middle of whatever it does.
+    """
+    stop, made = asyncio.Event(), threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def noted() -> None:
+        loops.append(asyncio.get_running_loop())
+        made.set()
+        await main(stop)
+
+    def stopped(*_: object) -> None:
+        made.wait()
+        loops[0].call_soon_threadsafe(stop.set)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="mirror") as threads:
+        running = threads.submit(run, noted())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stopped)
+        running.result()
 
 
 def _server_failure(error: httpx.HTTPError) -> str:

@@ -9,21 +9,26 @@ from mirror.checks.audit_run import (
     open_audit_clients,
     run_audit,
 )
+from mirror.checks.by_source import by_source
 from mirror.checks.doctor import Diagnosis, Examination, examine
 from mirror.checks.entries import EntriesLook, look_at_entries
+from mirror.checks.live_watch import LiveWatch, Look
 from mirror.checks.preflight import CheckLevel
 from mirror.checks.probe_report import ProbeReport
 from mirror.checks.probe_round import ProbePlan, ProbeRound, pull_round
 from mirror.checks.probe_run import run_probe, sampled
 from mirror.checks.pull import PLATFORM, Pull
 from mirror.checks.rate_limit import RateLimiter
+from mirror.checks.sync_starter import SyncEnd, SyncStarter
 from mirror.checks.watch import (
     WatchReport,
     WatchResult,
     WatchRound,
+    WatchTask,
     watch_source,
     watch_sources,
 )
+from mirror.checks.watch_rows import WatchRows
 
 __all__ = [
     "PLATFORM",
@@ -36,15 +41,22 @@ __all__ = [
     "Diagnosis",
     "EntriesLook",
     "Examination",
+    "LiveWatch",
+    "Look",
     "ProbePlan",
     "ProbeReport",
     "ProbeRound",
     "Pull",
     "RateLimiter",
+    "SyncEnd",
+    "SyncStarter",
     "WatchReport",
     "WatchResult",
     "WatchRound",
+    "WatchRows",
+    "WatchTask",
     "audit",
+    "by_source",
     "examine",
     "look_at_entries",
     "open_audit_clients",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from mirror.history import (
@@ -11,6 +12,7 @@ from mirror.history import (
     MirrorRow,
     ProbePull,
     PullCounted,
+    WatchKey,
     WatchRow,
 )
 from mirror.outcome import KnownTag, Quota
@@ -25,8 +27,11 @@ class CheckRecorder(Protocol):
     async def known_tags(self, mirror: str) -> Mapping[str, KnownTag]:
         """The present state of a mirror's tags, by name."""
 
-    async def add_watch(self, look: WatchRow) -> None:
-        """Write one round of the watch."""
+    async def add_watch(self, look: WatchRow) -> WatchKey:
+        """Write one round of the watch; its key."""
+
+    async def extend_watch(self, key: WatchKey, ended_at: datetime, requests: int) -> None:
+        """Add looks that found nothing to the row of an earlier one, until `ended_at`."""
 
     async def add_audit(self, outcome: AuditOutcome) -> AuditWritten:
         """Write an audit and hand over what the next sync has to repair."""

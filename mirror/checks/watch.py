@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mirror.checks.by_source import by_source
 from mirror.checks.check_recorder import CheckRecorder
@@ -109,6 +110,7 @@ async def watch_source(task: WatchTask) -> WatchResult:
     known = {m.name: await task.recorder.known_tags(m.name) for m in task.mirrors}
     rules = {mirror.name: tag_rules_of(mirror) for mirror in task.mirrors}
     async with task.open_clients(task.mirrors[0]) as clients:
+        before = clients.source_requests  # the clients may have been used already
         try:
             discovery = await discover(
                 DiscoverRequest(
@@ -123,9 +125,11 @@ async def watch_source(task: WatchTask) -> WatchResult:
             )
         except RegistryError as error:
             failure = TagFailure(None, Reason(error.reason), f"watch: {error}")
-            return WatchResult(task.source, tuple(known), (), clients.source_requests, failure)
+            return WatchResult(
+                task.source, tuple(known), (), clients.source_requests - before, failure
+            )
         moved = tuple(name for name, tags in known.items() if is_due(discovery, tags, rules[name]))
-        return WatchResult(task.source, tuple(known), moved, clients.source_requests)
+        return WatchResult(task.source, tuple(known), moved, clients.source_requests - before)
 
 
 async def watch_sources(
@@ -150,22 +154,25 @@ async def watch_sources(
 
     results = await asyncio.gather(*(look(group) for group in by_source(mirrors)))
     found = WatchRound(tuple(results))
-    await recorder.add_watch(
-        WatchRow(
-            started_at=started,
-            ended_at=utcnow(),
-            looked=tuple(name for result in results for name in result.mirrors),
-            moved=found.moved,
-            failed=tuple(
-                replace(result.error, tag=name)
-                for result in results
-                if result.error
-                for name in result.mirrors
-            ),
-            requests=found.requests,
-        )
-    )
+    await recorder.add_watch(watch_row(results, started, utcnow()))
     return found
+
+
+def watch_row(results: Sequence[WatchResult], started: datetime, ended: datetime) -> WatchRow:
+    """What looks found, as the history keeps it."""
+    return WatchRow(
+        started_at=started,
+        ended_at=ended,
+        looked=tuple(name for result in results for name in result.mirrors),
+        moved=tuple(name for result in results for name in result.moved),
+        failed=tuple(
+            replace(result.error, tag=name)
+            for result in results
+            if result.error
+            for name in result.mirrors
+        ),
+        requests=sum(result.requests for result in results),
+    )
 
 
 def is_due(discovery: Discovery, known: Mapping[str, KnownTag], rules: TagRules) -> bool:

@@ -1,6 +1,7 @@
 """mirrors.yaml, the environment and the credentials that they name, as frozen models."""
 
 from mirror.config.alerting import AlertRule
+from mirror.config.changes import settings_changed
 from mirror.config.channels import (
     AppriseOptions,
     ChannelSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "load_settings",
     "named",
     "require",
+    "settings_changed",
     "shown_settings",
     "variables",
 ]

@@ -157,6 +157,9 @@ class TagPolicy(ConfigModel):
         return self
 
 
+_LOOKS_EVERY = timedelta(seconds=15)
+
+
 class MirrorPolicy(ConfigModel):
     """What is mirrored of a repository, and when."""
 
@@ -171,6 +174,11 @@ class MirrorPolicy(ConfigModel):
     watch_every: Duration = timedelta(minutes=2)
     delay_goal: Duration = timedelta(minutes=30)
     rate_limit: Annotated[RateLimitSettings | None, BeforeValidator(_rate_limit)] = None
+
+    @property
+    def looks_every(self) -> timedelta:
+        """Between looks of a running `mirror watch`: as written, else as soon as it can afford."""
+        return self.watch_every if "watch_every" in self.model_fields_set else _LOOKS_EVERY
 
     @model_validator(mode="after")
     def _not_itself(self) -> MirrorPolicy:

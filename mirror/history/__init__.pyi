@@ -86,6 +86,7 @@ from .rows import (
     MirrorRow as MirrorRow,
     ProbePull as ProbePull,
     PullCounted as PullCounted,
+    WatchKey as WatchKey,
     WatchRow as WatchRow,
     mirror_row as mirror_row,
 )

@@ -15,6 +15,7 @@ from mirror.history.rows import (
     AuditWritten,
     ProbePull,
     PullCounted,
+    WatchKey,
     WatchRow,
     new_id,
 )
@@ -30,6 +31,10 @@ _WATCH = """
     INSERT INTO watch_run (started_at, id, ended_at, looked, moved, failed, messages, requests)
     VALUES (%(started_at)s, %(id)s, %(ended_at)s, %(looked)s, %(moved)s, %(failed)s, %(messages)s,
         %(requests)s)
+"""
+_WATCH_ON = """
+    UPDATE watch_run SET ended_at = %(ended_at)s, requests = requests + %(requests)s
+    WHERE started_at = %(started_at)s AND id = %(id)s
 """
 _PROBE = """
     INSERT INTO probe (mirror_id, probed_at, tag, side, place, digest, first_byte_seconds, seconds,
@@ -114,12 +119,13 @@ class MeasurementRecorder(RecorderSession):
         }
         await self.run(_QUOTA, values)
 
-    async def add_watch(self, look: WatchRow) -> None:
-        """Write one round of the watch."""
+    async def add_watch(self, look: WatchRow) -> WatchKey:
+        """Write one round of the watch; its key."""
         await self.partitions(look.started_at)
+        key = WatchKey(look.started_at, new_id())
         values = {
-            "started_at": look.started_at,
-            "id": new_id(),
+            "started_at": key.started_at,
+            "id": key.id,
             "ended_at": look.ended_at,
             "looked": list(look.looked),
             "moved": list(look.moved),
@@ -128,6 +134,17 @@ class MeasurementRecorder(RecorderSession):
             "requests": look.requests,
         }
         await self.run(_WATCH, values)
+        return key
+
+    async def extend_watch(self, key: WatchKey, ended_at: datetime, requests: int) -> None:
+        """Add looks that found nothing to the row of an earlier one, until `ended_at`."""
+        values = {
+            "started_at": key.started_at,
+            "id": key.id,
+            "ended_at": ended_at,
+            "requests": requests,
+        }
+        await self.run(_WATCH_ON, values)
 
     async def add_probes(self, pulls: Iterable[ProbePull]) -> None:
         """Write the pulls of a round."""

@@ -51,6 +51,14 @@ class WatchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchKey:
+    """Which row of the watch."""
+
+    started_at: datetime
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ProbePull:
     """One pull from one side of a mirror. Pulls to be compared share probed_at and tag."""
 

@@ -68,7 +68,7 @@ from mirror.registry.known_registries import known_registry
 from mirror.registry.manifest import EMPTY_INDEX, Manifest, rewrite_index
 from mirror.registry.media_type import is_foreign_layer
 from mirror.registry.optional_request import PLAIN_WAYS, OptionalRequest, Refusal
-from mirror.registry.reference import Reference, is_repository, is_tag
+from mirror.registry.reference import HUB, Reference, is_repository, is_tag
 from mirror.registry.registry import PutResult, Registry, Repository
 from mirror.registry.request import Timeouts
 from mirror.registry.retries import Clock, RetryPolicy
@@ -77,6 +77,7 @@ from mirror.registry.upload_session import UploadSession
 
 __all__ = [
     "EMPTY_INDEX",
+    "HUB",
     "PLAIN_WAYS",
     "BlobUnknown",
     "Capabilities",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
 
 from mirror.history import (
     AuditOutcome,
@@ -11,6 +13,7 @@ from mirror.history import (
     MirrorRow,
     ProbePull,
     PullCounted,
+    WatchKey,
     WatchRow,
 )
 from mirror.outcome import KnownTag, Quota
@@ -38,9 +41,16 @@ class MemoryRecorder:
         assert mirror in self.mirrors
         return self.known.get(mirror, {})
 
-    async def add_watch(self, look: WatchRow) -> None:
+    async def add_watch(self, look: WatchRow) -> WatchKey:
         """Keep the round."""
         self.watches.append(look)
+        return WatchKey(look.started_at, UUID(int=len(self.watches)))
+
+    async def extend_watch(self, key: WatchKey, ended_at: datetime, requests: int) -> None:
+        """Change the round."""
+        at = key.id.int - 1
+        row = self.watches[at]
+        self.watches[at] = replace(row, ended_at=ended_at, requests=row.requests + requests)
 
     async def add_audit(self, outcome: AuditOutcome) -> AuditWritten:
         """Keep the audit; every tag that a sync can repair is handed over."""

@@ -1,0 +1,191 @@
+"""The watch as a process that stays: looks by mirror.checks, syncs as flow runs in this process.
+
+One leads: where several run, the others wait for its lock in the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flows.orchestration import load_secret, outcome_as
+from flows.sync import sync
+from mirror.checks import (
+    LiveWatch,
+    Look,
+    SyncEnd,
+    SyncStarter,
+    WatchResult,
+    WatchRows,
+    WatchTask,
+    by_source,
+    watch_source,
+)
+from mirror.config import MirrorSettings, Settings, load_settings, settings_changed
+from mirror.history import (
+    DatabaseAway,
+    LockLost,
+    PostgresRecorder,
+    TargetLocked,
+    database_url,
+    mirror_row,
+    prepare,
+)
+from mirror.outcome import RunOutcome, Trigger
+from mirror.sync import MirrorClients, open_clients
+
+LEADER: Final = "the watch"
+"""What the leader locks in the history."""
+_RETRY: Final = 5.0  # seconds until the lock, or a history that was away, is tried again
+_PATIENCE: Final = 8.0  # seconds that running syncs have to end once the watch is stopped
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where the watch says what happens."""
+
+    look: Callable[[Look], None]
+    sync: Callable[[SyncEnd], None]
+    say: Callable[[str], None]
+
+
+async def live_watch(stop: asyncio.Event, reports: Reports) -> None:
+    """Watch the sources of mirrors.yaml until `stop` is set; then running syncs end or are ended.
+
+    mirrors.yaml is read again when it changes. Raises ConfigError for one that is wrong at the
+    start, and DatabaseAway for a history that is away then.
+    """
+    settings = load_settings()
+    url = await asyncio.to_thread(database_url)
+    await asyncio.to_thread(prepare, url)
+    watching = asyncio.create_task(_lead(settings, url, reports))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if watching.done():
+        await watching
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _lead(settings: Settings, url: str, reports: Reports) -> None:
+    waiting = False
+    while True:
+        try:
+            async with (
+                PostgresRecorder.open(url) as recorder,
+                recorder.target_lock(LEADER) as lock,
+            ):
+                waiting = False
+                await lock.hold(_watch(settings, recorder, reports))
+        except TargetLocked:
+            if not waiting:
+                reports.say("another watch is running; waiting for it to end")
+            waiting = True
+        except (LockLost, DatabaseAway) as error:
+            reports.say(str(error))
+        await asyncio.sleep(_RETRY)
+
+
+async def _watch(settings: Settings, recorder: PostgresRecorder, reports: Reports) -> None:
+    """Watch as the leader; with new settings whenever mirrors.yaml has changed."""
+    async with AsyncExitStack() as stack:
+        runs = _Runs(recorder, settings)
+
+        async def ended(end: SyncEnd) -> None:
+            reports.sync(end)
+
+        syncs = SyncStarter(runs.sync, ended)
+        stack.push_async_callback(syncs.stop, _PATIENCE)
+        while True:
+            runs.settings = settings
+            watching = asyncio.create_task(_follow(settings, recorder, syncs, reports))
+            changing = asyncio.create_task(settings_changed(settings, reports.say))
+            try:
+                await asyncio.wait({watching, changing}, return_when=asyncio.FIRST_COMPLETED)
+                if not changing.done():
+                    await watching
+                settings = await changing
+            finally:
+                watching.cancel()
+                changing.cancel()
+                await asyncio.gather(watching, changing, return_exceptions=True)
+            reports.say(f"{settings.path} has changed")
+
+
+async def _follow(
+    settings: Settings, recorder: PostgresRecorder, syncs: SyncStarter, reports: Reports
+) -> None:
+    for mirror in settings.mirrors.values():
+        await recorder.ensure_mirror(mirror_row(mirror))
+    rows = WatchRows(recorder)
+    async with KeptClients(settings) as clients:
+
+        async def look(group: tuple[MirrorSettings, ...]) -> WatchResult:
+            result = await watch_source(WatchTask(group, recorder, clients.open))
+            if result.error is not None:
+                await clients.close(group[0])
+            return result
+
+        async def ended(look: Look) -> None:
+            reports.look(look)
+            try:
+                await rows.add(look)
+            except DatabaseAway as error:
+                reports.say(str(error))
+
+        await LiveWatch(by_source(settings.mirrors.values()), look, syncs, ended).run()
+
+
+@dataclass
+class _Runs:
+    """Runs syncs as flow runs of this process."""
+
+    recorder: PostgresRecorder
+    settings: Settings
+
+    async def sync(self, name: str) -> RunOutcome | None:
+        """Sync a mirror; None where another run holds its target."""
+        try:
+            async with self.recorder.target_lock(self.settings.mirror(name).target):
+                pass  # only asked: the flow locks it itself, and would record that it could not
+        except TargetLocked:
+            return None
+        # The watch repeats a sync that failed, so that Prefect need not.
+        state: Any = await sync.with_options(retries=0)(
+            mirror=name, full=False, trigger=Trigger.WATCH.value, return_state=True
+        )
+        return await outcome_as(state, RunOutcome, f"the sync of {name}")
+
+
+@dataclass
+class KeptClients:
+    """Registry clients that stay open from look to look, by source."""
+
+    settings: Settings
+    _kept: dict[str, tuple[AsyncExitStack, MirrorClients]] = field(default_factory=dict)
+
+    async def __aenter__(self) -> KeptClients:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for stack, _clients in self._kept.values():
+            await stack.aclose()
+        self._kept.clear()
+
+    @asynccontextmanager
+    async def open(self, mirror: MirrorSettings) -> AsyncIterator[MirrorClients]:
+        """The clients of a mirror's source, opened at the first look."""
+        if mirror.source not in self._kept:
+            stack = AsyncExitStack()
+            opened = open_clients(self.settings, mirror, secrets=load_secret)
+            self._kept[mirror.source] = (stack, await stack.enter_async_context(opened))
+        yield self._kept[mirror.source][1]
+
+    async def close(self, mirror: MirrorSettings) -> None:
+        """Open new ones at the next look: connections and credentials may be the trouble."""
+        if kept := self._kept.pop(mirror.source, None):
+            await kept[0].aclose()
