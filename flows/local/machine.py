@@ -1,4 +1,4 @@
-"""`mirror up`: the stack, the schedules of mirrors.yaml, a worker, the site and the watchdog."""
+"""`mirror up`: the stack, the schedules of mirrors.yaml, a worker, the watches and the site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flows.local.ports import address
 from flows.local.prefect_programs import BASIC, WORK_POOL, returns_200, worker_program
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
-from flows.orchestration import ALL, PUBLISH, Reaper, deploy, planned, run_now
+from flows.orchestration import PUBLISH, WATCH, Reaper, deploy, planned, run_now
 from mirror.config import Settings
 from mirror.units import format_duration
 from mirror.website import INSTALL, missing_libraries
@@ -35,10 +35,14 @@ async def run_machine(
     Raises MirrorError, with nothing left running, when a part does not come up.
     """
     console = Console(highlight=False)
-    deployments, first_runs = planned(settings), [f"watch/{ALL}", PUBLISH.full_name]
-    if missing_libraries():
-        deployments = tuple(each for each in deployments if each is not PUBLISH)
-        first_runs.remove(PUBLISH.full_name)
+    # The watch is a program here, which needs no process for every look. It follows single
+    # repositories; entries for many are looked at by the scheduled one.
+    deployments = [
+        each for each in planned(settings) if each.full_name != WATCH or settings.entries
+    ]
+    publishes = not missing_libraries()
+    if not publishes:
+        deployments.remove(PUBLISH)
         console.print(f"no site and no /metrics here: {INSTALL} adds them", markup=False)
     running = False
     try:
@@ -48,16 +52,15 @@ async def run_machine(
                     running_stack(host, ui_port, own_postgres=after_a_kill)
                 )
             with console.status("registering the schedules, starting worker and site ..."):
-                await deploy(stack.api_url, deployments, WORK_POOL, Path.cwd())
+                await deploy(stack.api_url, tuple(deployments), WORK_POOL, Path.cwd())
                 # Before the worker starts, which would take up all that is late.
                 for ended in await Reaper(stack.api_url, WORK_POOL).look(at_once=True):
                     console.print(ended, style="dim", markup=False)
                 programs = _programs(settings, stack, site, host, site_port)
                 for program in programs:
                     await stack.supervisor.start(program)
-                # Not waiting for the schedule: a first look, and a first site.
-                for first in first_runs:
-                    await run_now(stack.api_url, first)
+                if publishes:  # a first site, without waiting for the schedule
+                    await run_now(stack.api_url, PUBLISH.full_name)
             running = True
             login = f"Prefect's UI asks for a login, which this prints: {stack.show_login}"
             console.print(login, markup=False, soft_wrap=True)
@@ -83,6 +86,7 @@ def _programs(
     }
     mirror = str(Path(sys.executable).with_name("mirror"))
     of_registries = _registry_variables(settings)
+    watch = Program(name="watch", command=(mirror, "watch"), environment=environment)
     watchdog = Program(
         name="watchdog",
         command=(mirror, "watchdog"),
@@ -96,7 +100,8 @@ def _programs(
         health=returns_200(f"{site_url}/livez"),
         inherits=lambda name: name in BASIC or name == "MIRROR_DATABASE_URL",
     )
-    return worker_program(stack.api_url, stack.prefect_home, environment), watchdog, served
+    worker = worker_program(stack.api_url, stack.prefect_home, environment)
+    return worker, watch, watchdog, served
 
 
 def _registry_variables(settings: Settings) -> frozenset[str]:
@@ -115,7 +120,9 @@ def _summary(settings: Settings, stack: Stack, site_url: str) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for mirror in settings.policies:
-        every, watched = format_duration(mirror.every), format_duration(mirror.watch_every)
+        of_many = mirror.name in settings.entries
+        watched = format_duration(mirror.watch_every if of_many else mirror.looks_every)
+        every = format_duration(mirror.every)
         table.add_row(mirror.name, f"{mirror.source} → {mirror.target}")
         table.add_row("", f"[dim]full sync every {every}, watched every {watched}[/dim]")
     table.add_row()

@@ -16,6 +16,7 @@ from .artifacts import (
 from .deployments import (
     ALL as ALL,
     PUBLISH as PUBLISH,
+    WATCH as WATCH,
     Scheduled as Scheduled,
     planned as planned,
 )

@@ -13,6 +13,8 @@ from hashlib import sha256
 from mirror.config import EntrySettings, MirrorPolicy, MirrorSettings, Settings
 
 ALL = "all-mirrors"
+WATCH = f"watch/{ALL}"
+"""The scheduled watch, for those who run no `mirror watch`."""
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
