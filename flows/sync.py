@@ -21,13 +21,12 @@ from flows.orchestration import (
     as_task,
     living,
     load_secret,
-    no_retries_for,
+    no_retries_if_hopeless,
     progress_artifact,
     publish_run,
     task_log,
 )
 from mirror.config import load_settings
-from mirror.errors import ConfigError
 from mirror.history import PostgresRecorder, TargetLocked, database_url, mirror_row, prepare
 from mirror.outcome import CopyOutcome, Reason, RetryRule, RunOutcome, RunStatus, Trigger
 from mirror.sync import (
@@ -76,22 +75,23 @@ def sync_flow(
         retries a flow that raises, and leaves one that returns a Failed state waiting for a retry
         that never comes.
         """
-        outcome, copied = await _sync(
-            mirror,
-            full,
-            dry_run,
-            Trigger(trigger),
-            accept_loss,
-            progress or SyncProgress(),
-            uploads,
-        )
-        log = get_run_logger()
-        for failure in outcome.errors:
-            log.error("%s: %s", failure.tag or outcome.mirror, failure.message)
-        for warning in outcome.warnings:
-            log.warning("%s", warning)
-        await publish_run(outcome, copied)
-        return _state(outcome)
+        async with no_retries_if_hopeless():
+            outcome, copied = await _sync(
+                mirror,
+                full,
+                dry_run,
+                Trigger(trigger),
+                accept_loss,
+                progress or SyncProgress(),
+                uploads,
+            )
+            log = get_run_logger()
+            for failure in outcome.errors:
+                log.error("%s: %s", failure.tag or outcome.mirror, failure.message)
+            for warning in outcome.warnings:
+                log.warning("%s", warning)
+            await publish_run(outcome, copied)
+            return _state(outcome)
 
     return sync
 
@@ -109,9 +109,8 @@ async def _sync(
     uploads: SharedUploads | None,
 ) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
     started_at = time.perf_counter()
-    async with no_retries_for(ConfigError):
-        settings = load_settings()
-        mirror = settings.mirror(name)
+    settings = load_settings()
+    mirror = settings.mirror(name)
     images = None if dry_run else image_rules_of(mirror)
     async with open_clients(settings, mirror, load_secret) as clients:
         prefetch = Prefetch(clients.source, clients.target, clients.hub, full=full, images=images)

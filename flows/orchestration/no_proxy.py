@@ -17,19 +17,23 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy")
 
 
 def bypass_proxies(
-    api_url: str | None = None, environment: MutableMapping[str, str] | None = None
+    api_url: str | None = None,
+    environment: MutableMapping[str, str] | None = None,
+    *,
+    strict: bool = True,
 ) -> None:
     """Add loopback and the host of `api_url`, by default PREFECT_API_URL, to NO_PROXY and no_proxy.
 
-    What they name already stays. Changes nothing where no proxy is set. Raises ConfigError for a
-    proxy of a kind that Prefect's client and ours cannot use, such as SOCKS.
+    What they name already stays. Changes nothing where no proxy is set. `strict` raises ConfigError
+    for a proxy of a kind that Prefect's client and ours cannot use, such as SOCKS.
     """
     variables = os.environ if environment is None else environment
     if not any(value for name, value in variables.items() if name.lower() in _PROXIES):
         return
     # Programs differ in which they read: most prefer the lower case.
     for name, value in variables.items():
-        if name.lower() in _PROXIES and "://" in value and not value.lower().startswith("http"):
+        odd = "://" in value and not value.lower().startswith("http")
+        if strict and odd and name.lower() in _PROXIES:
             raise ConfigError(
                 f"{name}: not http://host:port, the only kind of proxy that works here"
             )

@@ -16,7 +16,7 @@ from flows.sync import sync
 from mirror.errors import ConfigError
 from tests.flows.command import Command, Ended
 from tests.flows.conftest import Mirrors, Pair
-from tests.support.fake_registry.faults import Rule, disk_full
+from tests.support.fake_registry.faults import Respond, Rule, disk_full
 from tests.support.fake_registry.push import push
 from tests.support.fake_registry.quirks import ALIYUN_PERSONAL
 from tests.support.fake_registry.registry import FakeRegistry
@@ -194,3 +194,14 @@ async def test_a_run_that_cannot_heal_is_not_retried(
     assert "\n" not in (state.message or "")
     error = await state.aresult(raise_on_failure=False)
     assert isinstance(error, ConfigError)
+
+
+@pytest.mark.parametrize("status", [401, 404, 405])
+async def test_a_refusal_is_not_retried(mirrors: Mirrors, status: int) -> None:
+    """Nobody changes a credential or a name within five minutes: the slot is free at once."""
+    rule = Rule("GET .*/tags/list", Respond(status), times=None)
+    async with FakeRegistry(faults=(rule,)) as source, FakeRegistry() as target:
+        mirrors.add("m", f"{source.host}/team/app", f"{target.host}/copy/app")
+        state: Any = await asyncio.wait_for(sync(mirror="m", return_state=True), 60)
+    assert state.is_failed(), state
+    assert str(status) in (state.message or "")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from flows.orchestration.no_proxy import bypass_proxies
@@ -48,3 +52,22 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_value(proxy: str) -> N
     with pytest.raises(ConfigError, match="ALL_PROXY: not http://host:port") as caught:
         bypass_proxies(environment={"ALL_PROXY": proxy})
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_flow_in_a_plain_worker_gets_the_exceptions_by_its_import() -> None:
+    """A worker's child imports the flow, not our command."""
+    code = "import os, flows; print(os.environ['NO_PROXY'])"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HTTP_PROXY": PROXY,
+        "NO_PROXY": "a.example",
+        "PREFECT_API_URL": "http://prefect.example:4200/api",
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == f"a.example,{LOOPBACK},prefect.example"
+
+
+def test_an_import_does_not_fail_for_a_proxy_that_cannot_be_used() -> None:
+    bypass_proxies(environment={"ALL_PROXY": "socks5://127.0.0.1:9"}, strict=False)
