@@ -37,6 +37,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_ROOT_LEVEL": "ERROR",  # its threads warn there when the machine is busy
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
+    # Its temporary server logs what it could not write when it is stopped at the end.
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SHOW_UI_URL": "false",
     # Prefect's 20 s are too few for its temporary server on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
