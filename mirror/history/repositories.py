@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from mirror.config import Settings
 from mirror.history.engine import create_engine, reachable
-from mirror.sync import KnownRepository, RepositoryLook
+
+if TYPE_CHECKING:  # a status needs no registry client
+    from mirror.sync import KnownRepository, RepositoryLook
 
 _READ = sa.text("""
     SELECT entry, name, missing_since, gone_at, updated_at FROM entry_repository
@@ -35,7 +38,7 @@ _LOOKED = sa.text("""
     WHERE entry = :entry AND entry_repository.name = looked.name
 """)
 
-Known = Mapping[str, Mapping[str, KnownRepository]]
+Known = Mapping[str, Mapping[str, "KnownRepository"]]
 """Repositories by entry and name."""
 
 
@@ -48,6 +51,8 @@ class RepositoryRecorder:
 
     def read(self, entries: tuple[str, ...]) -> Known:
         """What is known of the repositories of these entries. Raises DatabaseAway."""
+        from mirror.sync import KnownRepository
+
         found: dict[str, dict[str, KnownRepository]] = {entry: {} for entry in entries}
         with reachable(self._url), self._engine.connect() as connection:
             for row in connection.execute(_READ, {"entries": list(entries)}):
