@@ -17,7 +17,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.orchestration import OutcomeError, key, living_alone, load_secret, publish_artifacts
+from flows.orchestration import (
+    OutcomeError,
+    key,
+    living_alone,
+    load_secret,
+    publish_artifacts,
+    run_name,
+)
 from mirror.checks import (
     REQUESTS_A_SECOND,
     SAMPLE,
@@ -34,16 +41,24 @@ from mirror.history import PostgresRecorder, database_url, prepare
 _ROWS = 200
 
 
-@flow(name="audit", flow_run_name="audit {mirror}", persist_result=False)
+@flow(name="audit", flow_run_name=run_name("audit {mirror}"), persist_result=False)
 @living_alone
 async def audit(
-    mirror: str, deep: bool = False, rate: float = REQUESTS_A_SECOND, sample: int = SAMPLE
+    mirror: str,
+    deep: bool = False,
+    rate: float = REQUESTS_A_SECOND,
+    sample: int = SAMPLE,
 ) -> State[AuditReport]:
     """Audit one mirror of mirrors.yaml. The state's data is the AuditReport.
 
-    Every tag, child and blob is checked; `sample` blobs, or with `deep` all, are fetched and
-    hashed. At most `rate` requests a second go out. A run that finds a difference is Completed
-    with the name Differs; one that cannot be completed is Failed.
+    Every tag, child and blob is checked, and some blobs are fetched and hashed. A run that finds a
+    difference is Completed with the name Differs; one that cannot be completed is Failed.
+
+    Args:
+        mirror: Its name in mirrors.yaml.
+        deep: Fetch and hash all blobs, not only a sample.
+        rate: Requests a second, at most.
+        sample: How many blobs to fetch and hash.
 
     Raises ConfigError for an unknown mirror and DatabaseError when the database cannot be reached.
     """
@@ -61,7 +76,7 @@ async def audit(
             clients,
             deep=deep,
             sample=sample,
-            step=lambda request: look_task(partial(audit_repositories, request)),
+            step=lambda request: look_task(mirror, partial(audit_repositories, request)),
         )
     log = get_run_logger()
     for finding in report.findings:
@@ -70,8 +85,8 @@ async def audit(
     return _state(report)
 
 
-@task(name="look", task_run_name="look", cache_policy=NO_CACHE, persist_result=False)
-async def look_task(look: Callable[[], Awaitable[AuditResult]]) -> AuditResult:
+@task(name="look", task_run_name="look at {mirror}", cache_policy=NO_CACHE, persist_result=False)
+async def look_task(mirror: str, look: Callable[[], Awaitable[AuditResult]]) -> AuditResult:
     """Look at both sides. Takes a callable: Prefect looks through dataclasses, however large."""
     return await look()
 

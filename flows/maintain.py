@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import living_alone
+from flows.orchestration import living_alone, run_name
 from mirror.history import (
     Maintained,
     create_engine,
@@ -20,7 +20,7 @@ from mirror.history import (
 from mirror.outcome import utcnow
 
 
-@flow(name="maintain", flow_run_name="maintain", persist_result=False)
+@flow(name="maintain", flow_run_name=run_name("maintain"), persist_result=False)
 @living_alone
 async def maintain() -> State[Maintained]:
     """Create partitions ahead, roll up past days, drop months out of retention."""

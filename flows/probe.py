@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import key, living_alone, publish_artifacts
+from flows.orchestration import key, living_alone, publish_artifacts, run_name
 from mirror.checks import (
     PLATFORM,
     AliyunAccount,
@@ -34,7 +34,7 @@ from mirror.history import PostgresRecorder, database_url, prepare, with_reposit
 MEGABYTES = 32  # of layers that a pull reads; enough for a line to come up to speed
 
 
-@flow(name="probe", persist_result=False)
+@flow(name="probe", flow_run_name=run_name("probe {mirror}"), persist_result=False)
 @living_alone
 async def probe(
     mirror: str | list[str] | None = None,
@@ -44,9 +44,15 @@ async def probe(
 ) -> State[tuple[ProbeReport, ...]]:
     """Probe one mirror of mirrors.yaml, several, or all of them. The state's data are the reports.
 
-    `tag`: which to pull; otherwise `latest` where source and mirror agree on it, else the newest
-    tag that is in sync. `megabytes` of layers are read, 0 for all. MIRROR_PLACE names where this
-    runs. A run in which a pull failed is Completed with the name Partial: the failure is measured.
+    MIRROR_PLACE names where this runs. A run in which a pull failed is Completed with the name
+    Partial: the failure is measured.
+
+    Args:
+        mirror: One mirror of mirrors.yaml, a list of them, or empty for all.
+        tag: Which to pull; empty: `latest` where source and mirror agree on it, else the newest
+            tag that is in sync.
+        megabytes: How much of the layers to read; 0 for all.
+        platform: Which platform to pull.
 
     Raises ConfigError for an unknown mirror and DatabaseError when the database cannot be reached.
     """

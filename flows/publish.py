@@ -10,18 +10,21 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import living_alone
+from flows.orchestration import living_alone, run_name
 from mirror.config import load_settings
 from mirror.website import Published, publish_site, site_address, site_folder_of_environment
 
 
-@flow(name="publish", flow_run_name="publish", persist_result=False)
+@flow(name="publish", flow_run_name=run_name("publish"), persist_result=False)
 @living_alone
 async def publish(directory: str | None = None) -> State[None]:
     """Build the site from the history and swap it in.
 
-    It goes to `directory`, else MIRROR_SITE_DIR, else the data folder, where `mirror up` serves it;
     MIRROR_SITE_URL is its public address. The old site stays up if a build fails.
+
+    Args:
+        directory: Where to put it; empty: MIRROR_SITE_DIR, else the data folder, where `mirror up`
+            serves it.
     """
     folder = Path(directory) if directory else site_folder_of_environment()
     published = await build_task(folder)

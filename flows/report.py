@@ -25,6 +25,7 @@ from flows.orchestration import (
     load_secret,
     markdown,
     publish_artifacts,
+    run_name,
 )
 from mirror.alerts import (
     AlertRound,
@@ -41,12 +42,15 @@ from mirror.units import parse_duration
 BUDGET = 45.0  # seconds of sending
 
 
-@flow(name="report", flow_run_name="report {since}", persist_result=False)
+@flow(name="report", flow_run_name=run_name("report {since}"), persist_result=False)
 @living_alone
 async def report(since: str = "7d") -> State[None]:
-    """Alert, then report on a span of time (such as 7d or 36h) in artifacts.
+    """Alert, then report on a span of time in artifacts.
 
     A channel that fails is a warning in this run's log: its messages are kept and sent later.
+
+    Args:
+        since: The span of time, such as 7d or 36h.
     """
     span = parse_duration(since)
     url = await asyncio.to_thread(database_url)

@@ -17,6 +17,7 @@ from prefect.states import Cancelled, Completed
 
 from flows.orchestration import (
     OutcomeError,
+    TriggerName,
     alert,
     as_task,
     living,
@@ -24,7 +25,9 @@ from flows.orchestration import (
     no_retries_if_hopeless,
     progress_artifact,
     publish_run,
+    run_name,
     task_log,
+    trigger_of,
 )
 from mirror.config import load_settings
 from mirror.history import PostgresRecorder, TargetLocked, database_url, mirror_row, prepare
@@ -43,12 +46,12 @@ from mirror.sync import (
 
 def sync_flow(
     progress: SyncProgress | None = None, uploads: SharedUploads | None = None
-) -> Flow[[str, bool, bool, str, bool], Any]:
+) -> Flow[[str, bool, bool, TriggerName | None, bool], Any]:
     """The flow `sync`. A command passes what the mirrors that it syncs in this process share."""
 
     @flow(
         name="sync",
-        flow_run_name="sync {mirror}",
+        flow_run_name=run_name("sync {mirror}"),
         retries=3,
         retry_delay_seconds=300,
         persist_result=False,
@@ -61,15 +64,21 @@ def sync_flow(
         mirror: str,
         full: bool = True,
         dry_run: bool = False,
-        trigger: str = Trigger.SCHEDULE.value,
+        trigger: TriggerName | None = None,
         accept_loss: bool = False,
     ) -> State[RunOutcome]:
         """Sync one mirror of mirrors.yaml with its source.
 
-        `full` compares both sides instead of trusting the history; `dry_run` only reports
-        what would be done; `accept_loss` marks tags as gone that the source lost, however
-        many. The state's data is the RunOutcome. A run in which some tags failed is
+        The state's data is the RunOutcome. A run in which some tags failed is
         Completed with the name Partial: later runs try those tags again, when the history says.
+
+        Args:
+            mirror: Its name in mirrors.yaml.
+            full: Compare both sides instead of trusting what the history knows.
+            dry_run: Only report what would be done.
+            trigger: What the history records as the reason of the run. Empty: `manual` for a run
+                that a person starts, which tries failed tags again at once, else `schedule`.
+            accept_loss: The source lost tags on purpose: mark them as gone, however many.
 
         Raises OutcomeError, which carries the outcome, for a run that failed as a whole: Prefect
         retries a flow that raises, and leaves one that returns a Failed state waiting for a retry
@@ -80,7 +89,7 @@ def sync_flow(
                 mirror,
                 full,
                 dry_run,
-                Trigger(trigger),
+                trigger_of(trigger),
                 accept_loss,
                 progress or SyncProgress(),
                 uploads,

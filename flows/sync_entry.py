@@ -12,30 +12,48 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import OutcomeError, load_secret, outcome_as
+from flows.orchestration import (
+    OutcomeError,
+    TriggerName,
+    living,
+    load_secret,
+    outcome_as,
+    run_name,
+    trigger_of,
+)
 from flows.sync import sync
 from mirror.checks import EntriesLook, look_at_entries
 from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
 from mirror.history import RepositoryRecorder, create_engine, database_url, prepare
-from mirror.outcome import RunOutcome, RunStatus, Trigger
+from mirror.outcome import RunOutcome, RunStatus
 
 MIRRORS_AT_ONCE = 8  # flow runs in one process; more wait for Prefect's server, not for registries
 
 
-@flow(name="sync-entry", flow_run_name="sync {entry}", persist_result=False)
+@flow(name="sync-entry", flow_run_name=run_name("sync {entry}"), persist_result=False)
+@living
 async def sync_entry(
     entry: str,
     full: bool = True,
-    trigger: str = Trigger.SCHEDULE.value,
+    trigger: TriggerName | None = None,
     accept_loss: bool = False,
     mirrors: list[str] | None = None,
 ) -> State[tuple[RunOutcome, ...]]:
     """List the repositories of one entry of mirrors.yaml and sync each as a separate mirror.
 
-    `mirrors`: the mirrors to sync (ENTRY/REPOSITORY) without listing. The state's data are their
-    RunOutcomes. A run in which some failed is Completed with the name Partial; their later runs
-    try again. Raises OutcomeError if nothing could be listed, and none is known.
+    The state's data are their RunOutcomes. A run in which some failed is Completed with the name
+    Partial; their later runs try again.
+
+    Args:
+        entry: Its name in mirrors.yaml.
+        full: Compare both sides instead of trusting what the history knows.
+        trigger: What the history records as the reason of the runs. Empty: `manual` for a run that
+            a person starts, which tries failed tags again at once, else `schedule`.
+        accept_loss: The sources lost tags on purpose: mark them as gone, however many.
+        mirrors: The mirrors to sync (ENTRY/REPOSITORY), without listing.
+
+    Raises OutcomeError if nothing could be listed, and none is known.
     """
     settings = load_settings()
     if entry not in settings.entries:
@@ -53,7 +71,7 @@ async def sync_entry(
         mirrors = [name for name in look.settings.mirrors if name.startswith(f"{entry}/")]
     for error in errors:
         log.error("%s", error)
-    outcomes = await sync_many(mirrors, full=full, trigger=trigger)
+    outcomes = await sync_many(mirrors, full=full, trigger=trigger_of(trigger).value)
     if errors and not outcomes:
         raise OutcomeError(errors[0], outcomes)
     well = [one for one in outcomes if one.status is RunStatus.SUCCEEDED]

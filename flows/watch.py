@@ -16,7 +16,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import OutcomeError, living_alone, load_secret
+from flows.orchestration import OutcomeError, living_alone, load_secret, run_name
 from flows.sync_entry import look_at, sync_many
 from mirror.checks import (
     EntriesLook,
@@ -38,7 +38,7 @@ from mirror.outcome import Trigger
 from mirror.sync import open_clients
 
 
-@flow(name="watch", flow_run_name="watch", persist_result=False)
+@flow(name="watch", flow_run_name=run_name("watch"), persist_result=False)
 @living_alone
 async def watch() -> State[WatchReport]:
     """Check every source once and start the sync of each mirror whose source moved.
@@ -58,7 +58,7 @@ async def watch() -> State[WatchReport]:
             settings,
             record,
             partial(open_clients, settings, secrets=load_secret),
-            step=lambda work: look_task(partial(watch_source, work)),
+            step=lambda work: look_task(work.source, partial(watch_source, work)),
         )
     if entries is not None:
         found = await asyncio.to_thread(_keep, entries, found, url)
@@ -92,8 +92,8 @@ def _keep(entries: EntriesLook, found: WatchRound, url: str) -> WatchRound:
     return WatchRound((*found.results, *unread))
 
 
-@task(name="look", task_run_name="look", cache_policy=NO_CACHE, persist_result=False)
-async def look_task(look: Callable[[], Awaitable[WatchResult]]) -> WatchResult:
+@task(name="look", task_run_name="look at {source}", cache_policy=NO_CACHE, persist_result=False)
+async def look_task(source: str, look: Callable[[], Awaitable[WatchResult]]) -> WatchResult:
     """Look at one source. Takes a callable: Prefect looks through dataclasses, however large."""
     return await look()
 
@@ -102,8 +102,13 @@ def _state(report: WatchReport) -> State[WatchReport]:
     if report.failed:
         message = report.errors[0].message
         return Failed(message=message, data=OutcomeError(message, report))
-    moved = f"moved: {', '.join(report.moved)}" if report.moved else "nothing moved"
-    return Completed(name=None if report.well else "Partial", message=moved, data=report)
+    parts = [f"moved: {', '.join(report.moved)}" if report.moved else "nothing moved"]
+    if report.errors:
+        first = report.errors[0].message
+        parts.append(f"{len(report.errors)} of {len(report.looked)} sources failed: {first}")
+    if failed := [sync.mirror for sync in report.synced if sync.errors]:
+        parts.append(f"syncs with failures: {', '.join(failed)}")
+    return Completed(name=None if report.well else "Partial", message="; ".join(parts), data=report)
 
 
 async def _find_deployed(mirrors: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

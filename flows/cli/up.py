@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Check settings and ports before starting anything, then run until SIGINT or SIGTERM."""
     settings = load_settings(config)
-    with locked_data_folder(data_dir()) as left:
+    with locked_data_folder(data_dir()):
         ui_port = choose_port(host, ui_port, "Prefect's server", "--ui-port")
         site_port = choose_port(host, site_port, "the site", "--site-port")
         # Prefect takes seconds to import: a wrong port is reported first.
@@ -48,4 +48,4 @@ def command(
 
         site = (site or site_folder_of_environment()).absolute()
 
-        run_until_stopped(run_machine(settings, host, ui_port, site_port, site, left > 0))
+        run_until_stopped(run_machine(settings, host, ui_port, site_port, site))

@@ -10,8 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows.local.ports import address
-from flows.local.prefect_programs import BASIC, WORK_POOL, returns_200, worker_program
+from flows.local.ports import address, choose_port
+from flows.local.postgres_keeper import keep_postgres
+from flows.local.prefect_programs import (
+    BASIC,
+    WORK_POOL,
+    returns_200,
+    worker_program,
+    wrote_within,
+)
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
 from flows.orchestration import PUBLISH, WATCH, Reaper, deploy, planned, run_now
@@ -19,18 +26,15 @@ from mirror.config import Settings
 from mirror.units import format_duration
 from mirror.website import INSTALL, missing_libraries
 
+RUNS_BESIDE = 8  # runs at once besides a long one for each mirror
+
 
 async def run_machine(
-    settings: Settings,
-    host: str,
-    ui_port: int,
-    site_port: int,
-    site: Path,
-    after_a_kill: bool,
+    settings: Settings, host: str, ui_port: int, site_port: int, site: Path
 ) -> None:
     """Start everything, print the addresses, and keep it running until cancelled.
 
-    `after_a_kill`: an earlier one was killed on this data folder, so its Postgres is ours to stop.
+    The Postgres of the data folder is stopped with everything else, whichever process started it.
     Without the libraries of the site everything else runs.
     Raises MirrorError, with nothing left running, when a part does not come up.
     """
@@ -49,7 +53,7 @@ async def run_machine(
         async with AsyncExitStack() as parts:
             with console.status("starting Postgres and Prefect's server ..."):
                 stack = await parts.enter_async_context(
-                    running_stack(host, ui_port, own_postgres=after_a_kill)
+                    running_stack(host, ui_port, own_postgres=True)
                 )
             with console.status("registering the schedules, starting worker and site ..."):
                 await deploy(stack.api_url, tuple(deployments), WORK_POOL, Path.cwd())
@@ -69,6 +73,8 @@ async def run_machine(
             async with asyncio.TaskGroup() as keepers:
                 for program in (stack.server, *programs):
                     keepers.create_task(stack.supervisor.keep_running(program, console.print))
+                if stack.postgres is not None:
+                    keepers.create_task(keep_postgres(stack.postgres, console.print))
     finally:
         if running:
             console.print("stopped")
@@ -91,6 +97,8 @@ def _programs(
         name="watchdog",
         command=(mirror, "watchdog"),
         environment=environment,
+        # It writes a line a minute.
+        alive=wrote_within(stack.data / "logs" / "watchdog.log", 180),
         inherits=lambda name: name not in of_registries,
     )
     served = Program(
@@ -98,9 +106,16 @@ def _programs(
         command=(mirror, "serve", str(site), "--host", host, "--port", str(site_port)),
         environment=environment,
         health=returns_200(f"{site_url}/livez"),
+        alive=returns_200(f"{site_url}/livez"),
         inherits=lambda name: name in BASIC or name == "MIRROR_DATABASE_URL",
     )
-    worker = worker_program(stack.api_url, stack.prefect_home, environment)
+    worker = worker_program(
+        stack.api_url,
+        stack.prefect_home,
+        choose_port("127.0.0.1", 0, "the worker's health", "--host"),
+        len(settings.mirrors) + RUNS_BESIDE,
+        environment,
+    )
     return worker, watch, watchdog, served
 
 

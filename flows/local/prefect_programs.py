@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -62,24 +63,33 @@ def server_program(host: str, port: int, database_url: str, home: Path, login: s
             SERVER_ENV: login,
         },
         health=returns_200(f"{address(host, port)}/api/health"),
+        alive=returns_200(f"{address(host, port)}/api/health"),
         startup_seconds=90.0,
         inherits=lambda name: name in BASIC or name.startswith("PREFECT_"),
     )
 
 
 def worker_program(
-    api_url: str, home: Path, environment: Mapping[str, str] | None = None
+    api_url: str,
+    home: Path,
+    health_port: int,
+    limit: int,
+    environment: Mapping[str, str] | None = None,
 ) -> Program:
     """A process worker of the work pool `mirrors`, which it creates if needed.
 
-    Each flow run is a separate process, in the worker's folder and environment.
+    Each flow run is a separate process, in the worker's folder and environment; at most `limit` at
+    once. On `health_port` the worker says whether it still looks for runs.
     """
     command = (_prefect(), "worker", "start", "--pool", WORK_POOL, "--type", "process")
     return Program(
         name="prefect-worker",
-        command=(*command, "--name", "mirror-up"),
+        command=(*command, "--name", "mirror-up", "--limit", str(limit), "--with-healthcheck"),
+        alive=returns_200(f"{address('127.0.0.1', health_port)}/health"),
         environment={
             **(environment or {}),
+            "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
+            "PREFECT_WORKER_WEBSERVER_PORT": str(health_port),
             "PREFECT_API_URL": api_url,
             "PREFECT_HOME": str(home),
         },
@@ -97,6 +107,15 @@ def returns_200(url: str) -> Health:
                 return False
 
     return healthy
+
+
+def wrote_within(log: Path, seconds: float) -> Health:
+    """A health check: whether a program wrote to its log in the last seconds."""
+
+    async def wrote() -> bool:
+        return log.exists() and time.time() - log.stat().st_mtime < seconds
+
+    return wrote
 
 
 def _prefect() -> str:

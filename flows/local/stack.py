@@ -18,10 +18,11 @@ import sqlalchemy as sa
 
 from flows.local.data_folder import pid_file
 from flows.local.ports import address
+from flows.local.postgres_keeper import stop_postgres
 from flows.local.prefect_programs import server_program
 from flows.local.supervisor import Program, Supervisor
 from flows.orchestration import LOGIN_ENV, SERVER_ENV, login_file, note_address, server_login
-from mirror.history import SUPERUSER, Cluster, data_dir, database_url, prepare
+from mirror.history import SUPERUSER, Cluster, data_dir, database_url, is_embedded, prepare
 
 PREFECT_DATABASE = "prefect"
 
@@ -36,6 +37,7 @@ class Stack:
     login: str = field(repr=False)
     server: Program
     supervisor: Supervisor
+    postgres: Cluster | None  # None: both databases are on servers of the operator
 
     @property
     def api_url(self) -> str:
@@ -81,9 +83,10 @@ async def running_stack(
     async with AsyncExitStack() as stack:
         cluster = Cluster.default()
         if own_postgres or cluster.socket_dir() is None:
-            stack.push_async_callback(asyncio.to_thread, cluster.stop)
+            stack.push_async_callback(stop_postgres, cluster)
         history_url = await asyncio.to_thread(database_url)
         prefect_database = os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL")
+        embedded = cluster if prefect_database is None or is_embedded(history_url) else None
         if prefect_database is None:
             prefect_database = await asyncio.to_thread(_embedded_prefect_database, cluster)
         supervisor = await stack.enter_async_context(
@@ -97,7 +100,9 @@ async def running_stack(
             await supervisor.start(program)
         finally:
             await migration
-        running = Stack(data, history_url, address(host, port), login, program, supervisor)
+        running = Stack(
+            data, history_url, address(host, port), login, program, supervisor, embedded
+        )
         note_address(data, running.api_url)
         os.environ.update(running.environment)
         yield running

@@ -16,13 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
 from flows.local.data_folder import PidFile
 from mirror.errors import MirrorError
 
-STOP_SECONDS = 15.0  # a Prefect worker ends its flow runs first
+STOP_SECONDS = 12.0  # for all together; a Prefect worker ends its flow runs first
+KILL_SECONDS = 1.0  # at least, for each
 HEALTH_INTERVAL = 0.1
 LOG_BYTES = 16 * 1024 * 1024
-RESTART_WAIT_MAX = 60.0
+RESTART_WAIT_MAX = 8.0
+ALIVE_INTERVAL = 5.0
+UNANSWERED = 6  # checks in a row without an answer, after which a program counts as frozen
 STEADY_SECONDS = 300.0  # a process that ran this long is restarted after a second
 
 Health = Callable[[], Awaitable[bool]]
@@ -33,13 +38,15 @@ class Program:
     """A command to keep running.
 
     `inherits` decides by name which variables of this environment it gets.
-    `health` says whether it serves yet; `startup_seconds` is how long that may take.
+    `health` says whether it serves yet; `startup_seconds` is how long that may take. `alive` says
+    whether it still does, once it did: a program that is frozen is killed and started again.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     health: Health | None = None
+    alive: Health | None = None
     startup_seconds: float = 60.0
     directory: Path | None = None
     inherits: Callable[[str], bool] = lambda _: True
@@ -53,6 +60,7 @@ class Child:
         self.log = log
         self._process = process
         self._started = time.monotonic()
+        self._answered = False
 
     @property
     def pid(self) -> int:
@@ -72,6 +80,23 @@ class Child:
     async def wait(self) -> int:
         """Wait for its end; the exit code, negative for a signal."""
         return await self._process.wait()
+
+    async def unresponsive(self) -> None:
+        """Wait until it is stopped, or has stopped answering."""
+        unanswered = 0
+        while unanswered < UNANSWERED:
+            await asyncio.sleep(ALIVE_INTERVAL)
+            answers = not self._stopped() and (
+                self.program.alive is None or await self.program.alive()
+            )
+            starting = not self._answered and self.seconds < self.program.startup_seconds
+            self._answered |= answers
+            unanswered = 0 if answers or starting else unanswered + 1
+
+    def _stopped(self) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+        return False
 
     async def ready(self) -> None:
         """Wait until it is healthy. Raises MirrorError when it ends or takes too long."""
@@ -163,18 +188,18 @@ class Supervisor:
         return None if child is None or child.ended else child.pid
 
     async def keep_running(self, program: Program, say: Callable[[str], None]) -> None:
-        """Restart a program whenever it exits, more slowly if it exits soon. Never returns."""
+        """Restart a program whenever it exits or freezes, more slowly if it exits soon.
+
+        Never returns.
+        """
         wait = 0.5
         while True:
             child = self._children.get(program.name)
             if child is not None:
-                code = await child.wait()
-                await child.stop()
+                what = await _until_ended(child)
+                await child.stop(KILL_SECONDS)
                 wait = 1.0 if child.seconds > STEADY_SECONDS else min(wait * 2, RESTART_WAIT_MAX)
-                say(
-                    f"{program.name} exited with code {code}; restarting in {wait:.0f} s "
-                    f"(log: {child.log})"
-                )
+                say(f"{program.name} {what}; restarting in {wait:.0f} s (log: {child.log})")
                 await asyncio.sleep(wait)
             try:
                 await self.start(program)
@@ -183,9 +208,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop everything, last started first."""
+        end = time.monotonic() + STOP_SECONDS
         while self._children:
             _, child = self._children.popitem()
-            await child.stop()
+            await child.stop(max(KILL_SECONDS, end - time.monotonic()))
         if self._pid_file is not None:
             self._pid_file.clear()
 
@@ -195,6 +221,18 @@ def _private_log(log: Path) -> BinaryIO:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "ab")
+
+
+async def _until_ended(child: Child) -> str:
+    """Wait until it has exited or stopped answering; says which."""
+    exited = asyncio.create_task(child.wait())
+    frozen = asyncio.create_task(child.unresponsive())
+    try:
+        await asyncio.wait({exited, frozen}, return_when=asyncio.FIRST_COMPLETED)
+        return f"exited with code {exited.result()}" if exited.done() else "does not answer"
+    finally:
+        for task in (exited, frozen):
+            task.cancel()
 
 
 def _rotate(log: Path) -> None:

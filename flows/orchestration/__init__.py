@@ -8,6 +8,8 @@ registration.py      the same, at a Prefect server
 prefect_yaml.py      the same, as prefect.yaml
 living_flow.py       runs that are seen to be alive, one for a piece of work
 reaper.py            dead and overtaken runs are ended
+run_trigger.py       what started a run
+run_names.py         names of runs
 artifacts.py         artifacts of a sync
 report_artifacts.py  artifacts of a report
 hooks.py             hooks that send alerts

@@ -33,6 +33,8 @@ from .reaper import Reaper as Reaper, keep_reaping as keep_reaping
 from .registration import Deployed as Deployed, deploy as deploy, run_now as run_now
 from .report_artifacts import alert_rows as alert_rows, goal_rows as goal_rows, markdown as markdown
 from .retries import no_retries_if_hopeless as no_retries_if_hopeless
+from .run_names import run_name as run_name
+from .run_trigger import TriggerName as TriggerName, trigger_of as trigger_of
 from .secret_blocks import load_secret as load_secret
 from .states import (
     OutcomeError as OutcomeError,

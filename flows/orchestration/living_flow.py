@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, get_type_hints
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
@@ -50,4 +51,7 @@ def _living(body: Body[P], *, alone: bool) -> Body[P]:
         except AlreadyRunning as other:
             return Cancelled(message=str(other))
 
+    # Prefect looks names of annotations up in the module of the function that it is given.
+    living_body.__annotations__ = get_type_hints(body, include_extras=True)
+    vars(living_body)["__signature__"] = inspect.signature(body, eval_str=True)
     return living_body

@@ -22,7 +22,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +117,19 @@ class Cluster:
                 running.rmdir()
         return True
 
+    def kill(self) -> None:
+        """Kill a server that does not answer, with all of its processes; `start` recovers it."""
+        state = self._postmaster()
+        if state is None or not _is_postgres(state.pid):
+            return
+        with suppress(psutil.NoSuchProcess):
+            postmaster = psutil.Process(state.pid)
+            processes = [postmaster, *postmaster.children(recursive=True)]
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(processes, timeout=_START_SECONDS)
+
     def socket_dir(self) -> Path | None:
         """The folder of the socket if the server is ready, else None. Never starts anything."""
         state = self._postmaster()
@@ -131,8 +144,13 @@ class Cluster:
 
     def conninfo(self, database: str, user: str = SUPERUSER) -> str:
         """A libpq connection string; starts the server if necessary."""
+        return self.conninfo_at(self.start(), database, user)
+
+    @staticmethod
+    def conninfo_at(socket_dir: Path, database: str, user: str = SUPERUSER) -> str:
+        """A libpq connection string for the server of that socket; starts nothing."""
         return psycopg.conninfo.make_conninfo(
-            host=str(self.start()), port=_PORT, dbname=database, user=user
+            host=str(socket_dir), port=_PORT, dbname=database, user=user
         )
 
     def ensure_database(self, name: str) -> None:

@@ -48,6 +48,7 @@ def test_every_deployment_is_a_flow_that_takes_its_parameters(deployment: dict[s
     module, _, name = deployment["entrypoint"].rpartition(".")
     flow = getattr(import_module(module), name)
     assert isinstance(flow, Flow)
+    assert hasattr(flow.fn, "__wrapped__"), "without @living the watchdog takes its runs for dead"
     flow.validate_parameters(deployment.get("parameters", {}))
 
 

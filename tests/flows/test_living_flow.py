@@ -97,3 +97,15 @@ async def test_runs_by_hand_are_not_refused(mirrors: Mirrors, pair: Pair, url: s
 
 def test_the_words_of_a_collision() -> None:
     assert "\n" not in str(AlreadyRunning("report since=7d"))
+
+
+@pytest.mark.parametrize(("given", "recorded"), [(None, "manual"), ("watch", "watch")])
+async def test_the_history_says_who_started_a_run(
+    deployments: None, rows: Rows, given: str | None, recorded: str
+) -> None:
+    flow_run = await scheduled_run("sync/m")
+    flow_run.parameters["trigger"] = given
+    await run(sync.with_options(retries=0), flow_run)
+    query = "SELECT trigger FROM sync_run WHERE flow_run_id::text = :id"
+    assert rows.one(query, id=str(flow_run.id)) == recorded
+    assert (await at_prefect(flow_run.id)).name.startswith("sync m ")

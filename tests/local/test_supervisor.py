@@ -22,7 +22,7 @@ def python(name: str, code: str, **options: object) -> Program:
     return Program(name, (sys.executable, "-c", code), **options)  # type: ignore[arg-type] # by key
 
 
-def alive(pid: int) -> bool:
+def alive_process(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -71,8 +71,8 @@ async def test_grandchildren_end_with_their_group(tmp_path: Path) -> None:
         await supervisor.start(python("parent", code))
         await until(lambda: note.exists() and note.read_text())
         grandchild = int(note.read_text())
-        assert alive(grandchild)
-    await until(lambda: not alive(grandchild))
+        assert alive_process(grandchild)
+    await until(lambda: not alive_process(grandchild))
 
 
 async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
@@ -122,5 +122,48 @@ async def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await keeper
         second = supervisor.running("flaky")
-    assert second is not None and not alive(second)
+    assert second is not None and not alive_process(second)
     assert said == [f"flaky exited with code -9; restarting in 1 s (log: {tmp_path / 'flaky.log'})"]
+
+
+async def test_one_that_no_longer_answers_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.local.supervisor.ALIVE_INTERVAL", 0.02)
+    monkeypatch.setattr("flows.local.supervisor.STEADY_SECONDS", 0.0)
+    said: list[str] = []
+    program = python("frozen", FOREVER, startup_seconds=0.0)
+    async with Supervisor(tmp_path) as supervisor:
+        first = await supervisor.start(program)
+        keeping = asyncio.create_task(supervisor.keep_running(program, said.append))
+        os.kill(first.pid, signal.SIGSTOP)
+        await until(lambda: said)
+        assert "does not answer" in said[0]
+        await until(lambda: supervisor.running("frozen") not in (None, first.pid))
+        assert not alive_process(first.pid)
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def test_one_that_is_still_starting_is_not_taken_for_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.local.supervisor.ALIVE_INTERVAL", 0.01)
+    asked = 0
+
+    async def never() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    said: list[str] = []
+    program = python("slow", FOREVER, alive=never)
+    async with Supervisor(tmp_path) as supervisor:
+        await supervisor.start(program)
+        keeping = asyncio.create_task(supervisor.keep_running(program, said.append))
+        await until(lambda: asked > 20)
+        assert not said
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
