@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -20,10 +21,19 @@ from mirror.checks.preflight import (
     check_source,
     check_target,
 )
-from mirror.config import EntrySettings, SecretLoader, Settings, anonymous, endpoint, expires_at
+from mirror.checks.source_policy import check_policies
+from mirror.config import (
+    EntrySettings,
+    SecretLoader,
+    Settings,
+    anonymous,
+    did_you_mean,
+    endpoint,
+    expires_at,
+)
 from mirror.errors import ConfigError, DatabaseError
-from mirror.history import PostgresRecorder, database_url, prepare
-from mirror.outcome import utcnow
+from mirror.history import PostgresRecorder, UnknownMirror, database_url, prepare
+from mirror.outcome import KnownTag, utcnow
 from mirror.registry import (
     QuotaStatus,
     Reference,
@@ -51,6 +61,7 @@ class Place:
     registry: str
     repository: str  # empty for a registry alone
     mirrors: tuple[str, ...] = ()
+    key: str = ""  # of `registries:`, where no mirror uses it
 
 
 @dataclass(frozen=True)
@@ -131,13 +142,27 @@ def places_of(settings: Settings) -> tuple[Place, ...]:
     for (role, name), names in mirrors.items():
         reference = Reference.parse(name)
         places.append(Place(role, reference.registry, reference.repository, tuple(names)))
-    used = {place.registry for place in places}
+    used = _used(settings)
     for key in settings.registries:
         host = key.partition("/")[0]
-        if host not in used:
-            used.add(host)
-            places.append(Place("registry", host, ""))
+        if not any(name == key or name.startswith(f"{key}/") for name in used):
+            places.append(Place("registry", host, "", key=key))
     return tuple(places)
+
+
+def _used(settings: Settings) -> set[str]:
+    """Every repository that mirrors.yaml names, as `host[:port]/path`, and its registry."""
+    names = {name for policy in settings.policies for name in (policy.source, policy.target)}
+    return names | {name.partition("/")[0] for name in names}
+
+
+def _unused(settings: Settings, key: str) -> PreflightCheck:
+    """An entry of `registries:` that changes nothing is most often a name with a mistake."""
+    hosts = {name for name in _used(settings) if "/" not in name}
+    meant = did_you_mean(key, hosts - settings.registries.keys())
+    return PreflightCheck(
+        "config", CheckLevel.WARNING, f"registries.{key}: no mirror uses this entry{meant}"
+    )
 
 
 async def _examine(
@@ -148,17 +173,19 @@ async def _examine(
     try:
         credential = await asyncio.to_thread(reached.credential, place.repository)
     except ConfigError as error:
-        return Examination(
-            place,
-            kind,
-            None,
-            checks=(PreflightCheck("credential", CheckLevel.FAILURE, str(error)),),
-        )
+        if place.role == "registry":  # no sync asks for it
+            unset = PreflightCheck("credential", CheckLevel.WARNING, str(error))
+            return Examination(place, kind, None, checks=(_unused(settings, place.key), unset))
+        unset = PreflightCheck("credential", CheckLevel.FAILURE, str(error))
+        return Examination(place, kind, None, checks=(unset,))
     ends = expires_at(credential) if credential else None
     async with Registry(reached, retry=_RETRY, timeouts=_TIMEOUTS) as registry:
         registry.capabilities.load(history.abilities)
         seen = await _check_up(settings, place, registry)
         refusals = {**history.refusals, **registry.capabilities.refusals}
+    if place.role == "source" and seen.names is not None:
+        mirrors = [settings.mirrors[name] for name in place.mirrors if name in settings.mirrors]
+        seen.checks += check_policies(mirrors, seen.names, history.known)
     if credential is not None and ends is not None:
         seen.checks.insert(0, _expiry(place, credential.origin, ends, now))
     return Examination(
@@ -183,12 +210,12 @@ async def _check_up(settings: Settings, place: Place, registry: Registry) -> Pre
             return await check_target(
                 registry.repository(place.repository), without_login.repository(place.repository)
             )
-    seen = Preflight()
+    seen = Preflight(checks=[_unused(settings, place.key)])
     try:
         await registry.ping()
         seen.add("reach", CheckLevel.OK, "answers")
     except RegistryError as error:
-        seen.add("reach", CheckLevel.WARNING, f"{error}; no mirror uses it")
+        seen.add("reach", CheckLevel.WARNING, str(error))
     return seen
 
 
@@ -209,6 +236,7 @@ class _History:
 
     abilities: Remembered = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    known: Mapping[str, Mapping[str, KnownTag]] = field(default_factory=dict)  # by mirror
 
 
 async def _record(settings: Settings) -> tuple[PreflightCheck, Mapping[Place, _History]]:
@@ -227,5 +255,9 @@ async def _record(settings: Settings) -> tuple[PreflightCheck, Mapping[Place, _H
 async def _kept(record: PostgresRecorder, place: Place) -> _History:
     refusals = await record.refusals(place.registry, place.repository)
     if place.role == "source":
-        return _History(refusals=refusals)
+        known = {}
+        for name in place.mirrors:
+            with suppress(UnknownMirror):  # it was never synced
+                known[name] = await record.known_tags(name)
+        return _History(refusals=refusals, known=known)
     return _History(await record.abilities(place.registry, place.repository), refusals)

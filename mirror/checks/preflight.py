@@ -51,6 +51,7 @@ class Preflight:
 
     checks: list[PreflightCheck] = field(default_factory=list)
     tags: int | None = None
+    names: frozenset[str] | None = None  # of a source's tags
     quota: QuotaStatus | None = None
     abilities: dict[str, str | int | bool] = field(default_factory=dict)
 
@@ -72,7 +73,7 @@ async def check_source(repository: Repository) -> Preflight:
     except RegistryError as error:
         seen.add(*_trouble(error, "pull"))
         return seen
-    seen.tags = len(tags)
+    seen.tags, seen.names = len(tags), frozenset(tags)
     seen.add("reach", CheckLevel.OK, "answers")
     seen.add("pull", CheckLevel.OK if tags else CheckLevel.WARNING, f"{len(tags)} tags can be read")
     if repository.odd_tags:

@@ -18,6 +18,7 @@ from mirror.sync.copy_batch import BatchOutcome
 from mirror.sync.diff import diff
 from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.image_rules import image_rules_of
+from mirror.sync.lost_tags import find_lost_tags
 from mirror.sync.prefetch import Prefetch
 from mirror.sync.recorder import Recorder
 from mirror.sync.repositories import KnownRepository, RepositoryLook, look_at_repositories
@@ -43,6 +44,7 @@ __all__ = [
     "anonymous_trouble",
     "diff",
     "discover",
+    "find_lost_tags",
     "image_rules_of",
     "look_at_repositories",
     "natural_key",

@@ -25,7 +25,7 @@ from mirror.registry import (
     is_tag,
 )
 from mirror.sync.concurrency import gather_both
-from mirror.sync.lost_tags import lost_tags
+from mirror.sync.lost_tags import find_lost_tags
 from mirror.sync.prefetch import Head, Prefetch
 from mirror.sync.tag_rules import TagRules, companion_prefix, matches, subject_of
 
@@ -132,7 +132,7 @@ async def _look_again(request: DiscoverRequest, listing: _Listing, prefetch: Pre
     """
     if not listing.complete or request.watching:
         return _Unlisted()
-    lost = lost_tags(listing.names, request.known, request.rules, utcnow())
+    lost = find_lost_tags(listing.names, request.known, request.rules, utcnow())
     if not lost.names or (lost.suspicious and not request.accept_loss):
         return _Unlisted()
     heads = await read_tags(request.source, lost.names)
@@ -165,7 +165,7 @@ def _settle_lost(
     """
     if not listing.complete:
         return _Settled()
-    lost = lost_tags(listing.names, request.known, request.rules, utcnow())
+    lost = find_lost_tags(listing.names, request.known, request.rules, utcnow())
     if lost.suspicious and not request.accept_loss:
         where = str(request.source)
         return _Settled(suspicion=lost.describe(where, request.mirror))

@@ -47,7 +47,7 @@ class LostTags:
         )
 
 
-def lost_tags(
+def find_lost_tags(
     listed: Collection[str], known: Mapping[str, KnownTag], rules: TagRules, now: datetime
 ) -> LostTags:
     """The known tags that a complete list lacks, and what it takes to judge the list."""

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from click.testing import CliRunner, Result
 from flows.cli.doctor import command
 from mirror.checks.doctor import examine
 from mirror.config import load_settings
+from mirror.history import PostgresRecorder, database_url, mirror_row, prepare
+from mirror.registry import Endpoint
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.faults import Headers, Respond, Rule
 from tests.support.fake_registry.images import multi_platform
@@ -26,6 +28,7 @@ from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fixtures import StartDockerRegistry
 from tests.support.registry_process import PASSWORD, USERNAME, DockerRegistry, free_port
 from tests.support.users import User
+from tests.sync.core import CoreSync
 
 IMAGE = multi_platform("doctor", sizes=(3_000,))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -299,3 +302,59 @@ async def test_a_database_that_does_not_answer_would_make_a_sync_fail(
     assert result.exit_code == 1
     assert "failure: record:" in result.output
     assert result.output.endswith("1 problem would make a sync fail\n")
+
+
+async def test_an_entry_of_registries_that_no_mirror_uses_is_a_warning(clinic: Clinic) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await push(source.url, "team/app", "1.0", IMAGE)
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/copy/app")
+        clinic.registries["docker.example"] = {"username_env": "U", "password_env": "P"}
+        code, found = await clinic.diagnose()
+    assert code == 0
+    (warning,) = [one for one in found["registry"]["checks"] if one["what"] == "config"]
+    assert (warning["level"], warning["message"]) == (
+        "warning",
+        "registries.docker.example: no mirror uses this entry",
+    )
+
+
+async def test_patterns_that_match_no_tag_are_a_warning(clinic: Clinic) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await push(source.url, "team/app", "1.0", IMAGE)
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/copy/app")
+        clinic.mirrors["m"]["tags"] = {"include": ["v*"]}
+        code, found = await clinic.diagnose()
+    assert code == 0
+    messages = [one["message"] for one in found["source"]["checks"] if one["level"] == "warning"]
+    assert any("none of the 1 tags" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("body", "level"),
+    [
+        (b'{"tags": null}', "failure"),  # a sync calls it suspicious
+        (b'{"tags": []}', "failure"),
+        (b'{"message": "moved"}', "failure"),
+        (b"<html></html>", "failure"),
+    ],
+)
+async def test_what_a_sync_would_not_believe_would_make_it_fail(
+    clinic: Clinic, body: bytes, level: str
+) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await push(source.url, "team/app", "1.0", IMAGE)
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/copy/app")
+        clinic.write()
+        settings = load_settings(clinic.path)
+        prepare(database_url())
+        async with PostgresRecorder.open(database_url()) as recorder:
+            mirror = settings.mirror("m")
+            await recorder.ensure_mirror(mirror_row(mirror))
+            endpoint = Endpoint(source.host, insecure=True)
+            there = Endpoint(target.host, insecure=True)
+            core = CoreSync(endpoint, there, source_name="team/app", target_name="copy/app")
+            await replace(core, name="m").sync(recorder=recorder)
+        source.faults.add(Rule("GET .*/tags/list", Respond(200, body=body), times=None))
+        code, found = await clinic.diagnose()
+    assert code == 1
+    assert level in {one["level"] for one in found["source"]["checks"]}
