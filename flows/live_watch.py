@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from flows.orchestration import load_secret, outcome_as
 from flows.sync import sync
@@ -22,6 +23,7 @@ from mirror.checks import (
     WatchRows,
     WatchTask,
     by_source,
+    sources_of,
     watch_source,
 )
 from mirror.config import MirrorSettings, Settings, load_settings, settings_changed
@@ -31,6 +33,7 @@ from mirror.history import (
     PostgresRecorder,
     TargetLocked,
     database_url,
+    listen_to_hooks,
     mirror_row,
     prepare,
 )
@@ -134,10 +137,35 @@ async def _follow(
             reports.look(look)
             try:
                 await rows.add(look)
+                if look.woken and look.result is not None and look.result.error is None:
+                    await recorder.hook_events_looked(look.source, look.started_at)
             except DatabaseAway as error:
                 reports.say(str(error))
 
-        await LiveWatch(by_source(settings.mirrors.values()), look, syncs, ended).run()
+        watch = LiveWatch(by_source(settings.mirrors.values()), look, syncs, ended)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run())
+            group.create_task(_listen(recorder, settings, watch))
+
+
+async def _listen(recorder: PostgresRecorder, settings: Settings, watch: LiveWatch) -> None:
+    """Wake the watch for every reported push. Without the history nothing is heard: it is asked
+    again once it is back."""
+    sources = sorted({mirror.source for mirror in settings.mirrors.values()})
+    while True:
+        with suppress(DatabaseAway):  # the looks report it
+            async for _ in listen_to_hooks(recorder.url):
+                noted: dict[UUID, str | None] = {}
+                named: set[str] = set()
+                for event, repository in (await recorder.new_hook_events()).items():
+                    found = sources_of(repository, sources)
+                    named.update(found)
+                    noted[event] = found[0] if found else None
+                if noted:
+                    await recorder.hook_events_noted(noted)
+                for source in named:
+                    watch.wake(source)
+        await asyncio.sleep(_RETRY)
 
 
 @dataclass

@@ -47,9 +47,10 @@ def _monitor() -> HealthMonitor | None:
 
 
 async def _serve(directory: Path, host: str, port: int) -> None:
-    from flows.local import serve_site
+    from flows.local import open_hooks, serve_site
 
-    async with serve_site(directory, host, port, _monitor()):
+    hooks = open_hooks()
+    async with hooks, serve_site(directory, host, port, _monitor(), hooks.routes):
         click.echo(
             f"{directory} at {address(host, port)}, metrics at {address(host, port)}/metrics"
         )

@@ -91,6 +91,7 @@ def _programs(
         "MIRROR_SITE_URL": site_url,  # no registry may lead a request there
     }
     mirror = str(Path(sys.executable).with_name("mirror"))
+    hook_secret = settings.hooks.secret_env if settings.hooks else None
     of_registries = _registry_variables(settings)
     watch = Program(name="watch", command=(mirror, "watch"), environment=environment)
     watchdog = Program(
@@ -107,7 +108,7 @@ def _programs(
         environment=environment,
         health=returns_200(f"{site_url}/livez"),
         alive=returns_200(f"{site_url}/livez"),
-        inherits=lambda name: name in BASIC or name == "MIRROR_DATABASE_URL",
+        inherits=lambda name: name in BASIC or name in ("MIRROR_DATABASE_URL", hook_secret),
     )
     worker = worker_program(
         stack.api_url,

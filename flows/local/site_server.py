@@ -84,11 +84,15 @@ def application(
 
 @asynccontextmanager
 async def serve_site(
-    directory: Path, host: str, port: int, monitor: HealthMonitor | None = None
+    directory: Path,
+    host: str,
+    port: int,
+    monitor: HealthMonitor | None = None,
+    routes: Sequence[BaseRoute] = (),
 ) -> AsyncIterator[None]:
     """Serve `directory` at host:port inside the block, and what `monitor` sees at /healthz."""
     try:
-        async with serving(application(directory, monitor), host, port):
+        async with serving(application(directory, monitor, routes), host, port):
             yield
     finally:
         if monitor is not None:

@@ -18,6 +18,14 @@ from mirror.checks.probe_report import ProbeReport
 from mirror.checks.probe_round import ProbePlan, ProbeRound, pull_round
 from mirror.checks.probe_run import run_probe, sampled
 from mirror.checks.pull import PLATFORM, Pull
+from mirror.checks.push_events import (
+    KINDS,
+    NotAReport,
+    PushEvent,
+    is_signed,
+    read_report,
+    sources_of,
+)
 from mirror.checks.rate_limit import RateLimiter
 from mirror.checks.sync_starter import SyncEnd, SyncStarter
 from mirror.checks.watch import (
@@ -31,6 +39,7 @@ from mirror.checks.watch import (
 from mirror.checks.watch_rows import WatchRows
 
 __all__ = [
+    "KINDS",
     "PLATFORM",
     "REQUESTS_A_SECOND",
     "SAMPLE",
@@ -43,10 +52,12 @@ __all__ = [
     "Examination",
     "LiveWatch",
     "Look",
+    "NotAReport",
     "ProbePlan",
     "ProbeReport",
     "ProbeRound",
     "Pull",
+    "PushEvent",
     "RateLimiter",
     "SyncEnd",
     "SyncStarter",
@@ -58,12 +69,15 @@ __all__ = [
     "audit",
     "by_source",
     "examine",
+    "is_signed",
     "look_at_entries",
     "open_audit_clients",
     "pull_round",
+    "read_report",
     "run_audit",
     "run_probe",
     "sampled",
+    "sources_of",
     "watch_source",
     "watch_sources",
 ]

@@ -28,9 +28,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Settings": {
         "registries": "how to reach registries, by host[:port] or host/repository",
         "mirrors": "the mirrors, by name; a source that ends in * matches many repositories",
+        "hooks": "receive reports of pushes at the site's server, at /hooks/KIND/SECRET",
         "alerts": "the channels that get alerts",
         "alerting": "severities, reminders and quiet hours of alerts",
         "retry": "when a failed tag is tried again by later runs",
+    },
+    "HookSettings": {
+        "secret_env": "variable that holds the secret at the end of the address",
     },
     "RegistrySettings": {
         "insecure": "plain http",

@@ -17,6 +17,7 @@ from mirror.config.alerting import AlertingSettings
 from mirror.config.base import ConfigModel
 from mirror.config.channels import ChannelSettings, named
 from mirror.config.entries import EntrySettings
+from mirror.config.hooks import HookSettings
 from mirror.config.models import (
     HUB_API,
     MirrorPolicy,
@@ -41,6 +42,7 @@ class Settings(ConfigModel):
     alerts: tuple[ChannelSettings, ...] = ()
     alerting: AlertingSettings = AlertingSettings()
     retry: RetrySettings = RetrySettings()
+    hooks: HookSettings | None = None
 
     @field_validator("registries", mode="before")
     @classmethod

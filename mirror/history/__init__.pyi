@@ -53,6 +53,7 @@ from .figures import (
     RunSummary as RunSummary,
     Tags as Tags,
 )
+from .hook_listener import listen_to_hooks as listen_to_hooks
 from .living_runs import (
     LivingRuns as LivingRuns,
     as_living_run as as_living_run,

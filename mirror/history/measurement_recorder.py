@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from mirror.history import storable
+from mirror.history.hook_listener import HOOKS_CHANNEL
 from mirror.history.recorder_session import RecorderSession
 from mirror.history.rows import (
     AuditOutcome,
@@ -35,6 +36,26 @@ _WATCH = """
 _WATCH_ON = """
     UPDATE watch_run SET ended_at = %(ended_at)s, requests = requests + %(requests)s
     WHERE started_at = %(started_at)s AND id = %(id)s
+"""
+_HOOKS = """
+    INSERT INTO hook_event (id, received_at, kind, sender, repository, tag)
+    SELECT id, %(received_at)s, %(kind)s, %(sender)s, repository, tag
+    FROM unnest(CAST(%(ids)s AS uuid[]), CAST(%(repositories)s AS text[]),
+                CAST(%(tags)s AS text[])) AS event (id, repository, tag)
+"""
+_NOTIFY = f"NOTIFY {HOOKS_CHANNEL}"
+_NEW_HOOKS = """
+    SELECT id, repository FROM hook_event
+    WHERE woken_at IS NULL AND received_at > %(since)s ORDER BY received_at
+"""
+_WOKEN = """
+    UPDATE hook_event SET woken_at = clock_timestamp(), source = woken.source
+    FROM unnest(CAST(%(ids)s AS uuid[]), CAST(%(sources)s AS text[])) AS woken (id, source)
+    WHERE hook_event.id = woken.id
+"""
+_LOOKED = """
+    UPDATE hook_event SET looked_at = %(at)s
+    WHERE source = %(source)s AND looked_at IS NULL AND woken_at <= %(at)s
 """
 _PROBE = """
     INSERT INTO probe (mirror_id, probed_at, tag, side, place, digest, first_byte_seconds, seconds,
@@ -145,6 +166,34 @@ class MeasurementRecorder(RecorderSession):
             "requests": requests,
         }
         await self.run(_WATCH_ON, values)
+
+    async def add_hook_events(
+        self, kind: str, sender: str, pushes: Sequence[tuple[str, str | None]]
+    ) -> None:
+        """Write reported pushes (repository and tag), and wake who waits for them."""
+        values = {
+            "ids": [new_id() for _ in pushes],
+            "received_at": utcnow(),
+            "kind": kind,
+            "sender": sender,
+            "repositories": [repository for repository, _ in pushes],
+            "tags": [tag for _, tag in pushes],
+        }
+        await self.run(_HOOKS, values)
+        await self.run(_NOTIFY, {})
+
+    async def new_hook_events(self) -> dict[UUID, str]:
+        """The repositories of reports of the last day that nobody took note of yet."""
+        rows = await self.rows(_NEW_HOOKS, {"since": utcnow() - timedelta(days=1)})
+        return {row.id: row.repository for row in rows}
+
+    async def hook_events_noted(self, sources: Mapping[UUID, str | None]) -> None:
+        """Note which watched source each report names, if any."""
+        await self.run(_WOKEN, {"ids": list(sources), "sources": list(sources.values())})
+
+    async def hook_events_looked(self, source: str, at: datetime) -> None:
+        """Note that a look at a source started after its reports."""
+        await self.run(_LOOKED, {"source": source, "at": at})
 
     async def add_probes(self, pulls: Iterable[ProbePull]) -> None:
         """Write the pulls of a round."""

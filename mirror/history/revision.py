@@ -7,7 +7,7 @@ from psycopg.errors import UndefinedTable
 
 from mirror.history.address import answering, conninfo
 
-HEAD = "0008_programs"  # the newest migration; a test compares the two
+HEAD = "0009_hooks"  # the newest migration; a test compares the two
 
 
 def current_revision(url: str) -> str | None:

@@ -11,6 +11,7 @@ from prefect import get_client
 
 from flows.live_watch import Reports, live_watch
 from mirror.checks import Look, SyncEnd
+from mirror.history import PostgresRecorder
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.fake_registry.push import push
@@ -120,3 +121,24 @@ async def test_a_source_that_is_away_is_reported_and_the_others_are_watched(
 
 def _failed(look: Look) -> bool:
     return look.result is not None and look.result.error is not None
+
+
+async def test_a_reported_push_is_looked_at_at_once_and_its_way_is_a_query(
+    mirrors: Mirrors, pair: Pair, rows: Rows, url: str
+) -> None:
+    mirrors.mirrors["m"]["watch_every"] = "1h"
+    mirrors.write()
+    old, new = past_releases(2)
+    await push(pair.source_url, pair.source, old.tags, old.image)
+    async with watching() as seen:
+        await until(lambda: seen.syncs)
+        await push(pair.source_url, pair.source, new.tags, new.image)
+        async with PostgresRecorder.open(url) as recorder:
+            await recorder.add_hook_events("generic", "test", [(pair.source, "latest")])
+            await recorder.add_hook_events("generic", "test", [("team/unknown", "latest")])
+        await until(lambda: len(seen.syncs) == 2)
+        await until(lambda: rows.one("SELECT max(looked_at) FROM hook_event"))
+    assert (await snapshot(pair.target_url, pair.target)).tags["latest"] == new.image.digest
+    (known, unknown) = rows.all("SELECT * FROM report_hook_events ORDER BY mirror")
+    assert known["received_at"] <= known["looked_at"] <= known["available_at"]
+    assert (known["mirror"], unknown["mirror"], unknown["looked_at"]) == ("m", None, None)

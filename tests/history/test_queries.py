@@ -38,6 +38,7 @@ VIEWS = (
     "report_alerts",
     "report_audit_findings",
     "report_locks",
+    "report_hook_events",
 )
 
 

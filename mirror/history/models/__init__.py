@@ -31,7 +31,7 @@ from mirror.history.models.rollups import (
     MonthlyDelayRecord,
     TagPastRecord,
 )
-from mirror.history.models.runs import SyncRunRecord, TagSyncRecord, WatchRunRecord
+from mirror.history.models.runs import HookEventRecord, SyncRunRecord, TagSyncRecord, WatchRunRecord
 
 __all__ = [
     "AlertDeliveryRecord",
@@ -50,6 +50,7 @@ __all__ = [
     "DailyTagRecord",
     "DailyWatchRecord",
     "EntryRepositoryRecord",
+    "HookEventRecord",
     "MirrorRecord",
     "MonthlyDelayRecord",
     "ProbeRecord",

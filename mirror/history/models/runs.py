@@ -36,6 +36,39 @@ class WatchRunRecord(Base):
     requests: Mapped[Count] = mapped_column(comment="HTTP requests to the sources.")
 
 
+class HookEventRecord(Base):
+    """A push that a service reported."""
+
+    __tablename__ = "hook_event"
+    __table_args__ = (
+        Index(None, "received_at"),
+        Index("ix_hook_event_new", "received_at", postgresql_where=text("woken_at IS NULL")),
+        Index(
+            "ix_hook_event_woken",
+            "source",
+            postgresql_where=text("looked_at IS NULL AND source IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(
+        comment="Which service's format it has: the KIND of its address."
+    )
+    sender: Mapped[str] = mapped_column(comment="Address that sent it.")
+    repository: Mapped[str] = mapped_column(
+        comment="As it says: a path, with a host where it names one."
+    )
+    tag: Mapped[str | None] = mapped_column(comment="As it says.")
+    source: Mapped[str | None] = mapped_column(
+        comment="The watched source that it names; NULL for none."
+    )
+    woken_at: Mapped[datetime | None] = mapped_column(comment="When the watch took note of it.")
+    looked_at: Mapped[datetime | None] = mapped_column(
+        comment="When the look at the source that followed it started."
+    )
+
+
 class SyncRunRecord(Base):
     """One sync of one mirror."""
 
