@@ -61,7 +61,7 @@ async def progress_bar(progress: SyncProgress, *, shown: bool) -> AsyncIterator[
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
-        shown_task = bar.add_task("looking", total=None)
+        shown_task = bar.add_task("comparing", total=None)
         following = asyncio.create_task(_follow(progress, bar, shown_task))
         try:
             yield

@@ -32,6 +32,7 @@ _TEMPORARY_FAILED = "connect to ephemeral Prefect API server"
 _DEFAULTS = {
     # Without a network telemetry only logs errors.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # or the client prints a notice in the middle of a progress bar
     # The command prints what happened; Prefect's log remains in the UI.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_ROOT_LEVEL": "ERROR",  # its threads warn there when the machine is busy

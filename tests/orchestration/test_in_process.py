@@ -102,3 +102,17 @@ def test_a_temporary_server_is_locked_and_opened_by_this_process_alone(tmp_path:
         text=True,
     )
     assert done.stdout.splitlines() == ["401", "None", "[]"], done.stderr
+
+
+def test_no_notice_of_telemetry_breaks_into_the_output() -> None:
+    code = (
+        "from flows.orchestration import prepare_prefect; prepare_prefect();"
+        " from prefect._internal.analytics.enabled import is_telemetry_enabled as enabled;"
+        " print(enabled())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "DO_NOT_TRACK"}
+    environment |= {"CI": "", "PREFECT_API_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
