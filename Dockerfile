@@ -1,6 +1,8 @@
 # One image for every part of the system: Prefect's server, the worker, the steps and the site.
-# To pin it by digest: docker buildx imagetools inspect python:3.11.14-slim-bookworm
-FROM python:3.11.14-slim-bookworm AS base
+# The workflow `release` resolves the base image, builds from its digest and records that; to do so here:
+#   docker build --build-arg PYTHON=python@sha256:... .
+ARG PYTHON=python:3.11.14-slim-bookworm
+FROM ${PYTHON} AS base
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PATH=/app/.venv/bin:$PATH
@@ -10,12 +12,15 @@ FROM base AS build
 ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never
-RUN pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
+# uv and the build backend by hash, everything else by the hashes of uv.lock.
+COPY requirements/ requirements/
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements/uv.txt
 # Dependencies first: this layer is rebuilt only when the lock file changes.
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --locked --no-dev --all-extras --no-install-project
 COPY . .
-RUN uv sync --locked --no-dev --all-extras
+RUN uv pip install --require-hashes -r requirements/build.txt \
+    && uv sync --locked --no-dev --all-extras --no-build-isolation
 
 FROM base
 RUN useradd --uid 10001 --create-home --home-dir /home/mirror mirror \

@@ -1,6 +1,6 @@
 # Commands for developers. What a target does is a script of scripts/ that can be run alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench shots licenses clean
+.PHONY: help setup demo up test check bench shots licenses audit clean
 SHELL := /bin/bash
 MIRROR := .venv/bin/mirror
 ARGS ?=
@@ -32,6 +32,9 @@ shots: setup ## screenshots of every page of the site at both widths
 
 licenses: setup ## rewrite the table of docs/licenses.md
 	@scripts/licenses
+
+audit: setup ## known vulnerabilities, licences and the bill of materials of what is pinned
+	@scripts/audit
 
 clean: ## remove what setup and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -28,6 +28,8 @@ CONNECTIONS = 400
 _DESCRIPTORS_KEPT = 64  # of other things: the database, Prefect, libraries
 LOG_LINES = 20  # a minute
 _LOGGERS = ("uvicorn.error", "asyncio")
+_LOG = logging.getLogger("uvicorn.error")
+_PAUSE_SECONDS = 0.1  # after an accept that failed
 
 
 def affordable() -> int:
@@ -41,7 +43,6 @@ def affordable() -> int:
 class LimitedProtocol(H11Protocol):
     """One connection, which is closed when it takes too long or its place is needed."""
 
-    most = CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
     _waiting_since: float | None = None  # None: a request is being served
 
@@ -49,7 +50,7 @@ class LimitedProtocol(H11Protocol):
         """Start to wait for a request, and make room if there are too many connections."""
         super().connection_made(transport)
         self._wait()
-        if len(self.connections) > self.most:
+        if len(self.connections) > affordable():
             waiting = [
                 each
                 for each in self.connections
@@ -113,29 +114,48 @@ class BoundedLog(logging.Filter):
 
 
 class _Server(uvicorn.Server):
+    """Accepts one connection after another: asyncio accepts in batches, past the descriptors."""
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._accepting: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        finally:
-            self.up.set()
+        self.servers = []
+        self._accepting = asyncio.create_task(self._accept(*(sockets or ())))
+        self.started = True
+        self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # signals are the program's
 
+    def _protocol(self) -> asyncio.Protocol:
+        return LimitedProtocol(self.config, self.server_state, {})
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+                await loop.connect_accepted_socket(self._protocol, accepted)
+            except OSError as error:  # the client has gone, or there is no descriptor
+                _LOG.error("a connection was not accepted: %s", error.strerror)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
 
 @asynccontextmanager
 async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[None]:
     """Serve an application at host:port inside the block. Raises OSError if it cannot listen."""
-    most = affordable()
-    protocol = type("Protocol", (LimitedProtocol,), {"most": most})
     config = uvicorn.Config(
         app,
-        http=protocol,
+        http=LimitedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -143,14 +163,14 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[None]:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=max(4, most // 4),  # as many are accepted at once, above the limit
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=HEAD_BYTES,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bounded = BoundedLog()
-    with socket.create_server((host, port), family=family) as listening:
+    with socket.create_server((host, port), family=family, backlog=128) as listening:
+        listening.setblocking(False)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(bounded)
         server = _Server(config)

@@ -28,15 +28,18 @@ WINDOW = timedelta(days=7)
 _PREFIX = "hagicode_mirror_"
 
 
-def read_openmetrics(engine: sa.Engine) -> str:
-    """The metrics of all mirrors. Raises DatabaseAway."""
-    return render(read_totals(engine), read_report(engine, WINDOW))
+def read_openmetrics(engine: sa.Engine, *, quotas: bool = False) -> str:
+    """The metrics of all mirrors, pull quotas only if they are requested. Raises DatabaseAway."""
+    return render(read_totals(engine), read_report(engine, WINDOW), quotas=quotas)
 
 
-def render(ever: Report, lately: Report) -> str:
-    """Two reports, of all time and of the window, as OpenMetrics 1.0 text with its `# EOF`."""
+def render(ever: Report, lately: Report, *, quotas: bool = False) -> str:
+    """Two reports, of all time and of the window, as OpenMetrics 1.0 text with its `# EOF`.
+
+    Names of accounts are not in it: /metrics may be public.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(ever, lately))
+    registry.register(_Collector(ever, lately, quotas))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # as shipped
     return text.decode()
 
@@ -45,13 +48,15 @@ def render(ever: Report, lately: Report) -> str:
 class _Collector:
     ever: Report
     lately: Report
+    quotas: bool
 
     def collect(self) -> Iterator[Metric]:
         yield self._info()
         yield from self._now()
         yield from self._counters()
         yield from self._window()
-        yield from self._quotas()
+        if self.quotas:
+            yield self._quotas()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: there are no other collectors whose names could clash."""
@@ -121,15 +126,19 @@ class _Collector:
                 _add(met, mirror, goal.met, goal.name)
         yield from (success, delay, speed, failed, met)
 
-    def _quotas(self) -> Iterator[Metric]:
+    def _quotas(self) -> Metric:
         left = GaugeMetricFamily(
             f"{_PREFIX}quota_least_remaining",
             "Fewest pulls that were left of a quota in the last 7 days.",
-            labels=["registry", "account"],
+            labels=["registry"],
         )
+        least: dict[str, float] = {}
         for quota in self.lately.quotas:
-            left.add_metric([quota.registry, quota.account or ""], quota.least_remaining)
-        yield left
+            known = least.get(quota.registry, quota.least_remaining)
+            least[quota.registry] = min(known, quota.least_remaining)
+        for registry, remaining in least.items():
+            left.add_metric([registry], remaining)
+        return left
 
 
 def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:

@@ -24,6 +24,7 @@ from mirror.website.swap import METRICS_FILE, publish_to
 
 FOLDER_ENV = "MIRROR_SITE_DIR"
 ADDRESS_ENV = "MIRROR_SITE_URL"
+QUOTAS_ENV = "MIRROR_METRICS_QUOTAS"  # 1: /metrics shows the pull quotas that are left
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def publish_site(settings: Settings, folder: Path, address: str) -> Published:
     engine = create_engine(url, read_only=True)
     try:
         data = read_site_data(engine, settings.mirrors)
-        metrics = read_openmetrics(engine)
+        metrics = read_openmetrics(engine, quotas=os.environ.get(QUOTAS_ENV) == "1")
     finally:
         engine.dispose()
 

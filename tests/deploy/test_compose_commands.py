@@ -80,6 +80,9 @@ def environment(folder: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "POSTGRES_PASSWORD": "letmein",  # nothing but a test listens to it
+        "MIRROR_WRITER_PASSWORD": "letmewrite",
+        "MIRROR_READER_PASSWORD": "letmeread",
+        "PREFECT_DATABASE_PASSWORD": "letmeschedule",
         "PREFECT_API_AUTH_STRING": LOGIN,
         "MIRROR_DATA_DIR": str(folder / "data"),
         "PREFECT_HOME": str(folder / "prefect"),
@@ -102,6 +105,7 @@ async def flow_runs(project: Composed, deployment: str, *states: str) -> list[di
     asked = {
         "deployments": {"name": {"any_": [deployment]}},
         "flow_runs": {"state": {"name": {"any_": list(states)}}},
+        "sort": "EXPECTED_START_TIME_ASC",
     }
     async with prefect(project) as client:
         answer = await client.post("/flow_runs/filter", json=asked)

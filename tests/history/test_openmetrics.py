@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from mirror.history import PostgresRecorder
+from mirror.history.figures import QuotaStats
 from mirror.history.openmetrics import read_openmetrics, render
 from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
@@ -69,3 +72,13 @@ async def test_units_end_the_names(
     found = [family for family in families(read_openmetrics(engine)) if family.unit == unit]
     assert found
     assert all(family.name.endswith(f"_{unit}") for family in found)
+
+
+async def test_quotas_are_shown_on_request_and_accounts_never(engine: sa.Engine) -> None:
+    first = QuotaStats("docker.io", "ann", readings=2, quota=200, least_remaining=3)
+    second = QuotaStats("docker.io", None, readings=2, quota=100, least_remaining=7)
+    ever, lately = read_totals(engine, now=NOW), read_report(engine, at(22, 0), now=NOW)
+    lately = replace(lately, quotas=(first, second))
+    hidden, shown = render(ever, lately), render(ever, lately, quotas=True)
+    assert "quota" not in hidden and "ann" not in shown
+    assert 'quota_least_remaining{registry="docker.io"} 3.0' in shown
