@@ -12,7 +12,7 @@ from mirror.alerts.evaluation import evaluate_and_dispatch, record_outage
 from mirror.alerts.outage import Outage
 from mirror.config import AlertRule, Settings, Severity, named
 from mirror.errors import DatabaseError
-from mirror.history import database_url, prepare
+from mirror.history import close_dead_runs, database_url, prepare
 from mirror.outcome import utcnow
 
 BUDGET = 45.0  # seconds of sending in a round
@@ -65,4 +65,5 @@ class Watchdog:
 def _ready(url: str | None) -> str:
     found = url or database_url()
     prepare(found)
+    close_dead_runs(found)  # where no later run and no person looks
     return found

@@ -170,9 +170,14 @@ def _escaped(url: str) -> str:
     """What follows the scheme, with user and password percent-encoded. Raises BadDatabaseUrl."""
     outside_text.keep_url(url)
     found = _URL.fullmatch(url)
-    if found is None:
+    if found is None or not _is_unicode(url):
         raise BadDatabaseUrl(_EXAMPLE)
     if found["user"] is None:
         return found["rest"]
     names = [found["user"]] if found["password"] is None else [found["user"], found["password"]]
     return f"{':'.join(quote(unquote(name), safe='') for name in names)}@{found['rest']}"
+
+
+def _is_unicode(text: str) -> bool:
+    """False for the bytes of an environment that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -7,11 +7,13 @@ lock first (mirror.history.lock_holder).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from mirror.history.address import answering
+from mirror.history.errors import HistoryError
 from mirror.history.lock_holder import free_if_silent, open_connection
 from mirror.outcome import utcnow
 
@@ -73,13 +75,14 @@ _RUNNING = """
 def close_dead_runs(url: str, at: datetime | None = None) -> tuple[str, ...]:
     """Close the runs of all mirrors that were killed, and free their locks. Returns their ids.
 
-    A few milliseconds; some seconds where a holder is silent, which is looked at twice. Raises
-    DatabaseAway, and HistoryError where this user may not end the session of a silent holder.
+    A few milliseconds; some seconds where a holder is silent, which is looked at twice. One whose
+    session this user may not end keeps its run. Raises DatabaseAway.
     """
     with answering(url), open_connection(url) as connection:
         targets = [target for (target,) in connection.execute(_RUNNING)]
         for target in targets:
-            free_if_silent(connection, target)
+            with suppress(HistoryError):  # of another user; a run that wants the lock says so
+                free_if_silent(connection, target)
         if not targets:
             return ()
         nobody = {"mirror": None, "held": False, "except_run": UUID(int=0)}

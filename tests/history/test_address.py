@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
+
 import pytest
 
 from mirror.history import BadDatabaseUrl
 from mirror.history.address import database_url, describe, parameters
 from mirror.history.engine import create_engine
+from mirror.history.errors import HistoryError
+from mirror.history.revision import current_revision
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -54,3 +58,28 @@ def test_an_invalid_address_is_reported_without_repeating_it(
         database_url()
     assert "must be like postgresql://user:password@host:5432/mirror" in str(caught.value)
     assert url not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "postgresql://mirror:p@ss@w0rd-hunter2@127.0.0.1:1/mirror",
+        "postgresql://mirror:hunter2@127.0.0.1:nope/mirror",
+        "postgresql://mirror:hun ter2hunter2@[::1/mirror",
+        "postgresql://mirror:hunter2\uff05@127.0.0.1:1/mirror",
+        "postgresql://mirror:hunter2\u202e@127.0.0.1:1/mirror",
+        "postgresql://mirror:hunter2\ud800@127.0.0.1:1/mirror",
+        "postgresql://127.0.0.1:1/mirror?password=hunter2&bad",
+        "postgres:/mirror:hunter2@h/m",
+        "mirror:hunter2@127.0.0.1/mirror",
+    ],
+)
+def test_no_error_about_an_address_shows_its_password(
+    monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    with pytest.raises(HistoryError) as raised:
+        current_revision(written)
+    shown = format_exception(raised.value)
+    # The last entry of a traceback is what an uncaught error would print; code lines are ours.
+    assert "hunter2" not in "".join(line for line in shown if not line.startswith("  File"))
+    assert "\n" not in str(raised.value)
