@@ -41,7 +41,7 @@ def reachable(url: str) -> Iterator[None]:
             yield
         except DBAPIError as error:
             if isinstance(error.orig, LockNotAvailable | QueryCanceled):
-                raise  # the server answers; another session holds what is wanted
+                raise  # not away: another session holds the lock
             if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
                 raise error.orig from error
             if error.connection_invalidated:

@@ -157,7 +157,7 @@ async def record(url: str) -> Recording:
 
 
 def main() -> None:
-    """Record on a database of its own."""
+    """Record on a new database."""
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "postgres")
         try:
