@@ -46,7 +46,9 @@ def test_every_page_is_in_the_index() -> None:
     assert {page.name for page in PAGES} - {"README.md"} - listed == set()
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "README.zh.md", *PAGES], ids=lambda page: page.name
+)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")
