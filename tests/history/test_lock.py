@@ -303,3 +303,11 @@ async def test_a_program_of_the_version_before_keeps_its_lock(
                 pass
         assert close_dead_runs(url) == ()
     assert close_dead_runs(url) == (run,)
+
+
+async def test_a_login_that_can_only_read_closes_nothing_and_is_no_error(
+    recorder: PostgresRecorder, url: str, engine: sa.Engine
+) -> None:
+    await begin(recorder)
+    assert close_dead_runs(url.replace("://postgres@", "://mirror_readonly@")) == ()
+    assert row(engine, "SELECT status FROM sync_run").status == "running"
