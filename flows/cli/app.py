@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
-from flows.cli.streams import escape_unencodable
+from flows.cli.streams import displayable, escape_unencodable
 from flows.orchestration import bypass_proxies
 from mirror.errors import MirrorError
 
@@ -119,5 +119,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 def fail(message: str, code: int) -> None:
     """Print one line on stderr and exit with the code."""
-    click.echo("mirror: " + message.removeprefix("mirror: "), err=True)
+    click.echo("mirror: " + displayable(message.removeprefix("mirror: ")), err=True)
     sys.exit(code)

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
+from bench.record_queries import ready_queries
 from flows.cli.sql import command
 from mirror.history import PostgresRecorder, psql
 from mirror.history.errors import QueryRefused
@@ -20,6 +21,8 @@ from mirror.history.reader import open_reader
 from tests.cli.terminal import in_terminal
 from tests.history.made_history import make_history
 from tests.support.records import MIRROR
+
+QUERIES = ready_queries()
 
 
 @pytest.fixture
@@ -154,3 +157,12 @@ def test_psql_shows_wide_rows_as_blocks_and_is_as_new_as_the_server(
     program = next(each for each in arguments if each.endswith("psql"))
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert int(done.stdout.split()[2].partition(".")[0]) >= 18
+
+
+@pytest.mark.parametrize("question", QUERIES)
+async def test_every_ready_query_of_the_docs_runs_below_its_comment(
+    history: None, question: str
+) -> None:
+    text = f"-- {question}\n{QUERIES[question].lstrip()}"
+    assert isinstance(json.loads(sql("--json", text).stdout), list)
+    assert sql(text).stdout.splitlines()[-1].split()[1] in ("row", "rows")
