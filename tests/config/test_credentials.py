@@ -360,3 +360,25 @@ def test_the_anonymous_endpoint_has_no_credential_though_there_is_one(user: User
 def test_docker_hub_has_its_web_api_by_default_and_other_registries_none(user: User) -> None:
     assert endpoint(settings({}), "docker.io").hub_api == "https://hub.docker.com"
     assert endpoint(settings({}), HOST).hub_api is None
+
+
+@pytest.mark.usefixtures("user")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_at_the_end_of_variables_are_dropped(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACR_USER", f"robot{end}")
+    monkeypatch.setenv("ACR_PASSWORD", f" {SECRET} {end}")
+    found = credential({HOST: BY_VARIABLES})
+    assert found is not None
+    assert (found.username, found.password) == ("robot", f" {SECRET} "), "blanks may belong to it"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_in_dockers_config_are_skipped(user: User, end: str) -> None:
+    encoded = base64.b64encode(f"docker:{SECRET}{end}".encode()).decode()
+    broken = f"{encoded[:8]}{end}{encoded[8:]}{end}"  # as `base64` without -w 0 gives it
+    user.docker_config({"auths": {HOST: {"auth": broken}}})
+    found = credential()
+    assert found is not None
+    assert (found.username, found.password) == ("docker", SECRET)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from mirror.history import AuditOutcome, AuditWritten, FindingRow, PostgresRecorder
 from mirror.outcome import ChangeKind, Quota, Reason, TagFailure, Trigger
+from mirror.registry import Refusal
 from tests.history.values import MINUTE, NOON, change, copied, digest, row, seen
 from tests.support.records import MIRROR
 
@@ -165,3 +166,19 @@ async def test_what_two_mirrors_learn_of_a_repository_is_put_together(
     await recorder.save_abilities(*where, {"mount": True}, at=NOON)
     await recorder.save_abilities(*where, {"referrers": False}, at=NOON)
     assert await recorder.abilities(*where, NOON) == {"mount": True, "referrers": False}
+
+
+async def test_a_refusal_holds_for_its_own_time(recorder: PostgresRecorder) -> None:
+    where, hour = ("r.example.com", "a/b"), timedelta(hours=1)
+    passing = Refusal("r.example.com/a/b: HTTP 502", NOON, NOON + hour)
+    lasting = Refusal("r.example.com/a/b: HTTP 405", NOON, NOON + timedelta(days=30))
+    refusals = {"head_blob": passing.dump(), "mount": lasting.dump()}
+    seen = {"head_blob": False, "mount": False, "ranges": True}
+    await recorder.save_abilities(*where, seen, refusals, at=NOON)
+    assert await recorder.refusals(*where, NOON) == {"head_blob": passing, "mount": lasting}
+    assert await recorder.abilities(*where, NOON) == seen
+    later = NOON + hour
+    assert await recorder.refusals(*where, later) == {"mount": lasting}
+    assert await recorder.abilities(*where, later) == {"mount": False, "ranges": True}
+    await recorder.save_abilities(*where, {"mount": True}, at=later)
+    assert await recorder.refusals(*where, later) == {}, "it works again"
