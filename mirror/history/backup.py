@@ -106,7 +106,7 @@ def prefect_database_url() -> str | None:
         return None
     url = embedded_url(PREFECT_DATABASE, cluster)
     with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
-        found = "SELECT FROM pg_database WHERE datname = %s"
+        found = "SELECT 1 FROM pg_database WHERE datname = %s"
         return url if connection.execute(found, [PREFECT_DATABASE]).fetchone() else None
 
 

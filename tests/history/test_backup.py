@@ -190,6 +190,14 @@ def test_prefect_s_database_is_found_where_its_server_finds_it(
     monkeypatch.setenv("MIRROR_DATA_DIR", str(tmp_path / "none"))
     monkeypatch.delenv("PREFECT_API_DATABASE_CONNECTION_URL", raising=False)
     assert prefect_database_url() is None
+    embedded = Cluster.default()
+    try:
+        embedded.start()
+        assert prefect_database_url() is None
+        embedded.ensure_database("prefect")
+        assert prefect_database_url() == embedded_url("prefect", embedded)
+    finally:
+        embedded.stop()
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://p:q@db/prefect")
     assert prefect_database_url() == "postgresql://p:q@db/prefect"
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:///p.db")
