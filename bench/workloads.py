@@ -1,4 +1,4 @@
-"""The workloads A to H: what is set up, what is run, which figure is judged."""
+"""The workloads A to I and DEPTH: what is set up, what is run, which figure is judged."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from bench.stage import Links, Session
 
 PLAIN = Links(Shape.of(60, 200), Shape.of(60, 100))
 CAPPED = Links(Shape.of(60, 400, 20), Shape.of(60, 400))
+FAR = Links(Shape.of(300, 200), Shape.of(300, 100), Shape.of(300))
+DELAYS = (100, 500)  # ms, of a workload that compares two
 DIRECT = Links()
 FAST_PREPARATION = Links()
 
@@ -57,6 +59,29 @@ def run_a(session: Session, sizes: Sizes, links: Links) -> None:
 def run_b(session: Session, sizes: Sizes, links: Links) -> None:
     """200 small tags."""
     cold_then_unchanged("B", sizes.b(), peers_again=False)(session, links)
+
+
+def run_i(session: Session, sizes: Sizes, links: Links) -> None:
+    """200 small tags over a long way."""
+    cold_then_unchanged("I", sizes.b(), peers_again=False)(session, links)
+
+
+def run_depth(session: Session, sizes: Sizes, links: Links) -> None:
+    """One tag at two latencies: what the difference costs is round trips, one after another."""
+    near, far = (Links(Shape.of(delay), Shape.of(delay), Shape.of(delay)) for delay in DELAYS)
+    with session.source([sizes.b(tags=1)]) as source:
+        for round_ in range(session.rounds):
+            seconds = {}
+            for case, at in (("near", near), ("far", far)):
+                with session.stage(source, at) as stage, stage.ours([REPOSITORY]) as ours:
+                    seconds["cold", case] = (cold := ours.sync("m0")).seconds
+                    seconds["unchanged", case] = (same := ours.sync("m0")).seconds
+                    if case == "near":
+                        continue
+                    span = (DELAYS[1] - DELAYS[0]) / 1000
+                    for name, sync in (("cold", cold), ("unchanged", same)):
+                        depth = (seconds[name, "far"] - seconds[name, "near"]) / span
+                        stage.note("DEPTH", name, round_, sync, round_trips=depth)
 
 
 def run_c(session: Session, sizes: Sizes, links: Links) -> None:
@@ -197,6 +222,8 @@ WORKLOADS = {
             Goal("E", "HEAD", "before_copy", 20.0, "s before copying"),
         ),
     ),
+    "I": Workload("200 tags, 4.5 MB in all, 300 ms away", run_i, FAR, ()),
+    "DEPTH": Workload("round trips of one tag, one after another", run_depth, DIRECT, ()),
     "F": Workload("loopback, 4 GB in 50 MB layers", run_f, DIRECT, ()),
     "G": Workload("one 4 GB layer, loopback", run_g, DIRECT, ()),
     "H": Workload(
