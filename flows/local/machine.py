@@ -88,7 +88,7 @@ def _programs(
         **stack.environment,
         "MIRROR_CONFIG": str(settings.path.resolve()),
         "MIRROR_SITE_DIR": str(site),
-        "MIRROR_SITE_URL": site_url,  # no registry may lead a request there
+        "MIRROR_SITE_LISTENS": site_url,  # no registry may lead a request there
     }
     mirror = str(Path(sys.executable).with_name("mirror"))
     hook_secret = settings.hooks.secret_env if settings.hooks else None
