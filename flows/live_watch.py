@@ -6,12 +6,13 @@ One leads: where several run, the others wait for its lock in the history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from flows.entry_watch import EntryWatch
 from flows.orchestration import load_secret, outcome_as
 from flows.sync import sync
 from mirror.checks import (
@@ -143,12 +144,23 @@ async def _follow(
                 reports.say(str(error))
 
         watch = LiveWatch(by_source(settings.mirrors.values()), look, syncs, ended)
+        entries = [
+            EntryWatch(entry, settings, recorder, syncs, reports.say)
+            for entry in settings.entries.values()
+        ]
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
-            group.create_task(_listen(recorder, settings, watch))
+            group.create_task(_listen(recorder, settings, watch, entries))
+            for entry in entries:
+                group.create_task(entry.run())
 
 
-async def _listen(recorder: PostgresRecorder, settings: Settings, watch: LiveWatch) -> None:
+async def _listen(
+    recorder: PostgresRecorder,
+    settings: Settings,
+    watch: LiveWatch,
+    entries: Sequence[EntryWatch],
+) -> None:
     """Wake the watch for every reported push. Without the history nothing is heard: it is asked
     again once it is back."""
     sources = sorted({mirror.source for mirror in settings.mirrors.values()})
@@ -161,6 +173,8 @@ async def _listen(recorder: PostgresRecorder, settings: Settings, watch: LiveWat
                     found = sources_of(repository, sources)
                     named.update(found)
                     noted[event] = found[0] if found else None
+                    for entry in entries:
+                        entry.wake(repository)
                 if noted:
                     await recorder.hook_events_noted(noted)
                 for source in named:

@@ -22,7 +22,7 @@ from flows.orchestration import (
     trigger_of,
 )
 from flows.sync import sync
-from mirror.checks import EntriesLook, look_at_entries
+from mirror.checks import EntriesLook, WatchResult, WatchRound, look_at_entries
 from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
 from mirror.history import RepositoryRecorder, create_engine, database_url, prepare
@@ -99,6 +99,18 @@ async def look_at(
         )
     finally:
         engine.dispose()
+
+
+async def keep_looked(entries: EntriesLook, found: WatchRound) -> WatchRound:
+    """Keep what was looked at in the history; the round with the entries that could not be read."""
+    looked = {name for result in found.results if not result.error for name in result.mirrors}
+    engine = create_engine(await asyncio.to_thread(database_url))
+    try:
+        await asyncio.to_thread(entries.keep, RepositoryRecorder(engine), looked)
+    finally:
+        engine.dispose()
+    unread = [WatchResult(error.tag or "", (), (), 0, error) for error in entries.errors]
+    return WatchRound((*found.results, *unread))
 
 
 async def sync_many(names: Sequence[str], *, full: bool, trigger: str) -> tuple[RunOutcome, ...]:

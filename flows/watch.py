@@ -17,20 +17,16 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
 from flows.orchestration import OutcomeError, living_alone, load_secret, run_name
-from flows.sync_entry import look_at, sync_many
+from flows.sync_entry import keep_looked, look_at, sync_many
 from mirror.checks import (
-    EntriesLook,
     WatchReport,
     WatchResult,
-    WatchRound,
     watch_source,
     watch_sources,
 )
 from mirror.config import load_settings
 from mirror.history import (
     PostgresRecorder,
-    RepositoryRecorder,
-    create_engine,
     database_url,
     prepare,
 )
@@ -61,7 +57,7 @@ async def watch() -> State[WatchReport]:
             step=lambda work: look_task(work.source, partial(watch_source, work)),
         )
     if entries is not None:
-        found = await asyncio.to_thread(_keep, entries, found, url)
+        found = await keep_looked(entries, found)
     log = get_run_logger()
     for error in found.errors:
         log.error("%s", error.message)
@@ -78,18 +74,6 @@ async def watch() -> State[WatchReport]:
             errors=found.errors,
         )
     )
-
-
-def _keep(entries: EntriesLook, found: WatchRound, url: str) -> WatchRound:
-    """Keep what was looked at in the history; the round with the entries that could not be read."""
-    looked = {name for result in found.results if not result.error for name in result.mirrors}
-    engine = create_engine(url)
-    try:
-        entries.keep(RepositoryRecorder(engine), looked)
-    finally:
-        engine.dispose()
-    unread = [WatchResult(error.tag or "", (), (), 0, error) for error in entries.errors]
-    return WatchRound((*found.results, *unread))
 
 
 @task(name="look", task_run_name="look at {source}", cache_policy=NO_CACHE, persist_result=False)

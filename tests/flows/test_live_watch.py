@@ -15,6 +15,7 @@ from mirror.history import PostgresRecorder
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
 from tests.support.fake_registry.push import push
+from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fake_registry.releases import past_releases
 from tests.support.snapshot import snapshot
 
@@ -142,3 +143,17 @@ async def test_a_reported_push_is_looked_at_at_once_and_its_way_is_a_query(
     (known, unknown) = rows.all("SELECT * FROM report_hook_events ORDER BY mirror")
     assert known["received_at"] <= known["looked_at"] <= known["available_at"]
     assert (known["mirror"], unknown["mirror"], unknown["looked_at"]) == ("m", None, None)
+
+
+async def test_repositories_of_an_entry_are_watched_and_new_ones_are_found(
+    mirrors: Mirrors, rows: Rows
+) -> None:
+    (item,) = past_releases(1)
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await push(source.url, "team/a", item.tags, item.image)
+        mirrors.add("all", f"{source.host}/team/*", f"{target.host}/copy/*", watch_every="1s")
+        async with watching() as seen:
+            await until(lambda: [end.mirror for end in seen.syncs] == ["all/a"])
+            await push(source.url, "team/b", item.tags, item.image)
+            await until(lambda: {end.mirror for end in seen.syncs} == {"all/a", "all/b"})
+        assert sorted(target.store.repositories) == ["copy/a", "copy/b"]
