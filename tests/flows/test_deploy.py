@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,15 @@ async def deployed(mirrors: Mirrors, pool: str, *, dry_run: bool = False) -> Dep
 
 
 @pytest.fixture
-def two(mirrors: Mirrors) -> Mirrors:
+async def two(mirrors: Mirrors) -> AsyncIterator[Mirrors]:
     mirrors.add("east", "registry.example.com/team/app", "east.example.com/team/app")
     mirrors.add("west", "registry.example.com/team/app", "west.example.com/team/app")
-    return mirrors
+    yield mirrors
+    api_url = PREFECT_API_URL.value()
+    assert api_url is not None
+    async with get_client() as client:  # the watch of other tests would start them
+        for pool in await client.read_work_pools():
+            await deploy(api_url, (), pool.name, Path("/srv"))
 
 
 async def test_deploying_again_changes_nothing(two: Mirrors) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,10 +25,12 @@ OTHER = "0198e000-0000-7000-8000-000000000002"
 
 
 @pytest.fixture
-async def deployments(pair: Pair, mirrors: Mirrors) -> None:
+async def deployments(pair: Pair, mirrors: Mirrors) -> AsyncIterator[None]:
     url = PREFECT_API_URL.value()
     assert url is not None
     await deploy(url, planned(load_settings(mirrors.path)), "living", Path("/srv"))
+    yield
+    await deploy(url, (), "living", Path("/srv"))
 
 
 async def scheduled_run(deployment: str) -> FlowRun:

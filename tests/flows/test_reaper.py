@@ -61,6 +61,7 @@ async def runs(mirrors: Mirrors, pool: str) -> AsyncIterator[Runs]:
     await deploy(api_url, planned(load_settings(mirrors.path)), pool, Path("/srv"))
     async with get_client() as client:
         yield Runs(client)
+    await deploy(api_url, (), pool, Path("/srv"))
 
 
 @pytest.fixture

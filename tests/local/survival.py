@@ -76,14 +76,14 @@ class Machine:
         return time.monotonic() - began
 
     def part(self, name: str) -> psutil.Process:
-        """The process of a part: worker, server, watchdog or postgres."""
+        """The process of a part: worker, server, watch, watchdog or postgres."""
         if name == "postgres":
             pid = (self.folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0]
             return psutil.Process(int(pid))
-        words = {"worker": "worker start", "server": "prefect_server", "watchdog": "watchdog"}
+        words = {"worker": "worker start", "server": "prefect_server"}
         assert self.process is not None
         for child in self.process.children():
-            if words[name] in " ".join(child.cmdline()):
+            if words.get(name, f"mirror {name} ") in " ".join([*child.cmdline(), ""]):
                 return child
         raise LookupError(name)
 
@@ -182,11 +182,13 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "worker-killed": (kill, "worker"),
     "server-killed": (kill, "server"),
     "postgres-killed": (kill, "postgres"),
+    "watch-killed": (kill, "watch"),
     "watchdog-killed": (kill, "watchdog"),
     "power-cut": (kill_all_while_runs_start, ""),
     "worker-frozen": (freeze, "worker"),
     "server-frozen": (freeze, "server"),
     "postgres-frozen": (freeze, "postgres"),
+    "watch-frozen": (freeze, "watch"),
     "watchdog-frozen": (freeze, "watchdog"),
 }
 
