@@ -18,14 +18,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(
+    r"(?:(\d+) ?d(?:ays?)? ?)?(?:(\d+) ?h(?:(?:ou)?rs?)? ?)?"
+    r"(?:(\d+) ?m(?:in(?:ute)?s?)? ?)?(?:(\d+) ?s(?:ec(?:ond)?s?)?)?"
+)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)/s")
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _PREFIX = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
 def parse_duration(value: object) -> timedelta:
-    """`30m`, `1h30m`, `14d`, `90s` as a timedelta.
+    """`30m`, `1h30m`, `14d`, `90s` as a timedelta; `30 min` and `1 hour` mean the same.
 
     Raises ValueError for anything else, for zero and for numbers without a unit.
     """

@@ -23,7 +23,7 @@ def test_what_is_written_reads_back(text: str) -> None:
     assert format_duration(parse_duration(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "30", "0m", "1h 30m", "-5m", "5 minutes", 30, None])
+@pytest.mark.parametrize("text", ["", "30", "0m", "30m 1h", "-5m", "5 minuets", 30, None])
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
@@ -85,3 +85,20 @@ def test_a_moment_is_said_in_utc() -> None:
     assert format_moment(datetime(2026, 11, 24, 8, 5, 59, tzinfo=UTC)) == "2026-11-24 08:05 UTC"
     beijing = datetime(2026, 11, 24, 16, 5, tzinfo=timezone(timedelta(hours=8)))
     assert format_moment(beijing) == "2026-11-24 08:05 UTC"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("30min", "30m"),
+        ("30 min", "30m"),
+        ("1 hour", "1h"),
+        ("2 hrs", "2h"),
+        ("1 hour 30 minutes", "1h30m"),
+        ("14 days", "14d"),
+        ("90 seconds", "1m30s"),
+        ("1d 12h", "1d12h"),
+    ],
+)
+def test_units_may_be_words(written: str, meant: str) -> None:
+    assert format_duration(parse_duration(written)) == meant

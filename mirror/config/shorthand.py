@@ -13,7 +13,7 @@ from typing import Any
 
 from mirror.config.base import ConfigModel, Mistake
 from mirror.config.expectations import Kind, expected, keys_of
-from mirror.config.models import RateLimitSettings
+from mirror.config.models import RateLimitSettings, TagPolicy
 from mirror.config.yaml_file import Unquoted
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(:[0-5]\d)?")
@@ -80,6 +80,8 @@ def _read_model(kind: Kind, model: type[ConfigModel], value: Any) -> Any:
         return read_section(model, value)
     if model is RateLimitSettings and isinstance(value, str | Unquoted):
         return _read_scalar(keys_of(model)["rate"], value)
+    if model is TagPolicy and isinstance(value, str | Unquoted | list):
+        return read_section(model, {"include": value})
     return Mistake(f"must be {expected(kind)}")
 
 
