@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from mirror.outcome import Discovery, Plan
 from mirror.outside_text import redact_exception
 from mirror.sync import BatchOutcome, StepBroken
 
@@ -36,6 +37,14 @@ async def _perform(work: _Work, subject: str) -> State[None]:
     work.finished = True
     if isinstance(work.result, BatchOutcome):
         return _copied(work.result)
+    if isinstance(work.result, Discovery):
+        return Completed(message=f"{len(work.result.tags)} tags looked at, by {work.result.via}")
+    if isinstance(work.result, Plan):
+        plan = work.result
+        return Completed(
+            message=f"{len(plan.changes)} to copy, {plan.unchanged} unchanged,"
+            f" {len(plan.gone)} gone, {len(plan.deferred)} deferred"
+        )
     return Completed()
 
 

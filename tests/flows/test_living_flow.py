@@ -14,12 +14,14 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
 
+from flows.local.sample_registry.releases import release
 from flows.maintain import maintain
 from flows.orchestration import deploy, planned
 from flows.sync import sync
 from mirror.config import load_settings
 from mirror.history import AlreadyRunning, as_living_run, find_living_runs
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.push import push
 
 OTHER = "0198e000-0000-7000-8000-000000000002"
 
@@ -112,3 +114,13 @@ async def test_the_history_says_who_started_a_run(
     query = "SELECT trigger FROM sync_run WHERE flow_run_id::text = :id"
     assert rows.one(query, id=str(flow_run.id)) == recorded
     assert (await at_prefect(flow_run.id)).name.startswith("sync m ")
+
+
+async def test_the_steps_say_what_they_found(
+    mirrors: Mirrors, pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = release("1.0.0")
+    await push(pair.source_url, pair.source, made.version, made.image)
+    await mirrors.sync()
+    assert "1 tags looked at, by tags_list" in caplog.text
+    assert "1 to copy, 0 unchanged, 0 gone, 0 deferred" in caplog.text
