@@ -103,6 +103,12 @@ def known_revisions() -> frozenset[str]:
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
+def is_newer(revision: str | None) -> bool:
+    """Whether a newer program than this one has migrated to a revision."""
+    earlier = {*known_revisions(), *_SQUASHED, _LAST_BEFORE_SQUASH}
+    return revision is not None and revision not in earlier
+
+
 def refuse_unknown(url: str, revision: str | None) -> None:
     """Raise SchemaBehind for a revision from which this program cannot migrate."""
     if revision is None or revision in known_revisions() or revision == _LAST_BEFORE_SQUASH:

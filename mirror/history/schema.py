@@ -20,7 +20,7 @@ def prepare(url: str) -> None:
         return
     from mirror.history import migrate
 
-    if revision not in (None, *migrate.known_revisions()) and supports_this_program(url):
+    if migrate.is_newer(revision) and supports_this_program(url):
         return  # migrated by a newer version while this one still runs
     migrate.refuse_unknown(url, revision)
     if not is_embedded(url):

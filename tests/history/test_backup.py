@@ -163,7 +163,7 @@ async def test_a_restore_that_fails_changes_nothing(
         "mirror.history.backup._EMPTY", "DROP TABLE tag_sync CASCADE; SELECT 1 / 0;"
     )
     with pytest.raises(BackupFailed, match="division by zero"):
-        restore(written, None, file)
+        restore(written, None, file, force=True)
     assert content(written) == before
 
 
