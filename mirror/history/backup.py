@@ -263,6 +263,7 @@ def _run(program: str, url: str | None, *arguments: str) -> None:
         check=False,
     )
     said = [line for line in done.stderr.splitlines() if line.strip()]
+    said = [line for line in said if "ERROR" in line or "FATAL" in line] or said
     if done.returncode or said:
         place = describe(url) if url else "the backup"
         raise BackupFailed(
