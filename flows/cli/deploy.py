@@ -10,11 +10,11 @@ import click
 
 from flows.cli.options import config_option
 from flows.orchestration import prepare_prefect, run
-from mirror.config import load_settings
+from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
 
 if TYPE_CHECKING:
-    from flows.orchestration import Deployed
+    from flows.orchestration import Deployed, Scheduled
 
 
 @click.command("deploy")
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write them to a file that `prefect deploy --all` reads, and deploy nothing.",
 )
+@click.option("--no-watch", is_flag=True, help="Leave out the watch: `mirror watch` runs.")
 @config_option
 def command(
     config: Path | None,
+    no_watch: bool,
     work_pool: str,
     work_queue: str | None,
     dry_run: bool,
@@ -40,9 +42,9 @@ def command(
     """
     settings = load_settings(config)
     if write is not None:
-        from flows.orchestration import planned, prefect_file
+        from flows.orchestration import prefect_file
 
-        write.write_text(prefect_file(planned(settings), work_pool), encoding="utf-8")
+        write.write_text(prefect_file(_planned(settings, no_watch), work_pool), encoding="utf-8")
         click.echo(f"{write} written")
         return
     url = os.environ.get("PREFECT_API_URL")
@@ -52,12 +54,12 @@ def command(
             " `mirror up` deploys by itself"
         )
     prepare_prefect()
-    from flows.orchestration import deploy, planned
+    from flows.orchestration import deploy
 
     done = run(
         deploy(
             url,
-            planned(settings),
+            _planned(settings, no_watch),
             work_pool,
             Path.cwd(),
             work_queue=work_queue,
@@ -65,6 +67,12 @@ def command(
         )
     )
     _show(done, dry_run=dry_run)
+
+
+def _planned(settings: Settings, no_watch: bool) -> tuple[Scheduled, ...]:
+    from flows.orchestration import WATCH, planned
+
+    return tuple(each for each in planned(settings) if not no_watch or each.full_name != WATCH)
 
 
 def _show(done: Deployed, *, dry_run: bool) -> None:

@@ -39,11 +39,8 @@ async def run_machine(
     Raises MirrorError, with nothing left running, when a part does not come up.
     """
     console = Console(highlight=False)
-    # The watch is a program here, which needs no process for every look. It follows single
-    # repositories; entries for many are looked at by the scheduled one.
-    deployments = [
-        each for each in planned(settings) if each.full_name != WATCH or settings.entries
-    ]
+    # The watch is a program here, which needs no process for every look.
+    deployments = [each for each in planned(settings) if each.full_name != WATCH]
     publishes = not missing_libraries()
     if not publishes:
         deployments.remove(PUBLISH)

@@ -36,6 +36,7 @@ _KEEP_PAST = sa.text("""
     ON CONFLICT DO NOTHING
 """)
 _PARTITIONED = "sync_run, tag_sync, watch_run, probe, quota_reading"
+_DROP_REPORTS = sa.text("DELETE FROM hook_event WHERE received_at < :before")
 _DROP = sa.text("SELECT drop_old_partitions(:before)")
 
 
@@ -109,4 +110,5 @@ def _drop_old(connection: sa.Connection, now: datetime) -> int:
     months = month.year * 12 + month.month - 1 - KEPT_MONTHS
     before = month.replace(year=months // 12, month=months % 12 + 1)
     connection.execute(_KEEP_PAST, {"before": before})
+    connection.execute(_DROP_REPORTS, {"before": before})
     return connection.scalar(_DROP, {"before": before}) or 0

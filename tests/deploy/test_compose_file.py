@@ -86,6 +86,7 @@ def test_each_service_is_given_the_secrets_that_it_needs_and_no_others() -> None
         "prefect-server": login | prefect,
         "deploy": login,
         "worker": history | login | registries | alerts,
+        "watch": history | login | registries | alerts,
         "watchdog": history | login | alerts,
         "publish": history,
         "site": reader | login,
@@ -95,9 +96,10 @@ def test_each_service_is_given_the_secrets_that_it_needs_and_no_others() -> None
     }
 
 
-def test_every_credential_that_mirrors_yaml_names_reaches_the_worker() -> None:
+def test_every_credential_that_mirrors_yaml_names_reaches_worker_and_watch() -> None:
     named = set(re.findall(r"\w+_env: (\w+)", (ROOT / "mirrors.yaml").read_text()))
-    assert named and named <= SERVICES["worker"]["environment"].keys()
+    for name in ("worker", "watch"):
+        assert named and named <= SERVICES[name]["environment"].keys()
 
 
 def test_nothing_listens_beyond_this_machine() -> None:

@@ -70,6 +70,7 @@ def test_each_pod_has_the_secrets_that_it_needs_and_no_others() -> None:
         "deploy": {"prefect"},
         "prefect-server": {"prefect", "prefect-database"},
         "worker": {"history", "prefect", "registries", "alerts"},
+        "watch": {"history", "prefect", "registries", "alerts"},
         "watchdog": {"history", "prefect", "alerts"},
         "site": {"history", "prefect"},  # of the history the reader's login alone
     }

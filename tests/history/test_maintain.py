@@ -143,3 +143,20 @@ def test_a_reader_does_not_stop_the_making_of_partitions(engine: sa.Engine) -> N
             made = connection.scalar(sa.text("SELECT make_partitions('2032-01-01', '2032-01-01')"))
             assert made == len(GROWING)
             connection.rollback()
+
+
+async def test_reports_of_pushes_are_dropped_after_thirteen_months(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    await make_history(recorder, engine)
+    insert = sa.text(
+        "INSERT INTO hook_event (id, received_at, kind, sender, repository)"
+        " VALUES (gen_random_uuid(), :at, 'generic', '127.0.0.1', 'team/app')"
+    )
+    with engine.begin() as connection:
+        for moment in (at(20, 11), datetime(2027, 12, 20, tzinfo=UTC)):
+            connection.execute(insert, {"at": moment})
+    maintain_history(engine, datetime(2028, 1, 2, 3, 0, tzinfo=UTC))
+    with engine.connect() as connection:
+        left = connection.scalars(sa.text("SELECT received_at FROM hook_event")).all()
+    assert left == [datetime(2027, 12, 20, tzinfo=UTC)]
