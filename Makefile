@@ -1,6 +1,6 @@
 # Commands for developers. What a target does is a script of scripts/ that can be run alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench shots licenses audit clean
+.PHONY: help setup demo up test check bench faults shots licenses audit clean
 SHELL := /bin/bash
 MIRROR := .venv/bin/mirror
 ARGS ?=
@@ -26,6 +26,9 @@ test: setup ## everything that CI runs: system packages, checks, tests
 
 bench: setup ## measure speed, requests and memory (W=A for one workload)
 	@.venv/bin/python -m bench $(W) $(ARGS)
+
+faults: setup ## random faults against whole syncs, with figures (N=200 SEED=7; ARGS=--up: against mirror up)
+	@.venv/bin/python -m faults $(if $(N),--faults $(N)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 shots: setup ## screenshots of every page of the site at both widths
 	@.venv/bin/python -m tests.website.shots $(ARGS)
