@@ -222,8 +222,6 @@ WORKLOADS = {
             Goal("E", "HEAD", "before_copy", 20.0, "s before copying"),
         ),
     ),
-    "I": Workload("200 tags, 4.5 MB in all, 300 ms away", run_i, FAR, ()),
-    "DEPTH": Workload("round trips of one tag, one after another", run_depth, DIRECT, ()),
     "F": Workload("loopback, 4 GB in 50 MB layers", run_f, DIRECT, ()),
     "G": Workload("one 4 GB layer, loopback", run_g, DIRECT, ()),
     "H": Workload(
@@ -235,4 +233,6 @@ WORKLOADS = {
             Goal("H", "every tag moved", "ms_per_tag", 5.0, "ms a changed tag"),
         ),
     ),
+    "I": Workload("200 tags, 4.5 MB in all, 300 ms away", run_i, FAR, ()),
+    "DEPTH": Workload("round trips of one tag, one after another", run_depth, DIRECT, ()),
 }

@@ -99,7 +99,11 @@ async def _wanted(
     flow: Flow[..., object] = getattr(import_module(module), name)
     deployment = await flow.ato_deployment(
         name=scheduled.name,
-        schedule=Interval(scheduled.every, anchor_date=scheduled.anchor, timezone="UTC"),
+        # The slug is that of prefect.yaml: Prefect refuses a schedule without one in the place of one
+        # that has it.
+        schedule=Interval(
+            scheduled.every, anchor_date=scheduled.anchor, timezone="UTC", slug="every"
+        ),
         description=scheduled.description,
         parameters=dict(scheduled.parameters),
         tags=list(scheduled.tags),

@@ -42,7 +42,7 @@ def test_an_unknown_workload_is_bad_usage() -> None:
     )
 
     assert done.returncode == 2
-    assert "no workload Z: choose from A B C D E F G H" in done.stderr
+    assert "no workload Z: choose from A B C D E F G H I DEPTH" in done.stderr
 
 
 def test_the_workloads_have_the_sizes_that_were_set() -> None:

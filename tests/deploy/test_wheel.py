@@ -180,13 +180,28 @@ def test_without_the_extra_up_runs_everything_but_the_site(bare: Installed) -> N
             said += line
         prefect = re.search(r"^Prefect +(http://\S+)", said, re.M)
         assert prefect, process.communicate(timeout=60)
-        answer = httpx.post(f"{prefect[1]}/api/deployments/filter", json={}, trust_env=False)
+        user, _, password = (bare.folder / "data" / "prefect-login").read_text().partition(":")
+        answer = httpx.get(
+            f"{prefect[1]}/api/csrf-token?client=test",
+            auth=(user, password.strip()),
+            trust_env=False,
+        )
+        answer = httpx.post(
+            f"{prefect[1]}/api/deployments/filter",
+            json={},
+            auth=(user, password.strip()),
+            headers={
+                "Prefect-Csrf-Token": answer.json()["token"],
+                "Prefect-Csrf-Client": "test",
+            },
+            trust_env=False,
+        )
         scheduled = {each["entrypoint"] for each in answer.json()}
     finally:
         process.terminate()
         rest, err = process.communicate(timeout=60)
     assert said.startswith("no site and no /metrics here: pip install 'hagicode-mirror[site]'")
-    assert "flows.watch.watch" in scheduled
+    assert "flows.sync.sync" in scheduled
     assert "flows.publish.publish" not in scheduled
     assert (process.returncode, rest.splitlines()[-1], err) == (0, "stopped", "")
 
@@ -194,7 +209,7 @@ def test_without_the_extra_up_runs_everything_but_the_site(bare: Installed) -> N
 def test_with_the_extra_it_publishes_the_site(with_site: Installed) -> None:
     done = with_site.run("publish", "public")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("public: 1 mirrors, 0 tags, ")
+    assert done.stdout.startswith("public: 1 mirror, 0 tags, ")
     public = with_site.folder / "work" / "public"
     assert "HagiCode" in (public / "en" / "index.html").read_text(encoding="utf-8")
     newest = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import (
+    DeploymentScheduleUpdate,
+    DeploymentUpdate,
+    WorkPoolCreate,
+)
 from prefect.settings import PREFECT_API_URL
 
 from flows.orchestration import Deployed, deploy, planned
@@ -87,6 +91,17 @@ async def test_the_limit_of_an_earlier_version_is_lifted(two: Mirrors) -> None:
         assert (await deployed(two, "limited")).changed["maintain/record"] == ("concurrency limit",)
         known = await client.read_deployment_by_name("maintain/record")
         assert known.global_concurrency_limit is None
+
+
+async def test_what_prefect_deployed_to_another_pool_is_taken_over(two: Mirrors) -> None:
+    await deployed(two, "before")
+    async with get_client() as client:
+        known = await client.read_deployment_by_name("sync/east")
+        (schedule,) = known.schedules
+        named = DeploymentScheduleUpdate(schedule=schedule.schedule, slug="every")
+        await client.update_deployment(known.id, DeploymentUpdate(schedules=[named]))
+        await deployed(two, "after")
+        assert (await client.read_deployment(known.id)).work_pool_name == "after"
 
 
 async def test_a_schedule_that_a_person_paused_stays_paused(two: Mirrors) -> None:

@@ -44,6 +44,7 @@ async def test_partitions_are_created_across_the_end_of_a_month_and_asked_for_on
     assert None not in row(engine, query)
     monkeypatch.setattr(recorder, "connections", None, raising=True)
     await recorder.partitions(moment.replace(day=1))  # would fail if it asked again
+    monkeypatch.undo()  # what closes the recorder needs them
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT drop_partitions('2033-09-01')"))
         connection.execute(sa.text("SELECT make_partitions(now(), now() + interval '3 months')"))
