@@ -99,8 +99,8 @@ async def _wanted(
     flow: Flow[..., object] = getattr(import_module(module), name)
     deployment = await flow.ato_deployment(
         name=scheduled.name,
-        # The slug is that of prefect.yaml: Prefect refuses a schedule without one in the place of one
-        # that has it.
+        # The slug is that of prefect.yaml: Prefect takes no schedule without one in the place of
+        # one that has it.
         schedule=Interval(
             scheduled.every, anchor_date=scheduled.anchor, timezone="UTC", slug="every"
         ),
