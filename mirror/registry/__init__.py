@@ -22,7 +22,8 @@ another. Every error is of one tree, with its failure reason:
     │   ├── ProtocolError        a response the specification forbids         server_error
     │   │   ├── ForbiddenAddress an address that must not be requested        server_error
     │   │   └── MisdirectedUpload an upload session that leads elsewhere      server_error
-    │   └── InvalidManifest      a malformed manifest                         server_error
+    │   ├── InvalidManifest      a malformed manifest                         server_error
+    │   └── BudgetExceeded       more than this client takes from a registry  server_error
     ├── TimedOut                 no connection, response or byte in time      timeout
     ├── StorageFull              the registry has no space left               storage
     ├── PolicyRefusal            an immutable tag, a restricted account       refused

@@ -7,6 +7,7 @@ from .digest import parse_digest as parse_digest
 from .endpoint import Credential as Credential, Endpoint as Endpoint
 from .errors import (
     BlobUnknown as BlobUnknown,
+    BudgetExceeded as BudgetExceeded,
     ConnectionFailed as ConnectionFailed,
     Denied as Denied,
     DigestMismatch as DigestMismatch,

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from mirror.registry import headers
+from mirror.registry.budgets import REPOSITORIES, ListBudget
 from mirror.registry.errors import ProtocolError
 from mirror.registry.http import HttpSession
 from mirror.registry.reference import is_repository
@@ -20,7 +21,6 @@ from mirror.registry.request import Request, RequestContext, Response, excerpt, 
 
 _PAGE: Final = 1000
 _PAGE_BYTES: Final = 16 << 20
-_MOST: Final = 1_000_000
 _SCOPES: Final = ("registry:catalog:*",)
 
 
@@ -47,22 +47,24 @@ async def list_repositories(registry: HttpSession) -> tuple[ListedRepository, ..
     found: dict[str, ListedRepository] = {}
     seen: set[str] = set()
 
+    budget = ListBudget(REPOSITORIES, registry, context)
+
     def check(response: Response) -> None:
         _names_of(context, response)
 
     while url is not None:
         seen.add(url)
         request = Request("GET", url, context, _SCOPES)
+        budget.asking()
         response = await registry.call(request, (200,), _PAGE_BYTES, check)
         before = len(found)
         for name in _names_of(context, response):
             if isinstance(name, str) and is_repository(name):
                 found[name] = ListedRepository(name)
+        budget.page(response, len(found))
         url = _next(registry, context, response)
         if url in seen or (url is not None and len(found) == before and len(seen) > _PAGE):
             break
-        if len(found) > _MOST:
-            raise context.error(ProtocolError, "the registry returned an endless repository list")
     return tuple(found.values())
 
 

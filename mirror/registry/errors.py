@@ -132,6 +132,10 @@ class InvalidManifest(ServerError):
     """A manifest that is not JSON of the form that its media type requires."""
 
 
+class BudgetExceeded(ServerError):
+    """More, longer or slower answers than this client takes from a registry."""
+
+
 class TimedOut(RegistryError):
     """A connection, a response or the next byte did not arrive in time."""
 

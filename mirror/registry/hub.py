@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from mirror.outside_text import one_line
+from mirror.registry.budgets import HUB_TAGS, REPOSITORIES, ListBudget, ListLimits
 from mirror.registry.catalog import ListedRepository
 from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError
@@ -30,9 +31,7 @@ from mirror.registry.request import (
 )
 
 _PAGE: Final = 100  # the most that Hub returns
-_MOST_PAGES: Final = 20_000
 _PAGE_BYTES: Final = 16 << 20
-_MOST_REPOSITORIES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +87,18 @@ class HubApi:
         order = "&ordering=last_updated" if newest_first else ""
         url: str | None = f"{self._address(repository)}/tags?page_size={_PAGE}{order}"
         seen: set[str] = set()
-        while url is not None and len(seen) < _MOST_PAGES:
+        tags: set[str] = set()
+        budget = self._budget(HUB_TAGS, repository, "listing the tags")
+        while url is not None:
             seen.add(url)
-            document = await self._get(url, repository, "listing the tags")
+            budget.asking()
+            response, document = await self._get(url, repository, "listing the tags")
             results = document.get("results")
             if not isinstance(results, list):
                 raise self._malformed(repository, "an invalid tag list")
             named = [entry for entry in results if _has_tag_name(entry)]
+            tags.update(entry["name"] for entry in named)
+            budget.page(response, len(tags))
             odd = [one_line(repr(_name(entry)), 90) for entry in results if entry not in named]
             if results and not named:
                 raise self._malformed(repository, f"a tag list that names no tag: {odd[0]}")
@@ -116,9 +120,11 @@ class HubApi:
         )
         found: dict[str, ListedRepository] = {}
         seen: set[str] = set()
+        budget = self._budget(REPOSITORIES, namespace, "listing the repositories")
         while url is not None:
             seen.add(url)
-            document = await self._get(url, namespace, "listing the repositories")
+            budget.asking()
+            response, document = await self._get(url, namespace, "listing the repositories")
             results = document.get("results")
             if not isinstance(results, list):
                 raise self._malformed(namespace, "an invalid repository list")
@@ -127,17 +133,16 @@ class HubApi:
                 name = f"{namespace}/{_name(entry)}"
                 if isinstance(entry, dict) and is_repository(name):
                     found[name] = ListedRepository(name, _moment(entry.get("last_updated")))
+            budget.page(response, len(found))
             following = self._next(document.get("next"), url, namespace) if results else None
             if following in seen or len(found) == before:
                 break
-            if len(found) > _MOST_REPOSITORIES:
-                raise self._malformed(namespace, "an endless repository list")
             url = following
         return tuple(found.values())
 
     async def repository_info(self, repository: str) -> HubRepository:
         """The pull count, and whether the repository is private."""
-        found = await self._get(self._address(repository), repository, "reading the repository")
+        _, found = await self._get(self._address(repository), repository, "reading the repository")
         private = found.get("is_private")
         return HubRepository(
             _number(found.get("pull_count")), private if isinstance(private, bool) else None
@@ -151,9 +156,15 @@ class HubApi:
             namespace, name = "library", namespace
         return f"{self._base}/v2/namespaces/{quote(namespace)}/repositories/{quote(name, safe='')}"
 
-    async def _get(self, url: str, repository: str, doing: str) -> dict[str, Any]:
-        at = host_of(self._base)
-        context = RequestContext(self._registry.host, f"{doing} by the web API {at}", repository)
+    def _context(self, repository: str, doing: str) -> RequestContext:
+        by = f"{doing} by the web API {host_of(self._base)}"
+        return RequestContext(self._registry.host, by, repository)
+
+    def _budget(self, limits: ListLimits, repository: str, doing: str) -> ListBudget:
+        return ListBudget(limits, self._registry, self._context(repository, doing))
+
+    async def _get(self, url: str, repository: str, doing: str) -> tuple[Response, dict[str, Any]]:
+        context = self._context(repository, doing)
         accept = {"Accept": "application/json"}
         request = Request(
             *("GET", url, context),
@@ -171,7 +182,7 @@ class HubApi:
 
         response = await self._registry.call(request, (200,), _PAGE_BYTES, check)
         try:
-            return load_object(response.body, "the response")
+            return response, load_object(response.body, "the response")
         except InvalidManifest as error:
             raise self._malformed(repository, f"no tag list or repository: {error}") from None
 

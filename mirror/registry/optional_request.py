@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mirror.registry.errors import (
+    BudgetExceeded,
     ConnectionFailed,
     MisdirectedUpload,
     PolicyRefusal,
@@ -106,4 +107,6 @@ def means_another_way(request: OptionalRequest, error: RegistryError) -> bool:
     """Whether the plain way may succeed where the optional request failed with this error."""
     if isinstance(error, Throttled | QuotaExhausted):
         return request is OptionalRequest.HUB_API  # another host, with separate limits
-    return not isinstance(error, StorageFull | PolicyRefusal | MisdirectedUpload | UntrustedRealm)
+    return not isinstance(
+        error, StorageFull | PolicyRefusal | MisdirectedUpload | UntrustedRealm | BudgetExceeded
+    )

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from mirror.registry import media_type
+from mirror.registry.budgets import REFERRERS, ListBudget
 from mirror.registry.descriptor import Descriptor, read_descriptor
 from mirror.registry.digest import parse_digest
 from mirror.registry.errors import InvalidManifest, NotFound, RegistryError
@@ -69,6 +70,8 @@ async def _by_api(
     context = repository.context("listing the referrers", digest)
     accept = {"Accept": media_type.OCI_INDEX}
 
+    budget = ListBudget(REFERRERS, repository.registry, context)
+
     def check(response: Response) -> None:
         stated = media_type.essence(response.headers.get("content-type", ""))
         if stated != media_type.OCI_INDEX:  # distribution 2 and proxies answer with something else
@@ -86,9 +89,11 @@ async def _by_api(
             attempts=ATTEMPTS,
             answer_in=ANSWER_SECONDS,
         )
+        budget.asking()
         response = await repository.registry.call(request, (200,), MAX_BYTES, check)
         before = len(found)
         found.update((one.digest, one) for one in _listed(repository, response.body, digest))
+        budget.page(response, len(found))
         stale = 0 if len(found) > before else stale + 1
         # Pages are filtered after they were cut: an empty one is not the last.
         url = repository.next_page(response, seen) if stale <= _STALE_PAGES else None

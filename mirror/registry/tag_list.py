@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mirror.outside_text import one_line
-from mirror.registry.errors import NotFound, RegistryError
+from mirror.registry.budgets import TAGS, ListBudget
+from mirror.registry.errors import BudgetExceeded, NotFound, RegistryError
 from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
 from mirror.registry.reference import is_tag
 from mirror.registry.repository_api import RepositoryApi
 from mirror.registry.request import Request, Response, excerpt, is_cut
 
 _PAGES: Final = (1000, 100, 0)  # tags requested at once; 0: as many as the registry likes
-_MOST_TAGS: Final = 2_000_000
-_MOST_PAGES: Final = 100_000
 _LEAST_NEWS: Final = 1_000  # pages in a row that may bring nothing new
 _LIST_BYTES: Final = 32 << 20
 
@@ -52,6 +51,8 @@ async def list_tags(repository: RepositoryApi) -> TagList:
             for size in sizes[:-1]:
                 try:
                     found = await _list(repository, size, optional=True)
+                except BudgetExceeded:
+                    raise
                 except RegistryError:
                     continue
                 capabilities.page_size = size
@@ -88,6 +89,7 @@ async def _list(repository: RepositoryApi, size: int, *, optional: bool = False)
     url: str | None = f"{repository.base}/tags/list" + (f"?n={size}" if size else "")
     seen: set[str] = set()
     context = repository.context("listing the tags")
+    budget = ListBudget(TAGS, repository.registry, context)
     stale = 0
     while url is not None:
         seen.add(url)
@@ -98,6 +100,7 @@ async def _list(repository: RepositoryApi, size: int, *, optional: bool = False)
                 attempts=ATTEMPTS,
                 answer_in=2 * ANSWER_SECONDS,
             )
+        budget.asking()
         try:
             response = await repository.registry.call(
                 request, (200,), _LIST_BYTES, lambda response: _tags_of(repository, response)
@@ -112,9 +115,10 @@ async def _list(repository: RepositoryApi, size: int, *, optional: bool = False)
                 found[entry] = None
             else:
                 odd[one_line(entry if isinstance(entry, str) else repr(entry), 90)] = None
+        budget.page(response, len(found) + len(odd))
         url = repository.next_page(response, seen)
         stale = 0 if len(found) > before else stale + 1
-        if len(found) > _MOST_TAGS or len(seen) > _MOST_PAGES or stale > _LEAST_NEWS:
+        if stale > _LEAST_NEWS:
             raise repository.malformed("an endless tag list")
     return TagList(tuple(found), tuple(odd))
 
