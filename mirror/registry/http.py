@@ -7,7 +7,7 @@ looks for cookies and parses addresses again and again: a third of a request's p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
@@ -33,6 +33,7 @@ from mirror.registry.errors import (
 )
 from mirror.registry.headers import QuotaStatus
 from mirror.registry.known_registries import known_registry
+from mirror.registry.least_rate import PacedBody
 from mirror.registry.manifest import load_object
 from mirror.registry.optional_request import OptionalRequest, means_another_way
 from mirror.registry.request import (
@@ -394,7 +395,8 @@ class HttpSession:
         method, address = request.method, request.url
         for left in range(_MOST_REDIRECTS, -1, -1):
             await self.destinations.check(method, address, request)
-            response = await self._transport.send(method, address, sent, content, extensions)
+            response = await self._sent(method, address, sent, content, extensions)
+            response.stream = PacedBody(response, self.clock.monotonic)
             response.extensions[ADDRESS] = address
             redirects = response.status_code in _REDIRECTS and "location" in response.headers
             if not redirects or method not in ("GET", "HEAD") or not left:
@@ -407,6 +409,22 @@ class HttpSession:
         if "ratelimit-limit" in response.headers:
             self.quota = headers.quota_status(response.headers, self.clock.now()) or self.quota
         return response
+
+    async def _sent(
+        self,
+        method: str,
+        address: str,
+        sent: Mapping[str, str],
+        content: bytes | AsyncIterator[bytes] | None,
+        extensions: Mapping[str, object],
+    ) -> httpx.Response:
+        """A response, its body unread; of reads in time, however slowly the headers drip in."""
+        seconds = self.timeouts.answer if method in ("GET", "HEAD") else None
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._transport.send(method, address, sent, content, extensions)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(f"no complete headers within {seconds} s") from error
 
     def _upgraded(self, address: str) -> str:
         """The registry's own address by https where it names itself by http.
