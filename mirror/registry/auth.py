@@ -29,6 +29,8 @@ _PARAMETER: Final = re.compile(
     rf"\s*({_TOKEN})\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))\s*", re.ASCII | re.DOTALL
 )
 _SCHEME: Final = re.compile(rf"\s*({_TOKEN})(?:\s+|$|(?=,))", re.ASCII)
+# The other form of a challenge's content, such as Negotiate's: "token68" of RFC 9110, 11.2.
+_TOKEN68: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))", re.ASCII)
 _SEPARATORS: Final = re.compile(r"[\s,]*")
 _COMMA: Final = re.compile(r"[\s,]*,[\s,]*")
 _DEFAULT_LIFE: Final = 60.0  # seconds, where a token service names none (token specification)
@@ -69,6 +71,8 @@ def _parse(value: str) -> Iterable[Challenge]:
         if not scheme:
             return
         position = scheme.end()
+        if content := _TOKEN68.match(value, position):
+            position = content.end()
         parameters: dict[str, str] = {}
         while found := _PARAMETER.match(value, position):
             text = found.group(3)
@@ -262,9 +266,7 @@ class Authenticator:
         if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
             service = request.url.partition("?")[0]
             raise self._error(ProtocolError, f"the token service {service} returned no token")
-        life = document.get("expires_in")
-        good = isinstance(life, int | float) and not isinstance(life, bool) and 0 < life < 1e9
-        seconds = float(life) if good and life is not None else _DEFAULT_LIFE
+        seconds = _life(document.get("expires_in"))
         keep_token(value)
         return _Token(value, started + max(seconds - _MARGIN, seconds * 0.75))
 
@@ -326,6 +328,15 @@ class Authenticator:
         credential = await asyncio.to_thread(self._endpoint.credential, repository)
         self._credentials[repository] = credential
         return credential
+
+
+def _life(value: object) -> float:
+    """The seconds that `expires_in` grants; some token services write the number as a string."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        return _DEFAULT_LIFE
+    return float(value)
 
 
 def _basic(credential: Credential) -> str:

@@ -93,7 +93,15 @@ async def test_two_hundred_requests_at_once_ask_for_one_token() -> None:
 
 @pytest.mark.parametrize(
     ("life", "fresh_until", "renewed_at"),
-    [("300", 260.0, 271.0), ("60", 40.0, 46.0), ("null", 40.0, 46.0), ('"soon"', 40.0, 46.0)],
+    [
+        ("300", 260.0, 271.0),
+        ('"300"', 260.0, 271.0),
+        ("60", 40.0, 46.0),
+        ("null", 40.0, 46.0),
+        ('"soon"', 40.0, 46.0),
+        ('"-5"', 40.0, 46.0),
+        ('"nan"', 40.0, 46.0),
+    ],
 )
 async def test_a_token_is_renewed_before_it_ends(
     life: str, fresh_until: float, renewed_at: float
@@ -291,3 +299,44 @@ async def test_a_token_service_that_refuses_the_credential_names_where_it_came_f
             await registry.repository("a/b").tags()
     assert "incorrect username or password" in str(caught.value)
     assert len(script.asked("/token")) == 1, "a wrong password is not tried twice"
+
+
+BEARER = f'Bearer realm="{REALM}",service="registry.example.com"'
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [f'{BEARER}, Basic realm="x"'],
+        [f'Basic realm="x", {BEARER}'],
+        [f"Negotiate, {BEARER}"],
+        [f"Negotiate dG9rZW4=, {BEARER}"],
+        [f'Digest realm="x", qop="auth, auth-int", nonce="n", {BEARER}'],
+        ["Negotiate", 'Basic realm="x"', BEARER],
+        [BEARER, 'Basic realm="x"'],
+    ],
+)
+async def test_bearer_is_answered_wherever_it_stands_among_challenges(fields: list[str]) -> None:
+    def tags(request: httpx.Request) -> httpx.Response:
+        if request.headers.get("authorization") == "Bearer good":
+            return answer(200, TAGS)
+        return httpx.Response(401, headers=[("WWW-Authenticate", field) for field in fields])
+
+    script = Script()
+    script.on("GET .*/tags/list", tags)
+    script.on("GET .*/token", answer(200, '{"access_token":"good"}'))
+    async with a_registry(script) as registry:
+        assert await registry.repository("a/b").tags() == ["1"]
+    assert len(script.asked("/token")) == 1
+
+
+async def test_a_token_without_the_asked_access_is_one_error_of_host_and_repository() -> None:
+    script = Script()
+    script.on("GET .*/tags/list", challenged(REALM, "repository:a/b:pull"))
+    script.on("GET .*/token", answer(200, '{"token":"without-access"}'))
+    async with a_registry(script) as registry:
+        with pytest.raises(Unauthorized) as caught:
+            await registry.repository("a/b").tags()
+    assert "registry.example.com" in str(caught.value)
+    assert "a/b" in str(caught.value)
+    assert len(script.asked("/token")) <= 2
