@@ -19,6 +19,7 @@ _CONTENT_RANGE: Final = re.compile(
     r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII | re.IGNORECASE
 )
 _EPOCH: Final = 1_000_000_000  # more seconds than anyone waits: a unix timestamp
+_MOST_COUNTED: Final = 1_000_000_000  # pulls or seconds that a quota may speak of
 
 
 def next_link(value: str | None) -> str | None:
@@ -125,8 +126,9 @@ def quota_status(fields: Mapping[str, str], now: datetime) -> QuotaStatus | None
 
 def _counted(value: str | None) -> tuple[int | None, int | None]:
     found = re.fullmatch(
-        r"\s*([0-9]{1,12})\s*(?:;\s*w\s*=\s*([0-9]{1,9}))?\s*(?:;.*)?", value or "", re.ASCII
+        r"\s*([0-9]{1,12})\s*(?:;\s*w\s*=\s*([0-9]{1,12}))?\s*(?:;.*)?", value or "", re.ASCII
     )
     if not found:
         return None, None
-    return int(found.group(1)), int(found.group(2)) if found.group(2) else None
+    count, window = int(found.group(1)), int(found.group(2)) if found.group(2) else None
+    return (None, None) if max(count, window or 0) > _MOST_COUNTED else (count, window)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -32,6 +32,10 @@ from mirror.registry.request import (
 
 _PAGE: Final = 100  # the most that Hub returns
 _PAGE_BYTES: Final = 16 << 20
+_MOST_NUMBER: Final = 2**63 - 1
+_MOST_WORD: Final = 64  # characters of a part of a platform
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # no image was pushed before
+_AHEAD: Final = timedelta(days=1)  # that a clock may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class HubApi:
             for entry in results:
                 name = f"{namespace}/{_name(entry)}"
                 if isinstance(entry, dict) and is_repository(name):
-                    found[name] = ListedRepository(name, _moment(entry.get("last_updated")))
+                    found[name] = ListedRepository(name, self._moment(entry.get("last_updated")))
             budget.page(response, len(found))
             following = self._next(document.get("next"), url, namespace) if results else None
             if following in seen or len(found) == before:
@@ -195,7 +199,7 @@ class HubApi:
         return HubTag(
             name=name,
             digest=_digest(entry.get("digest")),
-            pushed_at=_moment(entry.get("tag_last_pushed")),
+            pushed_at=self._moment(entry.get("tag_last_pushed")),
             size=max(sizes) if sizes else _number(entry.get("full_size")),
             platforms=tuple(platform for one in images if (platform := _platform(one))),
             status=_text(entry.get("tag_status")),
@@ -209,6 +213,16 @@ class HubApi:
         if target is None or own is None:
             raise self._malformed(repository, "a next page that is not an address")
         return str(own.copy_with(raw_path=target.raw_path))
+
+    def _moment(self, value: object) -> datetime | None:
+        try:
+            found = datetime.fromisoformat(value) if isinstance(value, str) else None
+            if found is None:
+                return None
+            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+        return found if _FIRST <= found <= self._registry.clock.now() + _AHEAD else None
 
     def _malformed(self, repository: str, what: str) -> ProtocolError:
         context = RequestContext(self._registry.host, "", repository)
@@ -229,6 +243,9 @@ def _platform(image: dict[str, Any]) -> str | None:
     if not system or not architecture or architecture == "unknown":
         return None
     variant = _text(image.get("variant"))
+    words = (system, architecture, variant or "")
+    if any(len(word) > _MOST_WORD or not word.isprintable() for word in words):
+        return None
     return f"{system}/{architecture}/{variant}" if variant else f"{system}/{architecture}"
 
 
@@ -239,18 +256,10 @@ def _digest(value: object) -> str | None:
         return None
 
 
-def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-
-
 def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST_NUMBER else None
 
 
 def _text(value: object) -> str | None:

@@ -17,6 +17,7 @@ from mirror.registry import media_type as types
 from mirror.registry.descriptor import Descriptor, read_annotations, read_descriptor
 from mirror.registry.digest import digest_of, parse_digest
 from mirror.registry.errors import (
+    BudgetExceeded,
     DigestMismatch,
     InvalidManifest,
     InvalidReference,
@@ -24,6 +25,7 @@ from mirror.registry.errors import (
 )
 
 MAX_BYTES: Final = 8 << 20  # more than any registry must take (4 MiB), little enough to hold
+MOST_DESCRIPTORS: Final = 4096  # in one list of a manifest
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Manifest:
 
         `media_type` is the Content-Type that came with them, empty or unspecific if unknown;
         `digest` is what they must match (None: it is computed, sha256).
-        Raises DigestMismatch, InvalidManifest, and UnsupportedMediaType for schema 1.
+        Raises DigestMismatch, InvalidManifest, BudgetExceeded for too many descriptors, and
+        UnsupportedMediaType for schema 1.
         """
         if digest is None:
             digest = digest_of(raw)
@@ -140,6 +143,11 @@ class Manifest:
             return ()
         if not isinstance(found, list):
             raise InvalidManifest(f"manifest {self.digest}: {key} is {type(found).__name__}")
+        if len(found) > MOST_DESCRIPTORS:
+            raise BudgetExceeded(
+                f"manifest {self.digest} lists {len(found):,} {key}, more than the budget of"
+                f" {MOST_DESCRIPTORS:,}"
+            )
         return tuple(
             read_descriptor(item, f"{key}[{at}] of manifest {self.digest}")
             for at, item in enumerate(found)
