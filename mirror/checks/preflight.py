@@ -65,7 +65,8 @@ async def check_source(repository: Repository) -> Preflight:
     seen = Preflight()
     try:
         tags = await repository.tags()
-        if tags and await repository.head_manifest(tags[-1]) is None:
+        headless = bool(tags) and await repository.head_manifest(tags[-1]) is None
+        if headless:
             await repository.get_manifest(tags[-1])  # as a sync does: some answer HEAD with 404
     except NotFound as error:
         seen.add("pull", CheckLevel.FAILURE, f"{error}: check the name in mirrors.yaml")
@@ -76,6 +77,9 @@ async def check_source(repository: Repository) -> Preflight:
     seen.tags, seen.names = len(tags), frozenset(tags)
     seen.add("reach", CheckLevel.OK, "answers")
     seen.add("pull", CheckLevel.OK if tags else CheckLevel.WARNING, f"{len(tags)} tags can be read")
+    if headless:
+        message = f"404 to HEAD of {tags[-1]}, which GET has: every look at a tag costs a GET"
+        seen.add("pull", CheckLevel.WARNING, message)
     if repository.odd_tags:
         odd = ", ".join(repository.odd_tags[:3])
         message = f"{len(repository.odd_tags)} listed names are no tags, left out: {odd}"

@@ -358,3 +358,28 @@ async def test_what_a_sync_would_not_believe_would_make_it_fail(
         code, found = await clinic.diagnose()
     assert code == 1
     assert level in {one["level"] for one in found["source"]["checks"]}
+
+
+async def test_a_source_that_refuses_head_is_well_and_the_habit_is_noted(clinic: Clinic) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await fill(source, "team/app")
+        source.faults.add(Rule("HEAD /v2/.*/manifests/", Respond(405), times=None))
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/copy/app")
+        code, found = await clinic.diagnose()
+        assert (code, levels(found["source"])) == (0, {"reach": "ok", "pull": "ok"})
+        shown = await clinic.run()
+    note = "note: head manifest does not work, so manifests are read by GET: "
+    assert note in " ".join(shown.stdout.split())
+    assert "405" in shown.stdout
+
+
+async def test_a_source_that_answers_404_to_head_alone_is_well_with_a_warning(
+    clinic: Clinic,
+) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await fill(source, "team/app")
+        source.faults.add(Rule("HEAD /v2/.*/manifests/", Respond(404), times=None))
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/copy/app")
+        code, found = await clinic.diagnose()
+    assert (code, levels(found["source"])) == (0, {"reach": "ok", "pull": "warning"})
+    assert "404 to HEAD of 0.1.0, which GET has" in message(found["source"], "pull")
