@@ -69,7 +69,9 @@ def printed(show: Callable[[], object], *, terminal: bool) -> str:
 
 
 def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    with click.Context(command, info_name=path) as context:
+    settings = {"help_option_names": mirror.context_settings["help_option_names"]}
+    command._help_option = None  # click keeps that of the first invocation in the process
+    with click.Context(command, info_name=path, **settings) as context:
         yield path, command.get_help(context)
         if isinstance(command, click.Group) and path != "mirror":
             for name in command.list_commands(context):

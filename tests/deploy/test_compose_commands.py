@@ -174,14 +174,16 @@ async def test_a_scheduled_run_fires_and_its_tasks_have_their_names(project: Com
     assert run["auto_scheduled"] is True
     assert run["parameters"] == {"mirror": "hagicode-aliyun", "full": True}
     tags = {"0.1.0-beta.77", "0.1.0-beta.78", "0.1.0", "0.1", "0", "latest"}
-    expected = {"discover", "diff", "verify"} | {f"copy {tag}" for tag in tags}
+    steps, copies = {"discover", "diff", "verify"}, {f"copy {tag}" for tag in tags}
+    # The watch may have copied everything before: then there is nothing to verify either.
     # Prefect's server learns of task runs by events, a moment after the run has ended.
     for _ in range(60):
         states = await task_runs(project, run["id"])
-        if set(states.values()) == {"COMPLETED"} and states.keys() == expected:
+        if set(states.values()) == {"COMPLETED"} and states.keys() >= {"discover", "diff"}:
             break
         await asyncio.sleep(0.5)
-    assert states == dict.fromkeys(expected, "COMPLETED")
+    assert set(states.values()) == {"COMPLETED"}
+    assert {"discover", "diff"} <= states.keys() <= steps | copies
 
 
 async def test_the_record_has_that_run(project: Composed, target: FakeRegistry) -> None:
