@@ -88,7 +88,7 @@ def examples(engine: sa.Engine) -> Mapping[str, tuple[str, Callable[[], object]]
             show_report(read_report(engine, None, now=NOW), console)
 
     def query() -> None:
-        sql.command.main(["SELECT * FROM report_delay"], standalone_mode=False)
+        sql.command.main(["SELECT * FROM report_delay ORDER BY day DESC"], standalone_mode=False)
 
     found = {each.mirror: each for each in read_status(engine)}
     mirrors = {
@@ -102,7 +102,7 @@ def examples(engine: sa.Engine) -> Mapping[str, tuple[str, Callable[[], object]]
         ),
         "mirror status": ("mirror status", lambda: status.show(mirrors, found, AT)),
         "mirror report": ("mirror report --since all", report),
-        "mirror sql": ('mirror sql "SELECT * FROM report_delay"', query),
+        "mirror sql": ('mirror sql "SELECT * FROM report_delay ORDER BY day DESC"', query),
         "mirror audit": ("mirror audit hagicode-aliyun", lambda: audit._show(_audits())),
         "mirror probe": ("mirror probe hagicode-aliyun", lambda: probe._show(_probes())),
         "mirror doctor": ("mirror doctor", lambda: doctor._show(_diagnosis())),
