@@ -23,6 +23,7 @@ from flows.orchestration import (
     living_alone,
     load_secret,
     publish_artifacts,
+    redacting,
     run_name,
 )
 from mirror.checks import (
@@ -86,6 +87,7 @@ async def audit(
 
 
 @task(name="look", task_run_name="look at {mirror}", cache_policy=NO_CACHE, persist_result=False)
+@redacting
 async def look_task(mirror: str, look: Callable[[], Awaitable[AuditResult]]) -> AuditResult:
     """Look at both sides. Takes a callable: Prefect looks through dataclasses, however large."""
     return await look()

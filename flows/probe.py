@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import key, living_alone, publish_artifacts, run_name
+from flows.orchestration import key, living_alone, publish_artifacts, redacting, run_name
 from mirror.checks import (
     PLATFORM,
     AliyunAccount,
@@ -82,6 +82,7 @@ async def probe(
 
 
 @task(name="pull", task_run_name="pull {tag}", cache_policy=NO_CACHE, persist_result=False)
+@redacting
 async def pull_task(tag: str, pull: Callable[[], Awaitable[ProbeRound]]) -> ProbeRound:
     """One round of pulls. Takes a callable: Prefect looks through dataclasses, however large."""
     return await pull()

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.orchestration import living_alone, run_name
+from flows.orchestration import living_alone, redacting, run_name
 from mirror.config import load_settings
 from mirror.website import Published, publish_site, site_address, site_folder_of_environment
 
@@ -35,6 +35,7 @@ async def publish(directory: str | None = None) -> State[None]:
 
 
 @task(name="build", task_run_name="build", cache_policy=NO_CACHE, persist_result=False)
+@redacting
 async def build_task(folder: Path) -> Published:
     """Read the history, build the pages, swap them in."""
     return await asyncio.to_thread(publish_site, load_settings(), folder, site_address())

@@ -25,6 +25,7 @@ from flows.orchestration import (
     load_secret,
     markdown,
     publish_artifacts,
+    redacting,
     run_name,
 )
 from mirror.alerts import (
@@ -35,7 +36,15 @@ from mirror.alerts import (
     read_open_alerts,
 )
 from mirror.config import load_settings
-from mirror.history import Report, create_engine, database_url, prepare, read_report
+from mirror.history import (
+    Part,
+    Report,
+    create_engine,
+    database_url,
+    prepare,
+    read_report,
+    with_repositories,
+)
 from mirror.outcome import utcnow
 from mirror.units import parse_duration
 
@@ -62,7 +71,7 @@ async def report(since: str = "7d") -> State[None]:
         log.warning("%s", failure)
     engine = create_engine(url)
     try:
-        figures = await asyncio.to_thread(read_report, engine, span)
+        figures = await asyncio.to_thread(read_report, engine, span, parts=Part.FAILURES)
         alerts = await asyncio.to_thread(read_open_alerts, engine)
     finally:
         engine.dispose()
@@ -75,13 +84,15 @@ async def report(since: str = "7d") -> State[None]:
 
 
 @task(name="alert", task_run_name="alert", cache_policy=NO_CACHE, persist_result=False)
+@redacting
 async def alert_task() -> AlertRound:
     """One round of alerting, after recording when the credentials expire."""
     settings = load_settings()
     url = await asyncio.to_thread(database_url)
     engine = create_engine(url)
     try:
-        await asyncio.to_thread(note_credential_ends, settings, engine, utcnow(), load_secret)
+        known = await asyncio.to_thread(with_repositories, settings, url)
+        await asyncio.to_thread(note_credential_ends, known, engine, utcnow(), load_secret)
     finally:
         engine.dispose()
     return await evaluate_and_dispatch(settings, url, budget=BUDGET)

@@ -6,13 +6,10 @@ the copies one or a few dozen of them, and the end of the run a state of the flo
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any
 
 from prefect import Flow, flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.runtime import flow_run as current_flow_run
 from prefect.states import Cancelled, Completed
 
 from flows.orchestration import (
@@ -21,33 +18,23 @@ from flows.orchestration import (
     alert,
     as_task,
     living,
-    load_secret,
     no_retries_if_hopeless,
     progress_artifact,
     publish_run,
     run_name,
-    task_log,
     trigger_of,
 )
+from flows.sync_mirror import Shared, SyncRequest, sync_mirror
 from mirror.config import load_settings
-from mirror.history import PostgresRecorder, TargetLocked, database_url, mirror_row, prepare
-from mirror.outcome import CopyOutcome, Reason, RetryRule, RunOutcome, RunStatus, Trigger
-from mirror.sync import (
-    Prefetch,
-    SharedUploads,
-    SyncContext,
-    SyncProgress,
-    image_rules_of,
-    open_clients,
-    refuse,
-    run,
-)
+from mirror.logs import add_log_fields, log_fields
+from mirror.outcome import CopyOutcome, Reason, RunOutcome, RunStatus
+from mirror.sync import SyncProgress
 
 
 def sync_flow(
-    progress: SyncProgress | None = None, uploads: SharedUploads | None = None
+    progress: SyncProgress | None = None, shared: Shared | None = None
 ) -> Flow[[str, bool, bool, TriggerName | None, bool], Any]:
-    """The flow `sync`. A command passes what the mirrors that it syncs in this process share."""
+    """The flow `sync`. Who syncs several mirrors in this process passes what they share."""
 
     @flow(
         name="sync",
@@ -84,21 +71,21 @@ def sync_flow(
         retries a flow that raises, and leaves one that returns a Failed state waiting for a retry
         that never comes.
         """
+        add_log_fields(mirror=mirror)
         async with no_retries_if_hopeless():
             outcome, copied = await _sync(
-                mirror,
-                full,
-                dry_run,
-                trigger_of(trigger),
-                accept_loss,
-                progress or SyncProgress(),
-                uploads,
+                SyncRequest(
+                    mirror,
+                    full,
+                    trigger_of(trigger),
+                    dry_run,
+                    accept_loss,
+                    progress or SyncProgress(),
+                    shared,
+                )
             )
-            log = get_run_logger()
-            for failure in outcome.errors:
-                log.error("%s: %s", failure.tag or outcome.mirror, failure.message)
-            for warning in outcome.warnings:
-                log.warning("%s", warning)
+            add_log_fields(run=outcome.run_id)
+            _log(outcome)
             await publish_run(outcome, copied)
             return _state(outcome)
 
@@ -108,52 +95,18 @@ def sync_flow(
 sync = sync_flow()
 
 
-async def _sync(
-    name: str,
-    full: bool,
-    dry_run: bool,
-    trigger: Trigger,
-    accept_loss: bool,
-    progress: SyncProgress,
-    uploads: SharedUploads | None,
-) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
-    started_at = time.perf_counter()
-    settings = load_settings()
-    mirror = settings.mirror(name)
-    images = None if dry_run else image_rules_of(mirror)
-    async with open_clients(settings, mirror, load_secret) as clients:
-        prefetch = Prefetch(clients.source, clients.target, clients.hub, full=full, images=images)
-        async with prefetch, progress_artifact(name, progress):
-            ready = await clients.have_credentials()
-            if ready:
-                prefetch.start_listing()
-            url = await asyncio.to_thread(database_url)
-            await asyncio.to_thread(prepare, url)
-            async with PostgresRecorder.open(url) as recorder:
-                known = await recorder.ensure_mirror(mirror_row(mirror))
-                if ready and not known:
-                    prefetch.start_first_look()
-                context = SyncContext(
-                    mirror,
-                    clients,
-                    recorder,
-                    prefetch,
-                    full=full,
-                    dry_run=dry_run,
-                    accept_loss=accept_loss,
-                    trigger=trigger,
-                    retry=RetryRule(**settings.retry.model_dump()),
-                    progress=progress,
-                    shared_uploads=uploads,
-                    log=task_log,
-                    flow_run_id=current_flow_run.get_id(),
-                    started_at=started_at,
-                )
-                try:
-                    async with recorder.target_lock(mirror.target) as lock:
-                        return await lock.hold(run(context, as_task))
-                except TargetLocked as locked:
-                    return await refuse(context, Reason.LOCK, str(locked)), ()
+async def _sync(request: SyncRequest) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
+    async with progress_artifact(request.mirror, request.progress):
+        return await sync_mirror(load_settings(), request, as_task)
+
+
+def _log(outcome: RunOutcome) -> None:
+    log = get_run_logger()
+    for failure in outcome.errors:
+        with log_fields(**({"tag": failure.tag} if failure.tag else {})):
+            log.error("%s: %s", failure.tag or outcome.mirror, failure.message)
+    for warning in outcome.warnings:
+        log.warning("%s", warning)
 
 
 def _state(outcome: RunOutcome) -> State[RunOutcome]:

@@ -9,15 +9,27 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from prefect import flow, get_client, get_run_logger, task
+from prefect import Flow, flow, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed
 
-from flows.orchestration import OutcomeError, living_alone, load_secret, run_name
-from flows.sync_entry import keep_looked, look_at, sync_many
+from flows.orchestration import (
+    OutcomeError,
+    alert,
+    living_alone,
+    load_secret,
+    outcome_of,
+    parts_of,
+    redacting,
+    run_name,
+    start_entry_runs,
+)
+from flows.sync_entry import keep_looked, look_at
+from flows.sync_group import sync_group
+from flows.sync_mirror import SyncRequest
 from mirror.checks import (
     WatchReport,
     WatchResult,
@@ -34,7 +46,19 @@ from mirror.outcome import Trigger
 from mirror.sync import open_clients
 
 
-@flow(name="watch", flow_run_name=run_name("watch"), persist_result=False)
+async def alert_if_synced(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Evaluate the alert rules once mirrors were synced here, as the end of each sync does."""
+    report = await outcome_of(state)
+    if isinstance(report, WatchReport) and report.synced:
+        await alert(flow, flow_run, state)
+
+
+@flow(
+    name="watch",
+    flow_run_name=run_name("watch"),
+    persist_result=False,
+    on_completion=[alert_if_synced],
+)
 @living_alone
 async def watch() -> State[WatchReport]:
     """Check every source once and start the sync of each mirror whose source moved.
@@ -68,7 +92,7 @@ async def watch() -> State[WatchReport]:
             looked=tuple(result.source for result in found.results),
             moved=found.moved,
             started=deployed,
-            synced=await sync_many(here, full=False, trigger=Trigger.WATCH.value),
+            synced=await sync_group([SyncRequest(name, False, Trigger.WATCH) for name in here]),
             requests=found.requests,
             seconds=round(time.perf_counter() - started, 4),
             errors=found.errors,
@@ -77,6 +101,7 @@ async def watch() -> State[WatchReport]:
 
 
 @task(name="look", task_run_name="look at {source}", cache_policy=NO_CACHE, persist_result=False)
+@redacting
 async def look_task(source: str, look: Callable[[], Awaitable[WatchResult]]) -> WatchResult:
     """Look at one source. Takes a callable: Prefect looks through dataclasses, however large."""
     return await look()
@@ -120,19 +145,19 @@ def _deployment(mirror: str) -> str:
 
 
 async def _start_deployments(mirrors: Sequence[str]) -> None:
-    """Start the syncs without waiting for them to end: one run for all mirrors of an entry."""
-    runs: dict[str, dict[str, Any]] = {}
+    """Start the syncs without waiting for them to end: one run for many mirrors of an entry."""
+    parameters = {"full": False, "trigger": Trigger.WATCH.value}
+    entries: dict[str, list[str]] = defaultdict(list)
     for name in mirrors:
-        deployment = _deployment(name)
         entry, of_many, _ = name.partition("/")
         if of_many:
-            runs.setdefault(deployment, {"entry": entry, "mirrors": []})["mirrors"].append(name)
+            entries[entry].append(name)
         else:
-            runs[deployment] = {"mirror": name}
-    for deployment, parameters in runs.items():
-        await arun_deployment(
-            deployment,
-            parameters={**parameters, "full": False, "trigger": Trigger.WATCH.value},
-            timeout=0,
-            as_subflow=False,
-        )
+            await arun_deployment(
+                _deployment(name),
+                parameters={"mirror": name, **parameters},
+                timeout=0,
+                as_subflow=False,
+            )
+    for entry, names in entries.items():
+        await start_entry_runs(entry, parts_of(names), parameters)

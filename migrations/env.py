@@ -7,16 +7,20 @@ blocking every session that queues behind it; run it again.
 from __future__ import annotations
 
 import re
+import time
 from typing import Literal
 
 import sqlalchemy as sa
 from alembic import context
 
-from mirror.history.address import database_url
-from mirror.history.engine import create_engine
+from mirror.history.database.address import database_url
+from mirror.history.database.engine import create_engine
 from mirror.history.models.base import Base
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('hagicode-mirror migrations', 0))"
+TRY_LOCK = LOCK.replace("pg_advisory_lock", "pg_try_advisory_lock")
+PATIENCE = 600.0  # seconds
+PAUSE = 0.1
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('hagicode-mirror migrations', 0))"
 PARTITION = re.compile(r"_\d{4}_\d{2}$")
 
@@ -54,10 +58,15 @@ def run() -> None:
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            # Another one may be at work: it takes as long as its longest statement may.
-            connection.execute(sa.text("SET lock_timeout = '10min'"))
-            connection.execute(sa.text(LOCK))
             connection.execute(sa.text("SET lock_timeout = '5s'"))
+            # Another one may be at work: it takes as long as its longest statement may. Asked for
+            # again and again, since CREATE INDEX CONCURRENTLY waits for who waits in a statement.
+            patience = time.monotonic() + PATIENCE
+            while not connection.scalar(sa.text(TRY_LOCK)):
+                connection.commit()
+                if time.monotonic() > patience:
+                    connection.execute(sa.text(LOCK))  # fails for the lock
+                time.sleep(PAUSE)
             connection.execute(sa.text("SET statement_timeout = '10min'"))
             connection.commit()
             context.configure(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
-from mirror.history.migrate import execute_file
+from mirror.history.database.migrate import execute_file
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

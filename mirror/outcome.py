@@ -36,10 +36,16 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     STORAGE = "storage"
     REFUSED = "refused"  # by a policy (an immutable tag, a restricted account), or any other 4xx
+    UNSIGNED = "unsigned"  # no valid signature by the key that mirrors.yaml wants
     SUSPICIOUS = "suspicious"  # the source lost more tags than delete_share allows
     LOCK = "lock"
     ABANDONED = "abandoned"
     INTERNAL = "internal"
+
+    @property
+    def is_away(self) -> bool:
+        """Whether a registry did not answer, or its server failed: it may be back in a moment."""
+        return self in (Reason.NETWORK, Reason.TIMEOUT, Reason.SERVER_ERROR)
 
 
 class RunStatus(StrEnum):

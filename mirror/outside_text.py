@@ -25,15 +25,17 @@ from urllib.parse import quote, quote_plus, unquote
 MARK: Final = "[redacted]"
 _SHORTEST: Final = 4  # shorter ones occur in any text
 _SHORTEST_FOUND: Final = 8  # of a variable that is a secret by its name alone
-_TOKENS: Final = 1 << 20  # characters of tokens that are kept: new ones come every few minutes
+_TOKENS: Final = 2 << 20  # characters of tokens that are kept: new ones come every few minutes
 _LOOKED_AT: Final = 64 << 10  # characters of a text from outside; the rest is not shown
 _CUT: Final = 4000  # characters of a text of several lines
+_URL_SAFE: Final = str.maketrans("+/", "-_")
 _forms: set[str] = set()  # in lower case
 _tokens: dict[str, None] = {}  # as _forms, in the order in which they were added
 
 # Addresses with a login in them, and logins, of this program and of those that it starts.
 _VARIABLES: Final = (
     "MIRROR_DATABASE_URL",
+    "MIRROR_HOOK_DATABASE_URL",
     "PREFECT_API_URL",
     "PREFECT_API_KEY",
     "PREFECT_API_AUTH_STRING",
@@ -183,6 +185,19 @@ def redact_exception(error: BaseException) -> None:
             left += one.exceptions
 
 
+def without_secrets(error: Exception) -> Exception:
+    """The error to raise in place of `error`: itself, redacted, wherever its text can be changed.
+
+    Some exceptions make their text of what cannot be changed from here (OSError's file, the command
+    of a process, pydantic's input): a RuntimeError with the redacted text takes their place.
+    """
+    redact_exception(error)
+    text = f"{error} {error!r}"
+    if redacted(text) == text:
+        return error
+    return RuntimeError(f"{type(error).__name__}: {readable(str(error))}")
+
+
 def protect_output() -> None:
     """Redact logs at every level and the tracebacks of crashes: the last line of defence.
 
@@ -218,7 +233,11 @@ def _redact_record(record: logging.LogRecord) -> None:
     elif isinstance(record.args, Mapping):
         record.args = {name: _redacted_value(value) for name, value in record.args.items()}
     record.msg = _redacted_value(record.msg)
-    if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+    if record.exc_info and record.exc_info[1] is None:
+        # Logged with exc_info=True outside an except block, as Prefect does for a task that returns
+        # a Failed state: every handler would add "NoneType: None".
+        record.exc_info = None
+    elif record.exc_info and not record.exc_text:
         text = "".join(traceback.format_exception(record.exc_info[1])).rstrip("\n")
         if (clean := redacted(text)) != text:
             record.exc_text = clean
@@ -264,8 +283,21 @@ def _forms_of(secret: str) -> set[str]:
     encoded = base64.b64encode(raw).decode()
     safe = base64.urlsafe_b64encode(raw).decode()
     plain = {secret, encoded, encoded.rstrip("="), safe, safe.rstrip("="), raw.hex()}
+    # And within something that was encoded as a whole, such as a request or its header.
+    plain.update(*(_within_base64(part) for part in (raw, encoded.encode())))
     forms = plain | {form for one in plain for form in _quoted(one)}
     return {form.lower() for form in forms if len(form) >= _SHORTEST}
+
+
+def _within_base64(raw: bytes) -> set[str]:
+    """How these bytes appear in the base64 of a longer text: at three offsets, without the ends."""
+    found = set()
+    for offset in range(3):
+        whole = base64.b64encode(b"\0" * offset + raw)
+        part = whole[4 if offset else 0 : (offset + len(raw)) // 3 * 4].decode()
+        if len(part) >= _SHORTEST_FOUND:  # or it occurs in any base64
+            found |= {part, part.translate(_URL_SAFE)}
+    return found
 
 
 def _quoted(text: str) -> set[str]:
@@ -282,6 +314,8 @@ def _quoted(text: str) -> set[str]:
             json.dumps(text)[1:-1],
             json.dumps(text, ensure_ascii=False)[1:-1],
             json.dumps(text).replace("/", "\\/")[1:-1],
+            json.dumps(json.dumps(text)[1:-1])[1:-1],  # JSON within JSON, as of an error's body
+            json.dumps(json.dumps(text, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1],
             repr(text)[1:-1],
             text.encode("unicode_escape").decode("ascii"),
         }

@@ -119,7 +119,12 @@ def _seconds(value: float | timedelta) -> float:
 
 
 def parse_rate(value: object) -> int:
-    """`20Mbit/s` or `2.5MB/s` as bytes per second. Raises ValueError for anything else."""
+    """`20Mbit/s` or `2.5MB/s` as bytes per second. Raises ValueError for anything else.
+
+    An int is a rate that was read before; a number of mirrors.yaml comes here as text.
+    """
+    if type(value) is int and value > 0:
+        return value
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
         raise ValueError(f"{value!r} is not a rate such as 20Mbit/s or 2.5MB/s")

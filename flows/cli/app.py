@@ -14,8 +14,8 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
-from flows.cli.streams import displayable, escape_unencodable
-from flows.orchestration import bypass_proxies
+from flows.cli.streams import escape_unencodable, report_error
+from flows.orchestration import bypass_proxies, follow_log_settings
 from mirror.errors import MirrorError
 
 COMMANDS = {
@@ -27,7 +27,7 @@ COMMANDS = {
     "audit": "Compare targets with their sources and the history.",
     "probe": "Pull from source and mirror as a user would, and time it.",
     "doctor": "Check registries, credentials, capabilities and quotas.",
-    "config": "Check mirrors.yaml, and show what it comes to.",
+    "config": "Check mirrors.yaml, and show the effective settings.",
     "publish": "Build the public site from the history.",
     "notify": "Send test messages to the alert channels.",
     "watchdog": "Alert when no sync succeeds, even when Prefect is down.",
@@ -100,6 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     atexit.register(gc.freeze)
     escape_unencodable()
     try:
+        follow_log_settings()
         bypass_proxies()
         code = mirror.main(arguments, prog_name="mirror", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -119,5 +120,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 def fail(message: str, code: int) -> None:
     """Print one line on stderr and exit with the code."""
-    click.echo("mirror: " + displayable(message.removeprefix("mirror: ")), err=True)
+    report_error(message.removeprefix("mirror: "))
     sys.exit(code)

@@ -13,21 +13,16 @@ import click
 from rich.filesize import decimal
 from rich.text import Text
 
-from flows.cli.options import (
-    chosen_mirrors,
-    config_option,
-    json_option,
-    names_argument,
-    report_error,
-)
+from flows.cli.options import chosen_mirrors, config_option, json_option, names_argument
 from flows.cli.progress_bar import working
-from flows.cli.streams import paged
+from flows.cli.streams import paged, report_error
 from flows.cli.tables import make_table, print_text
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import AuditReport
 from mirror.units import format_count
 
 _FINDINGS_SHOWN = 50
+_AUDITS_AT_ONCE = 8
 
 
 @click.command("audit")
@@ -94,10 +89,14 @@ async def _audit_all(
     from flows.audit import audit
     from flows.orchestration import outcome_as
 
+    at_once = min(len(names), _AUDITS_AT_ONCE)
+    slots = asyncio.Semaphore(at_once)
+
     async def one(name: str) -> AuditReport:
-        state: Any = await audit(
-            mirror=name, deep=deep, rate=rate / len(names), sample=sample, return_state=True
-        )
+        async with slots:
+            state: Any = await audit(
+                mirror=name, deep=deep, rate=rate / at_once, sample=sample, return_state=True
+            )
         return await outcome_as(state, AuditReport, f"the audit of {name}")
 
     return list(await asyncio.gather(*(one(name) for name in names)))

@@ -1,4 +1,4 @@
-"""`mirror config`: check mirrors.yaml, show what it comes to, print its JSON Schema."""
+"""`mirror config`: check mirrors.yaml, show the effective settings, print its JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from flows.cli.options import complete_mirrors, config_option, json_option, report_error
+from flows.cli.options import complete_mirrors, config_option, json_option
+from flows.cli.streams import report_error
 from mirror.config import Settings, json_schema, load_settings, shown_settings, variables
 from mirror.units import format_count
 
 
-@click.group(name="config", help="Check mirrors.yaml, and show what it comes to.")
+@click.group(name="config", help="Check mirrors.yaml, and show the effective settings.")
 def command() -> None:
     """The group of `mirror config`."""
 
@@ -71,7 +72,7 @@ def _counts(settings: Settings) -> str:
 @json_option("one object with the keys of mirrors.yaml, and environment")
 @config_option
 def show(config: Path | None, names: tuple[str, ...], expand: bool, as_json: bool) -> None:
-    """Show what mirrors.yaml comes to, as YAML: all mirrors, or those named.
+    """Show the effective settings as YAML: of all mirrors, or of those named.
 
     Every default is written out, and shorthands in full. Secrets are shown as the names of their
     variables.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.options import config_option
+from flows.cli.options import config_option, json_option
 from flows.orchestration import prepare_prefect, run
 from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
     help="Write them to a file that `prefect deploy --all` reads, and deploy nothing.",
 )
 @click.option("--no-watch", is_flag=True, help="Leave out the watch: `mirror watch` runs.")
+@click.option(
+    "--automations",
+    metavar="TYPE/NAME",
+    help="Also make Prefect's own alerts, sent by this notification block, such as"
+    " slack-webhook/operators.",
+)
+@json_option("one object: what was or would be added, changed, removed")
 @config_option
 def command(
     config: Path | None,
@@ -35,6 +44,8 @@ def command(
     work_queue: str | None,
     dry_run: bool,
     write: Path | None,
+    automations: str | None,
+    as_json: bool,
 ) -> None:
     """Make the deployments at the server of PREFECT_API_URL those of mirrors.yaml.
 
@@ -45,7 +56,7 @@ def command(
         from flows.orchestration import prefect_file
 
         write.write_text(prefect_file(_planned(settings, no_watch), work_pool), encoding="utf-8")
-        click.echo(f"{write} written")
+        click.echo(json.dumps({"written": str(write)}) if as_json else f"{write} written")
         return
     url = os.environ.get("PREFECT_API_URL")
     if not url:
@@ -66,7 +77,21 @@ def command(
             dry_run=dry_run,
         )
     )
+    made = None
+    if automations is not None:
+        from flows.orchestration import deploy_automations
+
+        planned = _planned(settings, no_watch)
+        made = run(deploy_automations(url, planned, work_pool, automations, dry_run=dry_run))
+    if as_json:
+        document = {**asdict(done), "automations": asdict(made) if made else None}
+        click.echo(json.dumps({**document, "dry_run": dry_run}))
+        return
     _show(done, dry_run=dry_run)
+    if made is not None:
+        for sign, names in (("+", made.added), ("~", made.changed), ("-", made.removed)):
+            for name in names:
+                click.echo(f"{sign} automation {name}")
 
 
 def _planned(settings: Settings, no_watch: bool) -> tuple[Scheduled, ...]:

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from flows.cli.streams import displayable
+from flows.cli.streams import report_error
 from mirror.config import Settings, load_settings
 from mirror.errors import ConfigError
+from mirror.logs import log_fields
 from mirror.outcome import TagFailure
 from mirror.units import format_count, parse_duration
 
@@ -54,7 +55,8 @@ def complete_mirrors(ctx: click.Context, param: click.Parameter, incomplete: str
     except ConfigError:
         return []
     chosen = ctx.params.get(param.name or "") or ()
-    return [name for name in settings.mirrors if name.startswith(incomplete) and name not in chosen]
+    names = (*settings.mirrors, *settings.entries)
+    return [name for name in names if name.startswith(incomplete) and name not in chosen]
 
 
 def json_option(what: str = "a list, one object per mirror") -> Callable[[Any], Any]:
@@ -101,11 +103,6 @@ def as_duration(ctx: click.Context, param: click.Parameter, value: str) -> timed
         raise click.BadParameter(str(error), ctx, param) from error
 
 
-def report_error(message: str) -> None:
-    """Print an error or a warning as one line on stderr."""
-    click.echo(f"mirror: {displayable(message)}", err=True)
-
-
 def report_failures(mirror: str, failures: Sequence[TagFailure]) -> None:
     """Print the failures of a run on stderr, those of one cause as one line."""
     alike: dict[tuple[str, str], list[TagFailure]] = {}
@@ -118,7 +115,8 @@ def report_failures(mirror: str, failures: Sequence[TagFailure]) -> None:
             tags = [str(each.tag) for each in others[:_TAGS_SHOWN]]
             rest = ", ..." if len(others) > _TAGS_SHOWN else ""
             where += f" and {format_count(len(others), 'more tag')} ({', '.join(tags)}{rest})"
-        report_error(f"{where}: {first.message} ({first.reason.value})")
+        with log_fields(**({"tag": first.tag} if first.tag else {})):
+            report_error(f"{where}: {first.message} ({first.reason.value})")
 
 
 def _cause(failure: TagFailure) -> str:

@@ -12,14 +12,9 @@ import click
 from rich.filesize import decimal
 from rich.text import Text
 
-from flows.cli.options import (
-    chosen_mirrors,
-    config_option,
-    json_option,
-    names_argument,
-    report_error,
-)
+from flows.cli.options import chosen_mirrors, config_option, json_option, names_argument
 from flows.cli.progress_bar import working
+from flows.cli.streams import report_error
 from flows.cli.tables import make_table
 from flows.orchestration import prepare_prefect, run
 from mirror.checks import ProbeReport, Pull

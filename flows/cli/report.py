@@ -13,6 +13,7 @@ import click
 from flows.cli.options import as_duration, complete_mirrors, config_option
 from mirror.history import (
     CSV_COLUMNS,
+    Part,
     as_json,
     create_engine,
     csv_rows,
@@ -20,6 +21,8 @@ from mirror.history import (
     prepare,
     read_report,
 )
+
+_WHOLE = 20  # mirrors; of more, each is a row
 
 
 def _since(ctx: click.Context, param: click.Parameter, value: str) -> timedelta | None:
@@ -53,11 +56,17 @@ def command(
     form: str | None,
     check: bool,
 ) -> None:
-    """Show success rate, delay, failures, pulls and runs, compared with the goals."""
+    """Show success rate, delay, failures, pulls and runs, compared with the goals.
+
+    More than 20 mirrors are a row each; --mirror shows the days, failures and runs of one.
+    """
     url = database_url()
     prepare(url)
     engine = create_engine(url, read_only=True)
-    found = read_report(engine, since, name)
+    found = read_report(engine, since, name, parts=Part.ALL if form else Part.NONE)
+    many = len(found.mirrors) > _WHOLE
+    if not form and not many:
+        found = read_report(engine, since, name)
     engine.dispose()
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=2, ensure_ascii=False))
@@ -66,10 +75,10 @@ def command(
         writer.writerow(CSV_COLUMNS)
         writer.writerows(csv_rows(found))
     else:
-        from flows.cli.show_report import show_report
+        from flows.cli.show_report import show_report, show_table
         from flows.cli.streams import paged
 
         with paged() as console:
-            show_report(found, console)
+            show_table(found, console) if many else show_report(found, console)
     missed = any(goal.met is False for mirror in found.mirrors for goal in mirror.goals)
     ctx.exit(1 if check and missed else 0)

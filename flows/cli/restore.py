@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from flows.cli.options import config_option, report_error
+from flows.cli.options import config_option, json_option
+from flows.cli.streams import report_error
 from mirror.history import PREFECT_URL, database_url, prefect_database_url, restore
 
 
@@ -15,8 +18,9 @@ from mirror.history import PREFECT_URL, database_url, prefect_database_url, rest
     "file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE"
 )
 @click.option("--force", is_flag=True, help="Also while others are connected to the databases.")
+@json_option("one object: file, databases")
 @config_option
-def command(config: Path | None, file: Path, force: bool) -> None:
+def command(config: Path | None, file: Path, force: bool, as_json: bool) -> None:
     """Replace the history and Prefect's database by those in FILE.
 
     Stop `mirror up`, or workers, watchdog and Prefect's server first. What the databases hold is
@@ -24,7 +28,10 @@ def command(config: Path | None, file: Path, force: bool) -> None:
     """
     url = database_url()
     restored = restore(url, prefect_database_url(), file, force=force)
-    for one in restored:
+    if as_json:
+        databases = [asdict(one) for one in restored]
+        click.echo(json.dumps({"file": str(file), "databases": databases}))
+    for one in () if as_json else restored:
         click.echo(f"{one.name}: restored to {one.place}")
     if "prefect" not in {one.name for one in restored}:
         report_error(

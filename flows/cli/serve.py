@@ -13,6 +13,7 @@ from flows.cli.options import PORT
 from flows.local import address, choose_port, run_until_stopped
 from mirror.config import load_settings
 from mirror.errors import ConfigError
+from mirror.logs import output_as_logs
 
 if TYPE_CHECKING:
     from flows.local import HealthMonitor
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 )
 def command(directory: Path, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
-    run_until_stopped(_serve(directory, host, choose_port(host, port, "the site", "--port")))
+    serving = _serve(directory, host, choose_port(host, port, "the site", "--port"))
+    with output_as_logs("mirror.serve"):
+        run_until_stopped(serving)
 
 
 def _monitor() -> HealthMonitor | None:

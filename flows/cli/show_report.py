@@ -49,6 +49,45 @@ def show_report(report: Report, console: Console) -> None:
         _show_quota(console, quota)
 
 
+def show_table(report: Report, console: Console) -> None:
+    """Print a report on many mirrors, a row each; those that miss a goal first."""
+    since = f"since {format_moment(report.since)}" if report.since else "since the beginning"
+    print_text(console, f"{since}, until {format_moment(report.until)}", "dim")
+    console.print()
+    goals = ("runs", "tags", "delay_p95", "pull_speed?2", "pull_failures?1", "adoption?3")
+    table = make_table(
+        "mirror", ">in sync", ">behind", *(f">{name.replace('_', ' ')}" for name in goals)
+    )
+    for mirror in sorted(report.mirrors, key=lambda one: not _misses(one)):
+        status = mirror.status
+        table.add_row(
+            Text(mirror.mirror, "red" if _misses(mirror) else ""),
+            f"{status.in_sync:,}/{status.tags:,}",
+            f"{status.behind:,}",
+            *(
+                Text(
+                    _amount(goal, goal.value) if goal.samples else "-",
+                    {True: "green", False: "red", None: "dim"}[goal.met],
+                )
+                for goal in mirror.goals
+            ),
+        )
+    table.print(console)
+    missed = sum(map(_misses, report.mirrors))
+    console.print()
+    print_text(
+        console,
+        f"{format_count(len(report.mirrors), 'mirror')}, {missed:,} with a missed goal;"
+        " --mirror NAME shows one with its days, failures and runs",
+    )
+    for quota in report.quotas:
+        _show_quota(console, quota)
+
+
+def _misses(mirror: MirrorReport) -> bool:
+    return any(goal.met is False for goal in mirror.goals)
+
+
 def _show_mirror(console: Console, mirror: MirrorReport, now: datetime) -> None:
     status = mirror.status
     console.print()

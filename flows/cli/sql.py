@@ -16,7 +16,8 @@ from typing import TextIO
 import click
 import psycopg
 
-from flows.cli.options import config_option, report_error
+from flows.cli.options import config_option
+from flows.cli.streams import report_error
 from mirror.history import ROLE, as_json, database_url, open_reader, prepare, psql
 from mirror.outside_text import csv_cell
 from mirror.units import format_count

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from flows.cli.options import config_option, json_option
+from flows.cli.options import chosen_mirrors, complete_mirrors, config_option, json_option
 from flows.cli.streams import paged
 from flows.cli.tables import STATUS_COLOURS, make_table, print_text
 from mirror.config import MirrorSettings, load_settings
@@ -41,11 +41,12 @@ _LEFT_OUT = {
 
 
 @click.command("status")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_mirrors)
 @json_option()
 @config_option
 @click.pass_context
-def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
-    """Show each mirror of mirrors.yaml: last run, tags in sync, lag, failures.
+def command(ctx: click.Context, config: Path | None, names: tuple[str, ...], as_json: bool) -> None:
+    """Show each mirror of mirrors.yaml, or those named: last run, tags in sync, lag, failures.
 
     Exits 1 when the last run of a mirror failed or was killed, a tag waits longer than its
     delay_goal, or a schedule does not fire. Runs that only met another one at work, and dry runs,
@@ -56,6 +57,10 @@ def command(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     prepare(url)
     close_dead_runs(url)
     settings = with_repositories(settings, url)
+    if names:
+        chosen = chosen_mirrors(config, names)
+        mirrors = {name: settings.mirror(name) for name in chosen}
+        settings = settings.model_copy(update={"mirrors": mirrors})
     engine = create_engine(url)
     now = utcnow()
     try:

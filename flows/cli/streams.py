@@ -7,6 +7,7 @@ them, so that what a script reads does not depend on the window that it was star
 from __future__ import annotations
 
 import codecs
+import logging
 import os
 import shlex
 import shutil
@@ -17,6 +18,9 @@ from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING
 
+import click
+
+from mirror.logs import logs_json
 from mirror.outside_text import escaped
 
 if TYPE_CHECKING:
@@ -58,6 +62,14 @@ def displayable(text: str, encoding: str = "utf-8") -> str:
         return shown.encode(encoding, _ERRORS).decode(encoding)
     except LookupError:  # an encoding that Python does not know
         return shown
+
+
+def report_error(message: str) -> None:
+    """Print an error or a warning as one line on stderr; where logs are JSON, log it."""
+    if logs_json():
+        logging.getLogger("mirror").error("%s", message)
+    else:
+        click.echo(f"mirror: {displayable(message)}", err=True)
 
 
 def in_terminal() -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,13 +17,17 @@ from flows.cli.options import (
     config_option,
     json_option,
     names_argument,
-    report_error,
     report_failures,
 )
-from flows.orchestration import prepare_prefect, run
+from flows.cli.streams import report_error
+from flows.orchestration import prepare_prefect, run_or_stop
 from mirror.config import load_settings
+from mirror.logs import log_fields
 from mirror.outcome import RunOutcome, RunStatus, TagFailure, Trigger
-from mirror.sync import SharedUploads, SyncProgress
+from mirror.sync import SyncProgress
+
+if TYPE_CHECKING:
+    from flows.sync_mirror import Shared
 
 _MIRRORS_AT_ONCE = 20
 
@@ -52,7 +57,7 @@ def command(
     names = checked_names(load_settings(config), names)
     prepare_prefect()
     progress = SyncProgress()
-    outcomes, errors = run(
+    outcomes, errors = run_or_stop(
         _sync_all(
             names,
             full or accept_loss,
@@ -69,7 +74,8 @@ def command(
 
         show_runs(outcomes)
     for outcome in outcomes:
-        report_failures(outcome.mirror, outcome.errors)
+        with log_fields(run=outcome.run_id, mirror=outcome.mirror):
+            report_failures(outcome.mirror, outcome.errors)
     for error in errors:
         report_failures(error.tag or "", (replace(error, tag=None),))
     well = not errors and all(o.status is RunStatus.SUCCEEDED for o in outcomes)
@@ -93,31 +99,53 @@ async def _sync_all(
     *,
     bar: bool,
 ) -> tuple[list[RunOutcome], tuple[TagFailure, ...]]:
+    from flows.cli.progress_bar import progress_bar
     from flows.orchestration import outcome_as
     from flows.sync import sync_flow
+    from flows.sync_mirror import sharing
 
     names, errors = await _repositories_of(names, accept_loss)
-    sync = sync_flow(progress, SharedUploads() if len(names) > 1 else None)
-    # A person wants to know now: the schedule's retries are not for this.
-    at_once = sync.with_options(retries=0)
-    slots = asyncio.Semaphore(_MIRRORS_AT_ONCE)
+    options = {
+        "full": full,
+        "dry_run": dry_run,
+        "accept_loss": accept_loss,
+        "trigger": Trigger.MANUAL.value,
+    }
 
-    async def one(name: str) -> RunOutcome:
-        async with slots:
-            state = await at_once(
-                mirror=name,
-                full=full,
-                dry_run=dry_run,
-                accept_loss=accept_loss,
-                trigger=Trigger.MANUAL.value,
-                return_state=True,
-            )
-        return await outcome_as(state, RunOutcome, f"the sync of {name}")
+    async def one(name: str, shared: Shared | None) -> list[RunOutcome]:
+        # A person wants to know now: the schedule's retries are not for this.
+        sync = sync_flow(progress, shared).with_options(retries=0)
+        async with shared.turns if shared else nullcontext():
+            state = await sync(mirror=name, return_state=True, **options)
+        return [await outcome_as(state, RunOutcome, f"the sync of {name}")]
 
-    from flows.cli.progress_bar import progress_bar
+    async def many(entry: str, mirrors: list[str], shared: Shared | None) -> list[RunOutcome]:
+        from flows.sync_entry import sync_entry_flow
 
-    async with progress_bar(progress, shown=bar):
-        return await asyncio.gather(*(one(name) for name in names)), errors
+        flow: Any = sync_entry_flow(progress, shared)
+        state = await flow(entry=entry, mirrors=mirrors, return_state=True, **options)
+        return list(await outcome_as(state, tuple, f"the sync of {entry}"))
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(progress_bar(progress, shown=bar))
+        # The sync of a single one asks its source before the history is open.
+        together = sharing(_MIRRORS_AT_ONCE) if len(names) > 1 else nullcontext()
+        shared = await stack.enter_async_context(together)
+        works = []
+        for entry, mirrors in _by_entry(names).items():
+            alone = len(mirrors) == 1
+            works.append(one(mirrors[0], shared) if alone else many(entry, mirrors, shared))
+        ended = await asyncio.gather(*works)
+    done = [outcome for outcomes in ended for outcome in outcomes]
+    return sorted(done, key=lambda outcome: names.index(outcome.mirror)), errors
+
+
+def _by_entry(names: tuple[str, ...]) -> dict[str, list[str]]:
+    """The names by their entry, the part before the slash: one flow run each."""
+    entries: dict[str, list[str]] = {}
+    for name in names:
+        entries.setdefault(name.partition("/")[0], []).append(name)
+    return entries
 
 
 async def _repositories_of(

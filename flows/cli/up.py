@@ -10,6 +10,7 @@ from flows.cli.options import PORT, config_option
 from flows.local import choose_port, locked_data_folder, run_until_stopped
 from mirror.config import load_settings
 from mirror.history import data_dir
+from mirror.logs import output_as_logs
 
 
 @click.command("up", help="Run everything on this machine from mirrors.yaml, until stopped.")
@@ -48,4 +49,5 @@ def command(
 
         site = (site or site_folder_of_environment()).absolute()
 
-        run_until_stopped(run_machine(settings, host, ui_port, site_port, site))
+        with output_as_logs("mirror.up"):
+            run_until_stopped(run_machine(settings, host, ui_port, site_port, site))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.options import config_option, json_option, report_error
+from flows.cli.options import config_option, json_option
+from flows.cli.streams import report_error
 from flows.orchestration import prepare_prefect, run, run_until_signal
 from mirror.config import load_settings
+from mirror.logs import log_fields, output_as_logs
 from mirror.units import format_count
 
 if TYPE_CHECKING:
@@ -30,11 +33,12 @@ def command(ctx: click.Context, config: Path | None, once: bool, as_json: bool) 
     prepare_prefect()
     if once:
         ctx.exit(run(_watch_once(as_json)))
-    from flows.live_watch import Reports, live_watch
+    from flows.watching import Reports, live_watch
 
     shown = _Shown(as_json)
     reports = Reports(look=shown.look, sync=shown.sync, say=report_error)
-    run_until_signal(partial(live_watch, reports=reports))
+    with nullcontext() if as_json else output_as_logs("mirror.watch"):
+        run_until_signal(partial(live_watch, reports=reports))
 
 
 async def _watch_once(as_json: bool) -> int:
@@ -86,7 +90,9 @@ class _Shown:
             click.echo(f"{end.mirror}: {outcome.status}, {done}, {outcome.seconds.total:.2f} s")
         for failure in outcome.errors:
             where = f"{end.mirror}:{failure.tag}" if failure.tag else end.mirror
-            report_error(f"{where}: {failure.message} ({failure.reason.value})")
+            tag = {"tag": failure.tag} if failure.tag else {}
+            with log_fields(run=outcome.run_id, mirror=end.mirror, **tag):
+                report_error(f"{where}: {failure.message} ({failure.reason.value})")
 
 
 def _show(report: WatchReport, as_json: bool) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from flows.local.disk_space import disk_space
 from flows.local.prefect_programs import WORK_POOL
 from mirror.config import Settings
 from mirror.errors import DatabaseError
@@ -35,8 +35,6 @@ from mirror.outcome import utcnow
 
 BELIEVED = 5.0  # seconds that an answer is shown again
 PATIENCE = 3.0  # seconds for one look; a part that is frozen does not answer
-ROOM = 1 << 30  # bytes that must be free, or the share if the disk is small
-ROOM_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +165,7 @@ async def _ask(url: str, login: str | None) -> httpx.Response | None:
 
 
 def _disk(folder: Path) -> str:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    usage = shutil.disk_usage(existing)
-    shown = f"{usage.free / 1e9:.1f} of {usage.total / 1e9:.1f} GB free at {folder}"
-    if usage.free < min(ROOM, usage.total * ROOM_SHARE):
-        raise _Unwell(f"{shown}: free space, or move MIRROR_DATA_DIR")
-    return shown
+    space = disk_space(folder)
+    if not space.enough:
+        raise _Unwell(space.message)
+    return space.message

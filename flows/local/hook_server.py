@@ -31,7 +31,8 @@ class HookServer:
     """Receives reports, where there is a secret; an async context manager."""
 
     def __init__(self, secret: str | None, url: str | None = None) -> None:
-        """Without a secret there is no address to send anything to. `url`: of the history."""
+        """Without a secret there is no address to send anything to. `url`: of the history; else
+        MIRROR_HOOK_DATABASE_URL, since the site's own login may only read, else the site's."""
         self._secret = secret
         self._url = url
         self._stack = AsyncExitStack()
@@ -47,7 +48,7 @@ class HookServer:
 
     async def __aenter__(self) -> HookServer:
         if self._secret is not None:
-            url = self._url or database_url()
+            url = self._url or os.environ.get("MIRROR_HOOK_DATABASE_URL") or database_url()
             self._recorder = await self._stack.enter_async_context(PostgresRecorder.open(url))
         return self
 

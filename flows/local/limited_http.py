@@ -20,6 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from flows.local.resting_uvicorn import RestingServer
+
 HEADER_SECONDS = 10.0
 REQUEST_SECONDS = 120.0
 IDLE_SECONDS = 15  # between two requests
@@ -113,7 +115,7 @@ class BoundedLog(logging.Filter):
         return self._passed <= self._most
 
 
-class _Server(uvicorn.Server):
+class _Server(RestingServer):
     """Accepts one connection after another: asyncio accepts in batches, past the descriptors."""
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from flows.local.disk_space import report_disk
 from flows.local.ports import address, choose_port
 from flows.local.postgres_keeper import keep_postgres
 from flows.local.prefect_programs import (
-    BASIC,
     WORK_POOL,
     returns_200,
     worker_program,
@@ -21,7 +21,7 @@ from flows.local.prefect_programs import (
 )
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
-from flows.orchestration import PUBLISH, WATCH, Reaper, deploy, planned, run_now
+from flows.orchestration import BASIC, PUBLISH, WATCH, Reaper, deploy, planned, run_now
 from mirror.config import Settings
 from mirror.units import format_duration
 from mirror.website import INSTALL, missing_libraries
@@ -55,8 +55,9 @@ async def run_machine(
             with console.status("registering the schedules, starting worker and site ..."):
                 await deploy(stack.api_url, tuple(deployments), WORK_POOL, Path.cwd())
                 # Before the worker starts, which would take up all that is late.
-                for ended in await Reaper(stack.api_url, WORK_POOL).look(at_once=True):
-                    console.print(ended, style="dim", markup=False)
+                async with Reaper(stack.api_url, WORK_POOL) as reaper:
+                    for ended in await reaper.look(at_once=True):
+                        console.print(ended, style="dim", markup=False)
                 programs = _programs(settings, stack, site, host, site_port)
                 for program in programs:
                     await stack.supervisor.start(program)
@@ -68,6 +69,7 @@ async def run_machine(
             console.print(_summary(settings, stack, address(host, site_port)))
             parts.callback(console.print, "stopping ...")
             async with asyncio.TaskGroup() as keepers:
+                keepers.create_task(report_disk(stack.data, console.print))
                 for program in (stack.server, *programs):
                     keepers.create_task(stack.supervisor.keep_running(program, console.print))
                 if stack.postgres is not None:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import psycopg
 
 from mirror.errors import MirrorError
-from mirror.history import Cluster
+from mirror.history import Cluster, cut_connection
 
-LOOK_EVERY = 2.0  # seconds
+LOOK_EVERY = 5.0  # seconds
 ANSWER_WITHIN = 4  # seconds
 FROZEN_AFTER = 6  # looks without an answer: half a minute
+KEPT_FOR = 3  # looks by one connection, since each costs PostgreSQL a process
 
 
 async def keep_postgres(cluster: Cluster, say: Callable[[str], None]) -> None:
     """Start it again whenever it is gone, and replace it when it does not answer. Never returns."""
-    unanswered = 0
+    async with AsyncExitStack() as stack:
+        looks = _Looks(cluster)
+        stack.push_async_callback(looks.close)
+        await _keep(cluster, looks, say)
+
+
+async def _keep(cluster: Cluster, looks: _Looks, say: Callable[[str], None]) -> None:
+    unanswered, trouble = 0, ""
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        if await _answers(cluster):
-            unanswered = 0
+        if await looks.answer():
+            unanswered, trouble = 0, ""
             continue
         unanswered += 1
         try:
@@ -35,30 +44,67 @@ async def keep_postgres(cluster: Cluster, say: Callable[[str], None]) -> None:
             else:
                 continue
             unanswered = 0
-        except MirrorError as error:  # its processes may still be ending
-            say(str(error))
+        except MirrorError as error:  # its processes may still be ending, or its disk is full
+            if str(error) != trouble:  # once, however often it is tried
+                trouble = str(error)
+                say(trouble)
 
 
 async def stop_postgres(cluster: Cluster) -> None:
     """Stop it, whichever process started it; kill it when it does not answer."""
-    if cluster.socket_dir() is not None and not await _answers(cluster):
-        await asyncio.to_thread(cluster.kill)
+    if cluster.socket_dir() is not None:
+        looks = _Looks(cluster)
+        answers = await looks.answer()
+        await looks.close()
+        if not answers:
+            await asyncio.to_thread(cluster.kill)
     await asyncio.to_thread(cluster.stop)
 
 
-async def _answers(cluster: Cluster) -> bool:
-    """Whether the server says anything, be it that it takes no more connections. Starts nothing."""
-    folder = cluster.socket_dir()
-    if folder is None:
-        return False
-    try:
-        async with await psycopg.AsyncConnection.connect(
-            cluster.conninfo_at(folder, "postgres"), connect_timeout=ANSWER_WITHIN
-        ) as connection:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                await connection.execute("SELECT 1")
-    except TimeoutError:
-        return False
-    except psycopg.OperationalError as error:
-        return "FATAL" in str(error)
-    return True
+class _Looks:
+    """Looks whether a server answers. Starts nothing."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._connection: psycopg.AsyncConnection | None = None
+        self._left = 0
+
+    async def answer(self) -> bool:
+        """Whether the server says anything, be it that it takes no more connections."""
+        self._left -= 1
+        if self._connection is not None and self._left > 0 and await self._asked() is None:
+            return True
+        await self.close()
+        error = await self._asked()
+        if error is not None:
+            await self.close()
+        return error is None or "FATAL" in error
+
+    async def _asked(self) -> str | None:
+        """What is wrong, by the connection that is kept or by a new one."""
+        try:
+            if self._connection is None:
+                folder = self._cluster.socket_dir()
+                if folder is None:
+                    return "gone"
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._cluster.conninfo_at(folder, "postgres"),
+                    autocommit=True,
+                    connect_timeout=ANSWER_WITHIN,
+                )
+                self._left = KEPT_FOR
+            loop = asyncio.get_running_loop()
+            late = loop.call_later(ANSWER_WITHIN, cut_connection, self._connection)
+            try:
+                await self._connection.execute("SELECT 1")
+            finally:
+                late.cancel()
+        except psycopg.OperationalError as error:
+            return str(error)
+        return None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

@@ -14,20 +14,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import psutil
 
 from flows.local.data_folder import PidFile
+from flows.local.log_files import keep_log_small, private_log, set_aside
 from mirror.errors import MirrorError
 
 STOP_SECONDS = 12.0  # for all together; a Prefect worker ends its flow runs first
 KILL_SECONDS = 1.0  # at least, for each
 HEALTH_INTERVAL = 0.1
-LOG_BYTES = 16 * 1024 * 1024
 RESTART_WAIT_MAX = 8.0
 ALIVE_INTERVAL = 5.0
 UNANSWERED = 6  # checks in a row without an answer, after which a program counts as frozen
+PATIENCE_MAX = 8  # times as many where it was restarted for that again and again: a slow machine
 STEADY_SECONDS = 300.0  # a process that ran this long is restarted after a second
 
 Health = Callable[[], Awaitable[bool]]
@@ -55,8 +55,11 @@ class Program:
 class Child:
     """One running Program."""
 
-    def __init__(self, program: Program, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(
+        self, program: Program, process: asyncio.subprocess.Process, log: Path, patience: int = 1
+    ) -> None:
         self.program = program
+        self.patience = patience
         self.log = log
         self._process = process
         self._started = time.monotonic()
@@ -84,12 +87,13 @@ class Child:
     async def unresponsive(self) -> None:
         """Wait until it is stopped, or has stopped answering."""
         unanswered = 0
-        while unanswered < UNANSWERED:
+        while unanswered < UNANSWERED * self.patience:
             await asyncio.sleep(ALIVE_INTERVAL)
             answers = not self._stopped() and (
                 self.program.alive is None or await self.program.alive()
             )
-            starting = not self._answered and self.seconds < self.program.startup_seconds
+            startup = self.program.startup_seconds * self.patience
+            starting = not self._answered and self.seconds < startup
             self._answered |= answers
             unanswered = 0 if answers or starting else unanswered + 1
 
@@ -109,10 +113,10 @@ class Child:
                     f"{self.program.name} exited with code {self._process.returncode} during "
                     f"startup: {self._last_line()} (log: {self.log})"
                 )
-            if self.seconds > self.program.startup_seconds:
+            if self.seconds > self.program.startup_seconds * self.patience:
                 raise MirrorError(
                     f"{self.program.name} did not become healthy within "
-                    f"{self.program.startup_seconds:.0f} s (log: {self.log})"
+                    f"{self.program.startup_seconds * self.patience:.0f} s (log: {self.log})"
                 )
             await asyncio.sleep(HEALTH_INTERVAL)
 
@@ -147,6 +151,7 @@ class Supervisor:
         self._environment = dict(environment or {})
         self._pid_file = pid_file
         self._children: dict[str, Child] = {}
+        self._patience: dict[str, int] = {}
 
     async def __aenter__(self) -> Supervisor:
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -159,9 +164,19 @@ class Supervisor:
 
     async def start(self, program: Program) -> Child:
         """Start a program and wait until it is healthy. Raises MirrorError if it is not."""
-        log = self._logs / f"{program.name}.log"
-        _rotate(log)
-        with _private_log(log) as output:
+        try:
+            child = await self._launch(program)
+        except OSError as error:  # a full disk, too many open files
+            raise MirrorError(
+                f"{program.name} cannot be started: {error.strerror} (log: {self._log(program)})"
+            ) from error
+        await child.ready()
+        return child
+
+    async def _launch(self, program: Program) -> Child:
+        log = self._log(program)
+        set_aside(log)
+        with private_log(log) as output:
             process = await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -175,12 +190,14 @@ class Supervisor:
                 cwd=program.directory,
                 start_new_session=True,
             )
-        child = Child(program, process, log)
+        child = Child(program, process, log, self._patience.get(program.name, 1))
         self._children[program.name] = child
         if self._pid_file is not None:
             self._pid_file.add(child.pid)
-        await child.ready()
         return child
+
+    def _log(self, program: Program) -> Path:
+        return self._logs / f"{program.name}.log"
 
     def running(self, name: str) -> int | None:
         """The process id of a program that was started here and still runs, else None."""
@@ -196,7 +213,11 @@ class Supervisor:
         while True:
             child = self._children.get(program.name)
             if child is not None:
-                what = await _until_ended(child)
+                what = await _until_ended(child, say)
+                # One that has only just been started and does not answer may be slow, not frozen:
+                # started anew every time it would never be up.
+                slow = not child.ended and child.seconds < STEADY_SECONDS
+                self._patience[program.name] = min(2 * child.patience, PATIENCE_MAX) if slow else 1
                 await child.stop(KILL_SECONDS)
                 wait = 1.0 if child.seconds > STEADY_SECONDS else min(wait * 2, RESTART_WAIT_MAX)
                 say(f"{program.name} {what}; restarting in {wait:.0f} s (log: {child.log})")
@@ -216,29 +237,19 @@ class Supervisor:
             self._pid_file.clear()
 
 
-def _private_log(log: Path) -> BinaryIO:
-    """Open a log that only this user reads, whatever the umask and whatever it was before."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.fchmod(descriptor, 0o600)
-    return os.fdopen(descriptor, "ab")
-
-
-async def _until_ended(child: Child) -> str:
-    """Wait until it has exited or stopped answering; says which."""
+async def _until_ended(child: Child, say: Callable[[str], None]) -> str:
+    """Wait until it has exited or stopped answering; says which. Its log stays small meanwhile."""
     exited = asyncio.create_task(child.wait())
     frozen = asyncio.create_task(child.unresponsive())
+    bounding = asyncio.create_task(keep_log_small(child.log, say))
     try:
-        await asyncio.wait({exited, frozen}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({exited, frozen, bounding}, return_when=asyncio.FIRST_COMPLETED)
+        if bounding.done():
+            bounding.result()
         return f"exited with code {exited.result()}" if exited.done() else "does not answer"
     finally:
-        for task in (exited, frozen):
+        for task in (exited, frozen, bounding):
             task.cancel()
-
-
-def _rotate(log: Path) -> None:
-    """Move a large log out of the way, over the previous one."""
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

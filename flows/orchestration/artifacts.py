@@ -7,6 +7,7 @@ is a warning in the run's log.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
+from flows.orchestration.run_names import add_to_run_name
 from mirror.outcome import CopyOutcome, RunOutcome
 from mirror.sync import SyncProgress
 
@@ -52,8 +54,9 @@ def _warn(error: BaseException) -> None:
 
 
 async def publish_run(outcome: RunOutcome, copied: Sequence[CopyOutcome]) -> None:
-    """A Markdown summary of the run, and a table of its tags."""
+    """A Markdown summary of the run, a table of its tags, and its essentials in its name."""
     await publish_artifacts(
+        add_to_run_name(_essentials(outcome)),
         acreate_markdown_artifact(
             key=key("sync", outcome.mirror),
             markdown=_markdown(outcome),
@@ -65,6 +68,13 @@ async def publish_run(outcome: RunOutcome, copied: Sequence[CopyOutcome]) -> Non
             description=f"Tags of the last sync of {outcome.mirror}",
         ),
     )
+
+
+def _essentials(outcome: RunOutcome) -> str:
+    """What the run did, in a few words; empty where nothing was to be done."""
+    tags = outcome.tags
+    counts = {"planned": len(outcome.planned), "copied": tags.copied, "failed": tags.failed}
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def _markdown(outcome: RunOutcome) -> str:
@@ -85,6 +95,8 @@ def _markdown(outcome: RunOutcome) -> str:
         f"| seconds | {seconds.total:.2f} (discover {seconds.discover:.2f},"
         f" copy {seconds.copy:.2f}) |",
     ]
+    if site := os.environ.get("MIRROR_SITE_URL", "").rstrip("/"):
+        lines += ["", f"[Status of all mirrors]({site}/status/)"]
     if outcome.errors:
         lines += ["", "## Failed", ""]
         lines += [

@@ -6,13 +6,16 @@ registration.py registers them, prefect_yaml.py writes them as prefect.yaml.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from mirror.config import EntrySettings, MirrorPolicy, MirrorSettings, Settings
 
 ALL = "all-mirrors"
+AUDIT_EVERY = timedelta(days=1)
+AUDIT_TURN = timedelta(hours=1)
+"""How often a run audits those repositories of an entry whose turn it is."""
 WATCH = f"watch/{ALL}"
 """The scheduled watch, for those who run no `mirror watch`."""
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,6 +35,8 @@ class Scheduled:
     description: str
     parameters: Mapping[str, str | bool] = field(default_factory=dict)
     about: tuple[str, ...] = ()  # further tags: the mirror and its registries
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a person may choose for a parameter, in the form of Prefect's UI."""
 
     @property
     def flow(self) -> str:
@@ -99,7 +104,8 @@ def planned(settings: Settings) -> tuple[Scheduled, ...]:
         *(_sync_entry(entry) for entry in settings.entries.values()),
         _watch(settings),
         *(_audit(mirror) for mirror in mirrors),
-        PROBE,
+        *(_audit_entry(entry) for entry in settings.entries.values()),
+        replace(PROBE, choices={"mirror": tuple(settings.mirrors)}),
         REPORT,
         PUBLISH,
         MAINTAIN,
@@ -114,6 +120,7 @@ def _sync(mirror: MirrorSettings) -> Scheduled:
         description=f"Compares {mirror.source} with {mirror.target} in full, and copies changes.",
         parameters={"mirror": mirror.name, "full": True},
         about=_about(mirror),
+        choices={"mirror": (mirror.name,)},
     )
 
 
@@ -125,6 +132,7 @@ def _sync_entry(entry: EntrySettings) -> Scheduled:
         description=f"Lists {entry.source}, and compares each repository with {entry.target}.",
         parameters={"entry": entry.name, "full": True},
         about=_about(entry),
+        choices={"entry": (entry.name,)},
     )
 
 
@@ -141,10 +149,23 @@ def _audit(mirror: MirrorSettings) -> Scheduled:
     return Scheduled(
         entrypoint="flows.audit.audit",
         name=mirror.name,
-        every=timedelta(days=1),
+        every=AUDIT_EVERY,
         description=f"Compares {mirror.target} with the history and the source.",
         parameters={"mirror": mirror.name},
         about=_about(mirror),
+        choices={"mirror": (mirror.name,)},
+    )
+
+
+def _audit_entry(entry: EntrySettings) -> Scheduled:
+    return Scheduled(
+        entrypoint="flows.audit_entry.audit_entry",
+        name=entry.name,
+        every=AUDIT_TURN,
+        description=f"Audits the repositories of {entry.target} in turn, each once a day.",
+        parameters={"entry": entry.name},
+        about=_about(entry),
+        choices={"entry": (entry.name,)},
     )
 
 

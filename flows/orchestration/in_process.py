@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,20 +23,25 @@ from flows.orchestration.api_login import (
 )
 from flows.orchestration.no_proxy import bypass_proxies
 from flows.orchestration.server_check import check_server
-from mirror.errors import PrefectError
+from flows.orchestration.temporary_server import use_own_server
+from mirror.errors import MirrorError, PrefectError
 from mirror.history import data_dir
+from mirror.logs import logs_json
+from mirror.stopping import note_stop
 
 T = TypeVar("T")
 _TEMPORARY_FAILED = "connect to ephemeral Prefect API server"
-_DEFAULTS = {
-    # Without a network telemetry only logs errors.
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",  # or the client prints a notice in the middle of a progress bar
-    # The command prints what happened; Prefect's log remains in the UI.
+# The command prints what happened; Prefect's log remains in the UI.
+_SILENT = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_ROOT_LEVEL": "ERROR",  # its threads warn there when the machine is busy
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
+}
+_DEFAULTS = {
+    # Without a network telemetry only logs errors.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # or the client prints a notice in the middle of a progress bar
     # Its temporary server logs what it could not write when it is stopped at the end.
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SHOW_UI_URL": "false",
@@ -55,7 +59,7 @@ def prepare_prefect() -> None:
     starts with a random one.
     """
     bypass_proxies()
-    for name, value in _DEFAULTS.items():
+    for name, value in (_DEFAULTS if logs_json() else _DEFAULTS | _SILENT).items():
         os.environ.setdefault(name, value)
     url = os.environ.get("PREFECT_API_URL")
     if url:
@@ -79,6 +83,7 @@ def _lock_temporary_server() -> None:
         os.environ[LOGIN_ENV] = os.environ[SERVER_ENV] = random_login()
         os.environ[ORIGINS_ENV] = "null"  # CORS: of no page
         context.refresh_global_settings_context()
+        use_own_server()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -107,28 +112,81 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine until it ends by itself; SIGINT and SIGTERM set the event that it is given.
+    """Run a coroutine until it ends by itself; SIGINT and SIGTERM set the event that it gets."""
+    stop = asyncio.Event()
+    _in_second_thread(main(stop), lambda _: stop.set(), [])
 
-    It runs in a second thread: in the first one Prefect replaces the handler of SIGTERM while a
-    flow runs, and ends that flow in the middle of whatever it does.
+
+def run_or_stop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; the first SIGINT or SIGTERM cancels it, so that it can clean up.
+
+    Raises KeyboardInterrupt or Terminated if it was cancelled so, and what `run` raises.
     """
-    stop, made = asyncio.Event(), threading.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
+    received: list[int] = []
+    cancelled = False
 
-    async def noted() -> None:
-        loops.append(asyncio.get_running_loop())
-        made.set()
-        await main(stop)
+    def cancel(task: asyncio.Task[Any]) -> None:
+        nonlocal cancelled
+        if not cancelled:  # a second one must not cancel the cleaning up
+            cancelled = True
+            task.cancel()
 
-    def stopped(*_: object) -> None:
-        made.wait()
-        loops[0].call_soon_threadsafe(stop.set)
+    try:
+        return _in_second_thread(main, cancel, received)
+    except BaseException as error:  # Prefect makes other errors of the cancellation
+        if not received:
+            raise
+        if received[0] == signal.SIGINT:
+            raise KeyboardInterrupt from error
+        raise Terminated from error
 
-    with ThreadPoolExecutor(1, thread_name_prefix="mirror") as threads:
-        running = threads.submit(run, noted())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stopped)
-        running.result()
+
+class Terminated(MirrorError):
+    """SIGTERM ended a command."""
+
+    exit_code = 128 + signal.SIGTERM
+
+    def __init__(self) -> None:
+        super().__init__(
+            "stopped by SIGTERM: what was being copied was abandoned; the next sync continues"
+        )
+
+
+def _in_second_thread(
+    main: Coroutine[Any, Any, T],
+    on_signal: Callable[[asyncio.Task[Any]], None],
+    received: list[int],
+) -> T:
+    """Run a coroutine in a second thread; SIGINT and SIGTERM call `on_signal` in its loop.
+
+    In the first one Prefect replaces the handler of SIGTERM while a flow runs, and raises in the
+    middle of whatever the loop does: uvloop then hangs. Signals are added to `received`.
+    """
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def noted() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        if received:
+            on_signal(task)
+        return await main
+
+    def stopped(number: int, _: object) -> None:
+        received.append(number)
+        note_stop(number)
+        for task in tasks:  # else it sees `received` when it begins
+            with suppress(RuntimeError):  # it has ended by itself meanwhile
+                task.get_loop().call_soon_threadsafe(on_signal, task)
+
+    # First, so that none is missed.
+    before = {each: signal.signal(each, stopped) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="mirror") as threads:
+            return threads.submit(run, noted()).result()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _server_failure(error: httpx.HTTPError) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, get_type_hints
+from typing import Any, ParamSpec
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled
 
+from flows.orchestration.ending import ending_in_order
+from flows.orchestration.redacting import redacting
 from mirror.history import AlreadyRunning, as_living_run, database_url
 
 P = ParamSpec("P")
@@ -47,11 +48,10 @@ def _living(body: Body[P], *, alone: bool) -> Body[P]:
         work = " ".join([flow, *values]) if alone else None
         url = await asyncio.to_thread(database_url)
         try:
-            return await as_living_run(url, str(run.id), work, body(*args, **kwargs))
+            return await ending_in_order(
+                as_living_run(url, str(run.id), work, body(*args, **kwargs))
+            )
         except AlreadyRunning as other:
             return Cancelled(message=str(other))
 
-    # Prefect looks names of annotations up in the module of the function that it is given.
-    living_body.__annotations__ = get_type_hints(body, include_extras=True)
-    vars(living_body)["__signature__"] = inspect.signature(body, eval_str=True)
-    return living_body
+    return redacting(living_body)

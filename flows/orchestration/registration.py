@@ -57,7 +57,7 @@ async def deploy(
     are no longer wanted are deleted, since their schedules would go on firing; those of other
     projects stay. Runs start in `directory`. Changes nothing with `dry_run`.
     """
-    async with _client(api_url) as client:
+    async with prefect_client(api_url) as client:
         if not dry_run:
             await _ensure_pool(client, work_pool)
         flows = {flow.id: flow.name for flow in await _flows(client)}
@@ -87,7 +87,7 @@ async def deploy(
 
 async def run_now(api_url: str, deployment: str) -> None:
     """Run a deployment (flow/name) once, without waiting for its schedule or its end."""
-    async with _client(api_url) as client:
+    async with prefect_client(api_url) as client:
         known = await client.read_deployment_by_name(deployment)
         await client.create_flow_run_from_deployment(known.id)
 
@@ -112,9 +112,24 @@ async def _wanted(
         work_queue_name=work_queue,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    properties = deployment._parameter_openapi_schema.properties
+    for parameter, choices in scheduled.choices.items():
+        properties[parameter] = _limited(properties[parameter], choices)
     # Without a storage, the worker would copy this whole folder for every run.
     deployment.storage = LocalStorage(path=str(directory))
     return deployment
+
+
+def _limited(schema: dict[str, Any], choices: Sequence[str]) -> dict[str, Any]:
+    """The JSON Schema of a parameter, its strings limited to `choices`."""
+    limited = dict(schema)
+    if schema.get("type") == "string":
+        limited["enum"] = list(choices)
+    if "items" in schema:
+        limited["items"] = _limited(schema["items"], choices)
+    if "anyOf" in schema:
+        limited["anyOf"] = [_limited(each, choices) for each in schema["anyOf"]]
+    return limited
 
 
 def _differing(current: DeploymentResponse, wanted: RunnerDeployment) -> tuple[str, ...]:
@@ -153,7 +168,8 @@ async def _ensure_pool(client: PrefectClient, name: str) -> WorkPool:
 
 
 @asynccontextmanager
-async def _client(api_url: str) -> AsyncIterator[PrefectClient]:
+async def prefect_client(api_url: str) -> AsyncIterator[PrefectClient]:
+    """A client of the server of `api_url`, logged in as the environment says."""
     # Prefect read its settings when it was imported, before this server was started.
     login = os.environ.get(LOGIN_ENV)
     with temporary_settings({PREFECT_API_URL: api_url, PREFECT_API_AUTH_STRING: login}):

@@ -23,7 +23,7 @@ _GOALS = {
 
 
 def goal_rows(report: Report) -> list[dict[str, Cell]]:
-    """A row for each mirror and goal."""
+    """A row for each mirror and goal, missed ones first."""
     rows: list[dict[str, Cell]] = [
         {
             "mirror": mirror.mirror,
@@ -36,6 +36,7 @@ def goal_rows(report: Report) -> list[dict[str, Cell]]:
         for mirror in report.mirrors
         for goal in mirror.goals
     ]
+    rows.sort(key=lambda row: row["met"] != "no")
     return rows[:ROWS]
 
 
@@ -64,7 +65,8 @@ def markdown(report: Report, alerts: Sequence[OpenAlert], failures: Sequence[str
         "## Goals",
         _table(goal_rows(report)) or "The history has no mirror yet.",
         "## Now",
-        _table([_now(mirror) for mirror in report.mirrors]) or "The history has no mirror yet.",
+        _table([_now(mirror) for mirror in report.mirrors][:ROWS])
+        or "The history has no mirror yet.",
         "## Open alerts",
         _table(alert_rows(alerts)) or "None.",
     ]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from mirror.errors import ConfigError, PrefectError
+from mirror.outside_text import one_line
 
 _TIMEOUT_SECONDS = 5
 
@@ -90,6 +91,6 @@ def _judge_version(shown: str, response: httpx.Response) -> None:
     server, ours = response.text.strip().strip('"'), version("prefect")
     if server[:1].isdigit() and server.split(".")[:2] != ours.split(".")[:2]:
         raise PrefectError(
-            f"Prefect's server at {shown} is version {server[:40]}, this program has {ours}:"
-            " install the same major and minor version on both sides"
+            f"Prefect's server at {shown} is version {one_line(server, 40)}, this program has"
+            f" {ours}: install the same major and minor version on both sides"
         )

@@ -10,9 +10,11 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
+from rich.filesize import decimal
 
+from flows.orchestration.redacting import redacting
+from mirror.logs import log_level, logs_json
 from mirror.outcome import Discovery, Plan
-from mirror.outside_text import redact_exception
 from mirror.sync import BatchOutcome, StepBroken
 
 T = TypeVar("T")
@@ -28,12 +30,9 @@ class _Work:
         self.finished = False
 
 
+@redacting
 async def _perform(work: _Work, subject: str) -> State[None]:
-    try:
-        work.result = await work.work()
-    except Exception as error:
-        redact_exception(error)  # what it says becomes the message of a state
-        raise
+    work.result = await work.work()
     work.finished = True
     if isinstance(work.result, BatchOutcome):
         return _copied(work.result)
@@ -54,7 +53,7 @@ def _copied(batch: BatchOutcome) -> State[None]:
         many = f"{len(failed)} of {total} tags failed: " if total > 1 else ""
         return Failed(message=f"{many}{failed[0]}")
     many = f"{batch.copied} tags, " if batch.copied > 1 else ""
-    return Completed(message=f"{many}{batch.bytes_copied} bytes copied")
+    return Completed(message=f"{many}{decimal(batch.bytes_copied)} copied")
 
 
 _TASKS = {
@@ -62,10 +61,10 @@ _TASKS = {
         _perform
     )
     for name, shown in {
-        "discover": "discover",
-        "diff": "diff",
+        "discover": "discover {subject}",
+        "diff": "diff {subject}",
         "copy": "copy {subject}",
-        "verify": "verify",
+        "verify": "verify {subject}",
     }.items()
 }
 
@@ -90,7 +89,9 @@ def task_log(line: str, *, failed: bool = False) -> None:
     Commands silence Prefect's own log, and their output is not the place for a line a tag.
     """
     log = logging.getLogger("prefect.task_runs.tags")
-    if log.propagate:
+    if logs_json():
+        log.setLevel(log_level())
+    elif log.propagate:
         log.setLevel(logging.INFO)
         log.handlers = logging.getLogger("prefect.task_runs").handlers
         log.propagate = False

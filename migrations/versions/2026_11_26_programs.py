@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror.history.migrate import execute_file
+from mirror.history.database.migrate import execute_file
 
 revision = "0008_programs"
 down_revision = "0007_views"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from mirror.history.migrate import execute_file
+from mirror.history.database.migrate import execute_file
 
 revision = "0002_reasons"
 down_revision = "0001_first"

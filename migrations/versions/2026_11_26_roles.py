@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror.history.migrate import execute_file
+from mirror.history.database.migrate import execute_file
 
 revision = "0006_roles"
 down_revision = "0005_locks"

@@ -71,7 +71,7 @@ def by_cause(
         causes = (
             cause
             for rule in _CAUSES
-            for cause in merged.of_rule[rule]
+            for cause in merged.of(rule, finding.details.mirrors)
             if cause.key != finding.key and _explains(cause, finding, settings)
         )
         if cause := next(causes, None):
@@ -136,9 +136,16 @@ class _Merged:
                 self.into[finding.key] = key
         self.findings = [_one(key, same) for key, same in together.items()]
         self.by_key = {finding.key: finding for finding in self.findings}
-        self.of_rule: dict[AlertRule, list[AlertFinding]] = defaultdict(list)
-        for finding in self.findings:
-            self.of_rule[finding.rule].append(finding)
+        # By mirror: of a thousand mirrors each would else be compared with all others.
+        self._places: dict[tuple[AlertRule, str], list[int]] = defaultdict(list)
+        for at, finding in enumerate(self.findings):
+            for mirror in finding.details.mirrors:
+                self._places[finding.rule, mirror].append(at)
+
+    def of(self, rule: AlertRule, mirrors: Iterable[str]) -> list[AlertFinding]:
+        """The findings of a rule about any of these mirrors, in order."""
+        found = {at for mirror in mirrors for at in self._places.get((rule, mirror), ())}
+        return [self.findings[at] for at in sorted(found)]
 
 
 def _named(finding: AlertFinding, registry: str | None, settings: Settings) -> AlertFinding:
@@ -181,7 +188,7 @@ def _explains(cause: AlertFinding, finding: AlertFinding, settings: Settings) ->
     if finding.rule not in _EXPLAINED or _rank(cause) >= _rank(finding):
         return False
     if cause.rule is AlertRule.TAG_FAILED and finding.rule is AlertRule.DELAY_GOAL:
-        return cause.subject == finding.subject
+        return cause.subject in (finding.subject, finding.details.facts.get("waits_for"))
     if finding.details.reason is None:
         return cause.rule in (AlertRule.QUOTA_LOW, AlertRule.NO_SUCCESS) or _runs(cause) > 0
     if finding.details.reason not in _REASONS.get(cause.rule, {cause.details.reason}):

@@ -29,8 +29,9 @@ def note_credential_ends(
 ) -> None:
     """Record when the credentials of all mirrors' repositories expire.
 
-    Blocks: credential helpers are programs. A credential that cannot be read is skipped; the syncs
-    report it.
+    `settings`: with the mirrors of the entries' repositories (mirror.history.with_repositories).
+    Those of one entry and one folder of a registry have one credential, which is read once: a
+    helper is a program. Blocks. A credential that cannot be read is skipped; the syncs report it.
     """
     with engine.begin() as connection:
         for reference, credential in _credentials(settings, secrets):
@@ -46,13 +47,17 @@ def note_credential_ends(
 def _credentials(
     settings: Settings, secrets: SecretLoader | None
 ) -> Iterator[tuple[Reference, Credential | None]]:
-    sides = {
-        side for mirror in settings.mirrors.values() for side in (mirror.source, mirror.target)
-    }
-    for side in sorted(sides):
-        reference = Reference.parse(side)
-        try:
-            found = endpoint(settings, reference.registry, secrets).credential(reference.repository)
-        except ConfigError:
-            continue
-        yield reference, found
+    found: dict[tuple[str, str], Credential | None] = {}
+    for name, mirror in sorted(settings.mirrors.items()):
+        entry, of_many, _ = name.partition("/")
+        for side in (mirror.source, mirror.target):
+            reference = Reference.parse(side)
+            folder = side.rpartition("/")[0]
+            key = (entry, folder) if of_many else ("", side)
+            try:
+                if key not in found:
+                    reached = endpoint(settings, reference.registry, secrets)
+                    found[key] = reached.credential(reference.repository)
+            except ConfigError:
+                continue
+            yield reference, found[key]

@@ -22,7 +22,7 @@ from mirror.alerts.channels import (
 )
 from mirror.alerts.links import run_link
 from mirror.alerts.outbox import Delivery, Outbox
-from mirror.config import AlertRule
+from mirror.config import KNOWN_RULES, AlertRule
 from mirror.history import CONSEQUENCES, REASONS, SAYINGS, Bilingual, filled
 
 TIMEOUT = 10.0  # seconds for one message
@@ -172,6 +172,8 @@ def _consequences(batch: Sequence[Delivery]) -> tuple[Bilingual, ...]:
     subjects: dict[AlertRule, set[str]] = {}
     for delivery in batch:
         for rule, named in delivery.details.consequences.items():
+            if rule not in KNOWN_RULES:
+                continue
             subjects.setdefault(AlertRule(rule), set()).update(named)
     return tuple(
         filled(CONSEQUENCES[rule], {}, len(subjects[rule]))

@@ -33,7 +33,7 @@ BUDGET = 5.0  # seconds of sending after a sync
 _BACK = sa.text("""
     SELECT max(closed_at) FROM alert
     WHERE rule = 'database_away' AND opened_at > CAST(:since AS timestamptz) - interval '90 days'
-        AND closed_at > :since
+        AND closed_at > :since AND closed_at <= :now  -- the clock may have been set back
 """)
 
 
@@ -75,14 +75,16 @@ def evaluate(settings: Settings, engine: sa.Engine, now: datetime) -> AlertChang
     with Session(engine) as session, session.begin():
         lock_alerts(session)
         findings = find(session.connection(), settings, now)
-        back_at = session.scalar(_BACK, {"since": now - settling(settings)})
+        back_at = session.scalar(_BACK, {"since": now - settling(settings), "now": now})
         causes = by_cause(findings, settings, back_at)
         return update_alerts(session, causes, settings, named(settings.alerts), now)
 
 
-def record_outage(settings: Settings, url: str, since: datetime, now: datetime) -> None:
-    """Write an outage of the database that is over as a closed alert. Sends nothing."""
-    details = AlertDetails(since=since, mirrors=tuple(settings.mirrors))
+def record_outage(
+    settings: Settings, url: str, since: datetime, now: datetime, why: str | None = None
+) -> None:
+    """Write a time in which nothing could be recorded as a closed alert. Sends nothing."""
+    details = AlertDetails(since=since, mirrors=tuple(settings.mirrors), error=why)
     engine = create_engine(url)
     try:
         with Session(engine) as session, session.begin():

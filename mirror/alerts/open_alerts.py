@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from mirror.config import AlertRule, Severity
+from mirror.config import KNOWN_RULES, AlertRule, Severity
 from mirror.history import SAYINGS, AlertDetails, Bilingual, filled
 
 _OPEN = sa.text("""
@@ -18,7 +18,7 @@ _OPEN = sa.text("""
     FROM alert
     LEFT JOIN mirror ON mirror.id = alert.mirror_id
     LEFT JOIN alert_delivery delivery ON delivery.alert_id = alert.id
-    WHERE alert.closed_at IS NULL
+    WHERE alert.closed_at IS NULL AND alert.rule = ANY(:rules)
     GROUP BY alert.id, mirror.name
     ORDER BY array_position(ARRAY['critical', 'warning', 'info'], alert.severity), alert.id
     LIMIT :limit
@@ -42,8 +42,9 @@ class OpenAlert:
 
 def read_open_alerts(engine: sa.Engine, limit: int = 1000) -> tuple[OpenAlert, ...]:
     """The open alerts, the most urgent first, at most `limit`."""
+    values = {"limit": limit, "rules": list(KNOWN_RULES)}
     with engine.connect() as connection:
-        return tuple(_alert(row) for row in connection.execute(_OPEN, {"limit": limit}))
+        return tuple(_alert(row) for row in connection.execute(_OPEN, values))
 
 
 def _alert(row: sa.Row[tuple[object, ...]]) -> OpenAlert:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from mirror.alerts.channels import Event
-from mirror.config import AlertRule, Severity
+from mirror.config import KNOWN_RULES, AlertRule, Severity
 from mirror.history import AlertDetails
 
 LEASE = timedelta(minutes=2)  # after which a dead dispatcher's messages are available again
@@ -23,6 +23,9 @@ _TAKE = sa.text("""
         FROM alert_delivery delivery
         WHERE delivery.sent_at IS NULL AND delivery.gave_up_at IS NULL
             AND delivery.due_at <= :now AND delivery.channel = :channel
+            AND EXISTS (
+                SELECT FROM alert WHERE alert.id = delivery.alert_id AND alert.rule = ANY(:rules)
+            )
             AND NOT EXISTS (
                 SELECT FROM alert_delivery earlier
                 WHERE earlier.alert_id = delivery.alert_id
@@ -98,7 +101,8 @@ class Outbox:
 
     def take(self, channel: str, now: datetime) -> list[Delivery]:
         """Lease the messages due to a channel, oldest first."""
-        values = {"channel": channel, "now": now, "lease": now + LEASE}
+        rules = list(KNOWN_RULES)
+        values = {"channel": channel, "now": now, "lease": now + LEASE, "rules": rules}
         with self._engine.begin() as connection:
             return [
                 Delivery(

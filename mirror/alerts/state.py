@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mirror.alerts.alert_finding import AlertFinding
 from mirror.alerts.causes import Causes
 from mirror.alerts.channels import Event
-from mirror.config import AlertRule, ChannelSettings, Settings, Severity
+from mirror.config import KNOWN_RULES, AlertRule, ChannelSettings, Settings, Severity
 from mirror.history import AlertDeliveryRecord, AlertDetails, AlertRecord
 
 # Concurrent evaluations would open an alert twice; the second one waits and sees the first's.
@@ -52,11 +52,16 @@ def update_alerts(
     """Open, repeat and close alerts so that they match what the rules found.
 
     An open alert whose cause is found closes without a message: its cause's alert names it.
-    The caller holds the lock of lock_alerts() and commits.
+    Those of rules that only a newer version knows are left alone. The caller holds the lock of
+    lock_alerts() and commits.
     """
     known = {
         (alert.rule, alert.mirror_id or 0, alert.subject): alert
-        for alert in session.scalars(sa.select(AlertRecord).where(AlertRecord.closed_at.is_(None)))
+        for alert in session.scalars(
+            sa.select(AlertRecord).where(
+                AlertRecord.closed_at.is_(None), AlertRecord.rule.in_(KNOWN_RULES)
+            )
+        )
     }
     writer = _AlertWriter(session, settings, channels, now)
     found = {finding.key: finding for finding in causes.findings}
@@ -177,9 +182,7 @@ class _AlertWriter:
         Otherwise its end is not a recovery, and it closes without a message.
         """
         mirrors = AlertDetails.model_validate(alert.details).mirrors
-        enabled = alert.rule in set(AlertRule) and self._settings.alerting.enabled(
-            AlertRule(alert.rule)
-        )
+        enabled = self._settings.alerting.enabled(AlertRule(alert.rule))
         return enabled and (not mirrors or any(name in self._settings.mirrors for name in mirrors))
 
 

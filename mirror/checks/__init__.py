@@ -27,6 +27,7 @@ from mirror.checks.push_events import (
     sources_of,
 )
 from mirror.checks.rate_limit import RateLimiter
+from mirror.checks.returns import Returns, both_answer
 from mirror.checks.sync_starter import SyncEnd, SyncStarter
 from mirror.checks.watch import (
     WatchReport,
@@ -59,6 +60,7 @@ __all__ = [
     "Pull",
     "PushEvent",
     "RateLimiter",
+    "Returns",
     "SyncEnd",
     "SyncStarter",
     "WatchReport",
@@ -67,6 +69,7 @@ __all__ = [
     "WatchRows",
     "WatchTask",
     "audit",
+    "both_answer",
     "by_source",
     "examine",
     "is_signed",

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mirror.checks.audit_finding import AuditFinding, FindingKind
+from mirror.concurrency import gather_all
 from mirror.outcome import KnownTag
 from mirror.registry import (
     Descriptor,
@@ -79,7 +80,7 @@ async def audit(request: AuditRequest) -> AuditResult:
         findings, {tag.name: tag.digest for tag in discovery.tags}, seen
     )
     findings += await auditor.unexplained(discovery.listed)
-    below = await asyncio.gather(*(auditor.examine(digest) for digest in held))
+    below = await gather_all(auditor.examine(digest) for digest in held)
     wrong = await auditor.sample()
     for tags, problems in zip(held.values(), below, strict=True):
         findings += [
@@ -164,7 +165,7 @@ class _Auditor:
                 and (at_target.digest if at_target else None) == target.get(name)
             )
 
-        confirmed = await asyncio.gather(*(unchanged(finding) for finding in findings))
+        confirmed = await gather_all(unchanged(finding) for finding in findings)
         return [finding for finding, yes in zip(findings, confirmed, strict=True) if yes]
 
     async def unexplained(self, listed: frozenset[str]) -> list[AuditFinding]:
@@ -206,8 +207,8 @@ class _Auditor:
     async def _below(self, manifest: Manifest) -> _Below:
         blobs = [blob for blob in manifest.blobs if not is_foreign_layer(blob.media_type)]
         children, checked = await asyncio.gather(
-            asyncio.gather(*(self._child(child) for child in manifest.children)),
-            asyncio.gather(*(self._blob(blob) for blob in blobs)),
+            gather_all(self._child(child) for child in manifest.children),
+            gather_all(self._blob(blob) for blob in blobs),
         )
         return _Below(
             problems=tuple(
@@ -255,7 +256,7 @@ class _Auditor:
             async with slots:
                 return await self._hash(blob)
 
-        found = await asyncio.gather(*(one(blob) for blob in blobs))
+        found = await gather_all(one(blob) for blob in blobs)
         return {finding.digest or "": finding for finding in found if finding}
 
     async def _hash(self, blob: Descriptor) -> AuditFinding | None:

@@ -16,6 +16,7 @@ from mirror.history import (
     WatchRow,
 )
 from mirror.outcome import KnownTag, Quota
+from mirror.sync import Learnt
 
 
 class CheckRecorder(Protocol):
@@ -40,7 +41,10 @@ class CheckRecorder(Protocol):
         """Write what is left of a pull quota."""
 
     async def add_probes(self, pulls: Iterable[ProbePull]) -> None:
-        """Write the pulls of a probe round."""
+        """Write the pulls of a probe round, and hand over what the next sync has to repair."""
+
+    async def learnt(self, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Learnt]:
+        """What earlier runs learnt of (registry, repository)."""
 
     async def add_pull_count(self, counted: PullCounted) -> None:
         """Write how often a repository has been pulled."""

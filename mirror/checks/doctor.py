@@ -30,6 +30,7 @@ from mirror.config import (
     did_you_mean,
     endpoint,
     expires_at,
+    load_cosign_keys,
 )
 from mirror.errors import ConfigError, DatabaseError
 from mirror.history import PostgresRecorder, UnknownMirror, database_url, prepare
@@ -186,6 +187,8 @@ async def _examine(
     if place.role == "source" and seen.names is not None:
         mirrors = [settings.mirrors[name] for name in place.mirrors if name in settings.mirrors]
         seen.checks += check_policies(mirrors, seen.names, history.known)
+    if place.role == "source":
+        seen.checks += await asyncio.to_thread(_check_keys, settings, place)
     if credential is not None and ends is not None:
         seen.checks.insert(0, _expiry(place, credential.origin, ends, now))
     return Examination(
@@ -199,6 +202,23 @@ async def _examine(
         refusals=refusals,
         checks=tuple(seen.checks),
     )
+
+
+def _check_keys(settings: Settings, place: Place) -> list[PreflightCheck]:
+    """Whether the keys can be used by which the images of a source's mirrors must be signed."""
+    checks = []
+    for name in place.mirrors:
+        policy = settings.mirrors.get(name) or settings.entries[name.partition("/")[0]]
+        if policy.verify is None:
+            continue
+        try:
+            keys = load_cosign_keys(settings.path, policy)
+        except ConfigError as error:
+            checks.append(PreflightCheck("signature", CheckLevel.FAILURE, str(error)))
+        else:
+            message = f"{name}: images must be signed by {' or '.join(map(str, keys))}"
+            checks.append(PreflightCheck("signature", CheckLevel.OK, message))
+    return checks
 
 
 async def _check_up(settings: Settings, place: Place, registry: Registry) -> Preflight:

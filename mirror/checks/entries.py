@@ -83,7 +83,8 @@ async def look_at_entries(
         times = {one: at for one, at in look.listed.items() if at is not None}
         seen = {one: known[name][one].updated_at for one in times if one in known[name]}
         updated[name] = {one: at for one, at in times.items() if seen.get(one) != at}
-        unchanged |= {f"{name}/{one}" for one in times if seen.get(one) == times[one]}
+        due = await asyncio.to_thread(recorder.due, name, now)
+        unchanged |= {f"{name}/{one}" for one in times if seen.get(one) == times[one]} - due
     return EntriesLook(
         settings.expanded(mirrored), updated, frozenset(unchanged), tuple(warnings), tuple(errors)
     )

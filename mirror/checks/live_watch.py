@@ -20,7 +20,8 @@ from mirror.outcome import utcnow
 from mirror.registry import Clock, Reference
 
 _GAP: Final = 1.0  # seconds between looks at one source that is woken again and again
-_LONGEST: Final = 300.0  # seconds until a source that fails is tried again, at most
+_LONGEST: Final = 300.0  # seconds until a source that fails is looked at again, at most
+_LONGEST_AWAY: Final = 40.0  # if it does not answer: a tag must arrive a minute after its return
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,16 @@ class _Followed:
     group: tuple[MirrorSettings, ...]
     every: float
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    failures: int = 0
+    wait: float = 0.0  # seconds until the next look
 
-    @property
-    def wait(self) -> float:
-        """Seconds until the next look."""
-        return self.every if not self.failures else min(self.every * 2**self.failures, _LONGEST)
+    def looked(self, look: Look) -> None:
+        """Take up the pace again after a look that could read the source, else slow down."""
+        if look.result is not None and look.result.error is None:
+            self.wait = self.every
+            return
+        away = look.result is None or (look.result.error and look.result.error.reason.is_away)
+        longest = max(self.every, _LONGEST_AWAY if away else _LONGEST)
+        self.wait = min(2 * max(self.wait, self.every), longest)
 
 
 class LiveWatch:
@@ -101,8 +106,7 @@ class LiveWatch:
             look = await self._one_look(source, followed, woken)
             if look.result is not None:
                 budget.spend(look.result.requests)
-            failed = look.result is None or look.result.error is not None
-            followed.failures = followed.failures + 1 if failed else 0
+            followed.looked(look)
             await self._ended(look)
             for name in look.result.moved if look.result else ():
                 self._syncs.start(name, source, at_once=woken)

@@ -40,7 +40,7 @@ class CheckLevel(StrEnum):
 class PreflightCheck:
     """One thing that was checked."""
 
-    what: str  # reach | credential | pull | push | anonymous | quota
+    what: str  # reach | credential | pull | push | anonymous | quota | signature
     level: CheckLevel
     message: str
 

@@ -131,6 +131,7 @@ def _rows(reports: Iterable[ProbeReport]) -> list[ProbePull]:
             place=report.place,
             reason=pull.reason,
             message=pull.message,
+            lost=pull.lost,
         )
         for report in reports
         for side, pull in report.pulls

@@ -58,6 +58,8 @@ class Pull:
     )
     reason: Reason | None = None
     message: str | None = None
+    lost: str | None = None
+    """The digest of what the registry lacks, though a manifest there names it."""
 
     @property
     def well(self) -> bool:
@@ -80,6 +82,7 @@ async def pull(repository: Repository, plan: PullPlan) -> Pull:
     puller = _Puller(repository, plan)
     reason: Reason | None = None
     message: str | None = None
+    lost: str | None = None
     try:
         async with asyncio.timeout(plan.patience):
             await puller.pull()
@@ -90,6 +93,8 @@ async def pull(repository: Repository, plan: PullPlan) -> Pull:
             message = f"{puller.where}: no byte of a layer for {silent:.1f} s"
     except RegistryError as error:
         reason, message = Reason(error.reason), str(error)
+        if isinstance(error, NotFound) and ":" in (error.reference or ""):
+            lost = error.reference
     return Pull(
         digest=puller.digest,
         seconds=plan.clock() - puller.started,
@@ -97,6 +102,7 @@ async def pull(repository: Repository, plan: PullPlan) -> Pull:
         first_byte_seconds=puller.first_byte,
         reason=reason,
         message=message,
+        lost=lost,
     )
 
 

@@ -1,4 +1,4 @@
-"""Starts the syncs of mirrors whose source moved: one at a time for each, a few at once in all."""
+"""Starts the syncs of mirrors whose source moved: one at a time for each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 from mirror.outcome import Reason, RunOutcome, RunStatus
 from mirror.registry import Clock
 
-_AT_ONCE: Final = 8
 _FIRST_PAUSE: Final = 15.0  # seconds
 _LONGEST_PAUSE: Final = 300.0
+_LONGEST_AWAY: Final = 30.0  # what does not answer: a tag must arrive a minute after its return
 _LOCKED_PAUSE: Final = 10.0  # another run is at work on the target
 
 
@@ -42,11 +42,10 @@ class SyncStarter:
         ended: Callable[[SyncEnd], Awaitable[None]],
         clock: Clock | None = None,
     ) -> None:
-        """`sync` runs one and returns None where another run holds the target."""
+        """`sync` runs one, when it may, and returns None where another run holds the target."""
         self._sync = sync
         self._ended = ended
         self._clock = clock or Clock()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, bool] = {}
         self._pauses: dict[str, _Pause] = {}
@@ -79,8 +78,7 @@ class SyncStarter:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def _run(self, mirror: str) -> None:
-        async with self._slots:
-            (outcome,) = await asyncio.gather(self._sync(mirror), return_exceptions=True)
+        (outcome,) = await asyncio.gather(self._sync(mirror), return_exceptions=True)
         defect = outcome if isinstance(outcome, BaseException) else None
         found = None if isinstance(outcome, BaseException) else outcome
         self._pause(mirror, found, defect)
@@ -94,7 +92,8 @@ class SyncStarter:
         elif outcome is not None and _got_on(outcome):
             pause.until = pause.seconds = 0.0
         else:
-            pause.seconds = min(max(2 * pause.seconds, _FIRST_PAUSE), _LONGEST_PAUSE)
+            longest = _LONGEST_AWAY if defect or _is_away(outcome) else _LONGEST_PAUSE
+            pause.seconds = min(max(2 * pause.seconds, _FIRST_PAUSE), longest)
             pause.until = now + pause.seconds
 
     def _stopped(self, mirror: str, source: str) -> None:
@@ -106,6 +105,10 @@ class SyncStarter:
 def _got_on(outcome: RunOutcome) -> bool:
     """Whether it did something: a source that is ahead of itself must not cause syncs for ever."""
     return outcome.status is not RunStatus.FAILED and bool(outcome.tags.changed)
+
+
+def _is_away(outcome: RunOutcome | None) -> bool:
+    return outcome is not None and any(failure.reason.is_away for failure in outcome.errors)
 
 
 def _is_locked(outcome: RunOutcome) -> bool:

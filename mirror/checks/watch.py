@@ -25,8 +25,16 @@ from mirror.outcome import (
     TagFailure,
     utcnow,
 )
-from mirror.registry import RegistryError
-from mirror.sync import DiscoverRequest, MirrorClients, TagRules, diff, discover, tag_rules_of
+from mirror.registry import RegistryError, Repository
+from mirror.sync import (
+    DiscoverRequest,
+    MirrorClients,
+    TagRules,
+    diff,
+    discover,
+    load_source,
+    tag_rules_of,
+)
 
 SOURCES_AT_ONCE = 16
 OpenClients = Callable[[MirrorSettings], AbstractAsyncContextManager[MirrorClients]]
@@ -111,6 +119,9 @@ async def watch_source(task: WatchTask) -> WatchResult:
     rules = {mirror.name: tag_rules_of(mirror) for mirror in task.mirrors}
     async with task.open_clients(task.mirrors[0]) as clients:
         before = clients.source_requests  # the clients may have been used already
+        clients.budget.renew()
+        if not before:
+            await _load_learnt(task.recorder, clients.source)
         try:
             discovery = await discover(
                 DiscoverRequest(
@@ -130,6 +141,12 @@ async def watch_source(task: WatchTask) -> WatchResult:
             )
         moved = tuple(name for name, tags in known.items() if is_due(discovery, tags, rules[name]))
         return WatchResult(task.source, tuple(known), moved, clients.source_requests - before)
+
+
+async def _load_learnt(recorder: CheckRecorder, source: Repository) -> None:
+    place = source.registry.host, source.name
+    for learnt in (await recorder.learnt([place])).values():
+        load_source(source, learnt)
 
 
 async def watch_sources(

@@ -1,6 +1,6 @@
 """mirrors.yaml, the environment and the credentials that they name, as frozen models."""
 
-from mirror.config.alerting import AlertRule
+from mirror.config.alerting import KNOWN_RULES, AlertRule
 from mirror.config.changes import settings_changed
 from mirror.config.channels import (
     AppriseOptions,
@@ -12,6 +12,7 @@ from mirror.config.channels import (
     WeComOptions,
     named,
 )
+from mirror.config.cosign_keys import CosignKey, CosignKeyError, load_cosign_keys
 from mirror.config.credentials import SecretLoader, anonymous, endpoint, expires_at, require
 from mirror.config.entries import EntrySettings
 from mirror.config.json_schema import json_schema
@@ -22,9 +23,12 @@ from mirror.config.shown import shown_settings, variables
 from mirror.config.similar import did_you_mean
 
 __all__ = [
+    "KNOWN_RULES",
     "AlertRule",
     "AppriseOptions",
     "ChannelSettings",
+    "CosignKey",
+    "CosignKeyError",
     "DingTalkOptions",
     "EmailOptions",
     "EntrySettings",
@@ -41,6 +45,7 @@ __all__ = [
     "endpoint",
     "expires_at",
     "json_schema",
+    "load_cosign_keys",
     "load_settings",
     "named",
     "require",

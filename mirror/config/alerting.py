@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -36,6 +36,9 @@ class AlertRule(StrEnum):
     ATTESTATIONS_DROPPED = "attestations_dropped"
     PULL_FAILURES = "pull_failures"
 
+
+KNOWN_RULES: Final = frozenset(rule.value for rule in AlertRule)
+"""A newer version, which may work on the same history, has others: its alerts are left to it."""
 
 SEVERITIES = {
     AlertRule.TAG_FAILED: Severity.WARNING,

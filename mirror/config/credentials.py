@@ -46,6 +46,7 @@ def anonymous(settings: Settings, host: str) -> Endpoint:
         realm_hosts=frozenset(entry.realm_hosts),
         storage_hosts=frozenset(entry.storage_hosts),
         hub_api=entry.hub_api,
+        most_requests=entry.max_requests,
     )
 
 

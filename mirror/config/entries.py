@@ -1,8 +1,8 @@
 """One entry of mirrors.yaml for many repositories: `source: docker.io/bitnami/*`.
 
 Each repository that the source lists and the entry admits is a mirror named ENTRY/REPOSITORY, with
-the entry's policy. Which there are is found out by asking the source (mirror/sync/repositories.py)
-and kept in the history.
+the entry's policy. Which there are is found out by asking the source
+(mirror/sync/tags/repositories.py) and kept in the history.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ secrets that were pasted into the wrong key.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from mirror.config.base import Mistake
 from mirror.config.entries import EntrySettings
 from mirror.config.expectations import Kind, expected, keys_of, kind_of
+from mirror.config.registry_names import without_login
 from mirror.config.settings import Settings
 from mirror.config.similar import did_you_mean, nearest
 from mirror.outside_text import one_line
@@ -42,6 +42,7 @@ _MEANT = {  # what other programs call it
     "skip_tls_verify": "ca_file",
     "plain_http": "insecure",
 }
+_KEYLESS = ("keyless", "certificate", "fulcio", "issuer", "identity", "oidc", "rekor")
 _SECRETS = ("user", "username", "password", "token", "secret", "key", "url")
 
 
@@ -85,6 +86,8 @@ def _unknown_key(location: Sequence[str]) -> str:
         name for name, kind in keys.items() if kind.model is not None and key in keys_of(kind.model)
     ]
     message = f"unknown key; allowed: {', '.join(keys)}"
+    if place[-1:] == ["verify"] and any(word in key.lower() for word in _KEYLESS):
+        return f"{message}; keyless signatures are not supported yet: sign with a key"
     if inner:
         return f"{message}; {key} belongs in {inner[0]}: {{{key}: ...}}"
     if key in _SECRETS and f"{key}_env" in keys:
@@ -133,5 +136,5 @@ def _names_at(location: Sequence[str]) -> tuple[str, ...]:
 
 def _shown(part: str) -> str:
     """A key as it may be shown: one that holds a login is cut."""
-    text = re.sub(r"(^|//)[^/@]*@", r"\1***@", one_line(part))
+    text = without_login(one_line(part))
     return text if len(text) <= 80 else f"{text[:77]}..."

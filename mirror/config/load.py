@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mirror.config.entries import EntrySettings, is_pattern
 from mirror.config.explain import allowed_keys, explain
+from mirror.config.named_secrets import keep_named_secrets
 from mirror.config.settings import Settings
 from mirror.config.shorthand import read_mappings, read_section
 from mirror.config.yaml_file import read_yaml
@@ -66,4 +67,5 @@ def _validate(path: Path, data: Mapping[Any, Any]) -> Settings:
         raise ConfigError(f"{path}: " + "; ".join(problems + explain(error))) from error
     if problems:
         raise ConfigError(f"{path}: " + "; ".join(problems))
+    keep_named_secrets(settings)
     return settings

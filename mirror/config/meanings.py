@@ -15,6 +15,8 @@ _MIRROR = {
     "watch_every": "how often the watch checks the source",
     "delay_goal": "longest time from a push to its verified arrival at the target",
     "rate_limit": "limit on the bytes per second of this mirror",
+    "limits": "budgets of this mirror's runs; a key that is not written is that of all",
+    "verify": "mirror only images that are signed by a key of cosign",
 }
 _ROBOT = {
     "url": "host of the service",
@@ -32,6 +34,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "alerts": "the channels that get alerts",
         "alerting": "severities, reminders and quiet hours of alerts",
         "retry": "when a failed tag is tried again by later runs",
+        "limits": "budgets of each run; a breach is an error that names the key to raise",
     },
     "HookSettings": {
         "secret_env": "variable that holds the secret at the end of the address",
@@ -68,6 +71,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "delete_after": "delete tags at the target this long after the source deleted them",
         "delete_share": "largest share of the known tags that the source is believed to lose",
     },
+    "VerifySettings": {
+        "cosign_key": "public key as cosign writes it (cosign.pub), relative to mirrors.yaml",
+        "wait": "how long after it was pushed a tag may lack its signature before it fails",
+    },
     "RateLimitSettings": {
         "rate": "bytes or bits per second",
         "from": "start of the hours in which it applies",
@@ -78,6 +85,22 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "times": "attempts before an alert goes out",
         "wait": "least time between these attempts",
         "then_every": "interval of the attempts after them",
+    },
+    "LimitSettings": {
+        "run_time": "time for a run",
+        "list_time": "time for a list of tags, referrers or repositories",
+        "layer_time": "time for a layer, beyond its size over least_rate",
+        "least_rate": "rate at which any body must arrive",
+        "requests": "HTTP requests of a run",
+        "pages": "pages of all lists of a run",
+        "list_pages": "pages of one list",
+        "tags": "tags in one list",
+        "repositories": "repositories in one list",
+        "descriptors": "manifests and blobs that the manifests of a run name",
+        "tag_descriptors": "manifests and blobs that one tag leads to",
+        "referrers": "referrers that the lists of a run name",
+        "manifest_referrers": "referrers of one manifest",
+        "memory_mb": "megabytes that lists and manifests may take up until the run ends, estimated",
     },
     "ChannelSettings": {
         "name": "name of the channel; by default its kind",

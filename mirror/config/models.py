@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mirror.config.base import BlockName, ConfigModel, EnvName, Mistake
+from mirror.config.limits import LimitSettings
 from mirror.config.platform_names import platform
 from mirror.config.registry_names import repository
 from mirror.registry import is_tag
@@ -75,6 +76,15 @@ def _realm_host(value: str) -> str:
     return host
 
 
+def _key_file(value: Path) -> Path:
+    if "://" in str(value) or ":/" in str(value):  # a Path makes one slash of two
+        raise ValueError(
+            "must be the path of a file; a key that is elsewhere is written to one by"
+            " `cosign public-key --key ADDRESS`"
+        )
+    return value
+
+
 HUB_API = "https://hub.docker.com"
 RepositoryName = Annotated[str, AfterValidator(repository)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -97,6 +107,9 @@ class RegistrySettings(ConfigModel):
     )
     storage_hosts: tuple[Annotated[str, AfterValidator(_realm_host)], ...] = Field(
         (), description="further hosts that uploads and redirects may lead to"
+    )
+    max_requests: Annotated[int, Field(ge=1, le=1024)] = Field(
+        256, description="requests at once to the registry, at most, by each client of a mirror"
     )
 
     @model_validator(mode="after")
@@ -157,6 +170,13 @@ class TagPolicy(ConfigModel):
         return self
 
 
+class VerifySettings(ConfigModel):
+    """By which key a mirror's images must be signed, or they are not mirrored."""
+
+    cosign_key: Annotated[Path, AfterValidator(_key_file)]
+    wait: Duration = timedelta(minutes=15)
+
+
 _LOOKS_EVERY = timedelta(seconds=15)
 
 
@@ -174,6 +194,8 @@ class MirrorPolicy(ConfigModel):
     watch_every: Duration = timedelta(minutes=2)
     delay_goal: Duration = timedelta(minutes=30)
     rate_limit: Annotated[RateLimitSettings | None, BeforeValidator(_rate_limit)] = None
+    limits: LimitSettings | None = None
+    verify: VerifySettings | None = None
 
     @property
     def looks_every(self) -> timedelta:

@@ -15,6 +15,11 @@ _HUB_PAGES = {"hub.docker.com", "www.docker.com", "docker.com"}  # of people, no
 _NO_SECRETS = "holds a user or password; mirrors.yaml names variables with username_env and"
 
 
+def without_login(text: str) -> str:
+    """A name or address with *** for what stands before its last @: a password may hold a slash."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", r"\1***@", text, flags=re.DOTALL)
+
+
 def registry_key(text: str, *, insecure: bool = False) -> str:
     """A key of `registries:` as `host[:port][/repository]`, in lower case, Hub as docker.io.
 
@@ -46,7 +51,7 @@ def repository(text: str) -> str:
     """A repository as `host[:port]/path`. Raises ValueError that says what to write."""
     scheme, rest = _without_scheme(text)
     rest = rest.rstrip("/")
-    if "@" in rest.partition("/")[0] and not _DIGEST.search(rest):
+    if "@" in _DIGEST.sub("", rest):
         raise ValueError(f"{_NO_SECRETS} password_env under registries")
     host, slash, path = rest.partition("/")
     if host.lower() in _HUB_PAGES:

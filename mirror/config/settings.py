@@ -18,6 +18,7 @@ from mirror.config.base import ConfigModel
 from mirror.config.channels import ChannelSettings, named
 from mirror.config.entries import EntrySettings
 from mirror.config.hooks import HookSettings
+from mirror.config.limits import LimitSettings
 from mirror.config.models import (
     HUB_API,
     MirrorPolicy,
@@ -25,7 +26,7 @@ from mirror.config.models import (
     RegistrySettings,
     RetrySettings,
 )
-from mirror.config.registry_names import registry_key
+from mirror.config.registry_names import registry_key, without_login
 from mirror.config.similar import did_you_mean
 from mirror.errors import ConfigError
 
@@ -42,6 +43,7 @@ class Settings(ConfigModel):
     alerts: tuple[ChannelSettings, ...] = ()
     alerting: AlertingSettings = AlertingSettings()
     retry: RetrySettings = RetrySettings()
+    limits: LimitSettings = LimitSettings()
     hooks: HookSettings | None = None
 
     @field_validator("registries", mode="before")
@@ -55,8 +57,7 @@ class Settings(ConfigModel):
             try:
                 host = registry_key(str(key), insecure=insecure in (True, "true", "yes", "on"))
             except ValueError as error:
-                shown = re.sub(r"(^|//)[^/]*@", r"\1***@", str(key))
-                raise ValueError(f"registries.{shown}: {error}") from error
+                raise ValueError(f"registries.{without_login(str(key))}: {error}") from error
             if host in read:
                 raise ValueError(f"registries.{key}: there are two entries for {host}; write one")
             read[host] = entry
@@ -123,6 +124,10 @@ class Settings(ConfigModel):
                     )
                 mirrors[mirror.name] = mirror
         return self.model_copy(update={"mirrors": mirrors})
+
+    def limits_of(self, mirror: MirrorPolicy) -> LimitSettings:
+        """The budgets of a mirror's runs: its own where they are written, else those of all."""
+        return self.limits if mirror.limits is None else mirror.limits.over(self.limits)
 
     @property
     def policies(self) -> tuple[MirrorPolicy, ...]:

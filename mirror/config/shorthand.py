@@ -17,7 +17,7 @@ from mirror.config.models import RateLimitSettings, TagPolicy
 from mirror.config.yaml_file import Unquoted
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(:[0-5]\d)?")
-_VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
+_VARIABLE = re.compile(r"(?<!\w)\$[A-Za-z_]|\$\{[A-Za-z_]")  # not robot$name, as Harbor says
 
 
 def read_section(model: type[ConfigModel], section: Mapping[Any, Any]) -> dict[str, Any]:

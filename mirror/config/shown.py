@@ -10,13 +10,14 @@ from typing import Any
 
 from mirror.config.base import ConfigModel
 from mirror.config.expectations import keys_of
+from mirror.config.limits import LimitSettings
 from mirror.config.models import RateLimitSettings
 from mirror.config.settings import Settings
 from mirror.units import format_duration
 
 
 def shown_settings(settings: Settings) -> dict[str, Any]:
-    """What the settings come to, in the words of mirrors.yaml.
+    """The effective settings, in the words of mirrors.yaml.
 
     Loading it again gives the same settings. Registries that no entry names are added.
     """
@@ -34,7 +35,8 @@ def shown_settings(settings: Settings) -> dict[str, Any]:
             name: _plain(mirror) for name, mirror in (settings.mirrors | settings.entries).items()
         },
     }
-    return whole | {key: _plain(getattr(settings, key)) for key in ("alerts", "alerting", "retry")}
+    rest = ("alerts", "alerting", "retry", "limits")
+    return whole | {key: _plain(getattr(settings, key)) for key in rest}
 
 
 def variables(settings: Settings) -> tuple[str, ...]:
@@ -64,6 +66,9 @@ def _plain(value: Any) -> Any:
     match value:
         case RateLimitSettings():
             return _fields(value) | {"rate": f"{value.rate}B/s"}
+        case LimitSettings():  # a mirror's may be written in part: the rest is that of all
+            shown = _fields(value) | {"least_rate": f"{value.least_rate}B/s"}
+            return {key: each for key, each in shown.items() if key in value.model_fields_set}
         case ConfigModel():
             return _fields(value)
         case timedelta():

@@ -232,6 +232,10 @@ REASONS = {
     Reason.REFUSED: Bilingual(
         "refused：仓库或其策略拒绝", "refused: the registry or its policy refuses it"
     ),
+    Reason.UNSIGNED: Bilingual(
+        "unsigned：没有所配置密钥的有效签名，未同步",
+        "unsigned: no valid signature by the configured key, so it is not mirrored",
+    ),
     Reason.SUSPICIOUS: Bilingual(
         "suspicious：来源列表不可信", "suspicious: the source's list is not believed"
     ),

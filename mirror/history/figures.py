@@ -299,6 +299,16 @@ class MirrorReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """A mirror since the history began."""
+
+    runs: Runs = Runs()
+    tags: Tags = Tags()
+    traffic: Traffic = Traffic()
+    delays: int = 0  # that were measured
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The requested mirrors over one window of time."""
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from mirror.history.dead_runs import close_dead_runs
-from mirror.history.errors import HistoryError
+from mirror.history.database import HistoryError
+from mirror.history.locks import close_dead_runs
 
 AHEAD = timedelta(days=92)
 KEPT_MONTHS = 13  # raw rows; the daily tables and the tags' past are kept for ever

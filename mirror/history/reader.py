@@ -28,19 +28,23 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
-from mirror.history.address import (
+from mirror.history.database import (
     NETWORK,
     OPTIONS,
     READ_ONLY,
+    ROLE,
+    SQL_LOGIN,
+    DatabaseAway,
+    QueryRefused,
+    ReaderRefused,
     answering,
     conninfo,
     is_embedded,
     one_line,
     parameters,
+    programs,
+    set_password,
 )
-from mirror.history.errors import DatabaseAway, QueryRefused, ReaderRefused
-from mirror.history.postgres_programs import programs
-from mirror.history.roles import ROLE, SQL_LOGIN, set_password
 
 READER_URL: Final = "MIRROR_DATABASE_READER_URL"
 _OPTIONS = f"{OPTIONS}{READ_ONLY} -c statement_timeout=60000"

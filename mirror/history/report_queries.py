@@ -60,7 +60,10 @@ LEFT_OUT = sa.text("""
 """)
 DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
 DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
-ALL_RUNS = sa.text("""
+IDS = sa.text("SELECT id FROM mirror WHERE CAST(:mirror AS text) IS NULL OR name = :mirror")
+NAMES = sa.text("SELECT id, name FROM mirror WHERE name = ANY(:names)")
+# What a report adds up, of mirrors over a time, in the order of figures.Runs and Traffic.
+RUN_TOTALS = sa.text("""
     SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(partial)::bigint AS partial,
            sum(failed)::bigint AS failed, sum(abandoned)::bigint AS abandoned,
            sum(bytes_copied)::bigint AS bytes_copied,
@@ -68,15 +71,16 @@ ALL_RUNS = sa.text("""
            sum(requests_target)::bigint AS requests_target,
            sum(blobs_copied)::bigint AS blobs_copied, sum(blobs_mounted)::bigint AS blobs_mounted,
            sum(blobs_reused)::bigint AS blobs_reused, sum(seconds) AS seconds
-    FROM runs_since('-infinity') GROUP BY mirror_id
+    FROM run_sums_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
 """)
-ALL_TAGS = sa.text("""
+# The same in the order of figures.Tags and DelayStats.
+TAG_TOTALS = sa.text("""
     SELECT mirror_id, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,
            sum(abandoned)::bigint AS abandoned, sum(retried)::bigint AS retried,
            sum(delays)::bigint AS delays, sum(delays_in_goal)::bigint AS delays_in_goal,
            sum(delays_detected)::bigint AS delays_detected,
            sum(delays_followed)::bigint AS delays_followed, max(delay_max) AS delay_max
-    FROM tags_since('-infinity') GROUP BY mirror_id
+    FROM tag_sums_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
 """)
 DELAYS = sa.text("""
     SELECT mirror_id, count(*) AS samples,
@@ -86,10 +90,20 @@ DELAYS = sa.text("""
       AND delay_seconds IS NOT NULL AND mirror_id = ANY(:ids)
     GROUP BY mirror_id
 """)
+# Percentiles of many: the buckets in which 50, 95 and 99 of 100 delays are reached.
 BUCKETS = sa.text("""
-    SELECT mirror_id, bucket, sum(tags)::bigint AS tags
-    FROM delays_since(:since) WHERE mirror_id = ANY(:ids)
-    GROUP BY mirror_id, bucket ORDER BY bucket
+    WITH counted AS (
+        SELECT mirror_id, bucket, sum(tags) AS tags
+        FROM delays_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id, bucket
+    ), reached AS (
+        SELECT mirror_id, bucket, sum(tags) OVER (PARTITION BY mirror_id) AS tags,
+               sum(tags) OVER (PARTITION BY mirror_id ORDER BY bucket) AS up_to
+        FROM counted
+    )
+    SELECT mirror_id, min(bucket) FILTER (WHERE up_to >= 0.5 * tags) AS p50,
+           min(bucket) FILTER (WHERE up_to >= 0.95 * tags) AS p95,
+           min(bucket) FILTER (WHERE up_to >= 0.99 * tags) AS p99
+    FROM reached GROUP BY mirror_id
 """)
 FAILURES = sa.text("""
     WITH failure AS MATERIALIZED (
@@ -112,10 +126,31 @@ PULLS = sa.text("""
            sum(source_seconds)
     FROM probes_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
 """)
+# As report_adoption, whose windows read every count that there is. Counts of the window, and the
+# one before it for the pulls of its first day.
 ADOPTION = sa.text("""
-    SELECT mirror, count(*), sum(target_pulls)::bigint, sum(source_pulls)::bigint
-    FROM report_adoption
-    WHERE share IS NOT NULL AND day >= CAST(:since AS timestamptz)::date GROUP BY mirror
+    WITH read AS (
+        SELECT repository_id, day, pulls FROM pull_count
+        WHERE day >= CAST(:since AS timestamptz)::date
+        UNION ALL
+        SELECT repository.id, earlier.day, earlier.pulls
+        FROM repository CROSS JOIN LATERAL (
+            SELECT day, pulls FROM pull_count
+            WHERE repository_id = repository.id AND day < CAST(:since AS timestamptz)::date
+            ORDER BY day DESC LIMIT 1
+        ) earlier
+    ), counted AS MATERIALIZED (
+        SELECT repository_id, day, pulls - lag(pulls) OVER earlier AS pulls,
+               day - lag(day) OVER earlier AS days
+        FROM read WINDOW earlier AS (PARTITION BY repository_id ORDER BY day)
+    )
+    SELECT mirror.name, count(*), sum(target.pulls)::bigint, sum(source.pulls)::bigint
+    FROM mirror
+    JOIN counted source ON source.repository_id = source_id
+    JOIN counted target ON target.repository_id = target_id AND target.day = source.day
+    WHERE source.pulls >= 0 AND target.pulls >= 0 AND source.pulls + target.pulls > 0
+      AND source.days = target.days
+    GROUP BY mirror.name
 """)
 QUOTAS = sa.text("""
     SELECT registry, nullif(account, ''), sum(readings)::bigint, max(quota), min(least_remaining)

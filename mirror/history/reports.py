@@ -1,27 +1,31 @@
 """Reading the history: the status of each mirror now, and its figures over a time.
 
-Every query reads daily figures for whole days and raw rows for the rest (since.sql of the
-migrations), so that it takes as long on years of history as on a week.
+Every query reads figures of whole months and days, and raw rows for the rest (since.sql and
+totals.sql of the migrations), so that it takes as long on years of history as on a week. The
+database adds up, so that a report without its parts is a row of each query for each mirror.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import Flag, auto
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from mirror.history import figures as f, report_queries as sql
-from mirror.history.engine import reachable
-from mirror.history.errors import UnknownMirror
+from mirror.history.database import UnknownMirror, reachable
 from mirror.outcome import utcnow
 
-EXACT_UP_TO = 2_000  # delays sorted one by one; more come from the daily figures
+# Delays sorted one by one, in all and for each mirror; more come from the daily figures, which are
+# up to a hundred rows a mirror.
+EXACT_UP_TO = 2_000
+EXACT_OF_EACH = 200
 RECENT_RUNS = 20
 TOP_FAILURES = 20
 # A window this long starts at midnight: its first day is then read from the daily figures, which
@@ -29,7 +33,21 @@ TOP_FAILURES = 20
 LONG_WINDOW = timedelta(days=3)
 FAILURES_OF = timedelta(days=30)  # earlier failures are for SQL
 
+# Sums of a thousand mirrors stay in memory, by the session.
+_MEMORY = sa.text("SET LOCAL work_mem = '32MB'")
+
 Rows = Sequence[Row[Any]]
+Query = tuple[sa.TextClause, dict[str, Any]]
+
+
+class Part(Flag):
+    """What a report may hold besides totals: each is many rows for each mirror."""
+
+    NONE = 0
+    DAYS = auto()
+    FAILURES = auto()
+    RUNS = auto()
+    ALL = DAYS | FAILURES | RUNS
 
 
 def read_status(engine: sa.Engine, mirror: str | None = None) -> tuple[f.MirrorStatus, ...]:
@@ -46,52 +64,58 @@ def read_report(
     since: datetime | timedelta | None = timedelta(days=7),
     mirror: str | None = None,
     now: datetime | None = None,
+    parts: Part = Part.ALL,
 ) -> f.Report:
     """The figures of each mirror, or of the one of that name, since a time or for a time until now.
 
     since None is since the history began. A window of 3 days or more starts at a UTC midnight, and
-    any report lists failures of the last 30 days at most.
+    any report lists failures of the last 30 days at most. What `parts` leaves out is empty.
     Raises UnknownMirror, DatabaseAway.
     """
     until = now or utcnow()
     begin = until - since if isinstance(since, timedelta) else since
     if begin is not None and until - begin >= LONG_WINDOW:
         begin = begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with reachable(_url(engine)), ThreadPoolExecutor(1) as executor:
+    with reachable(_url(engine)), ThreadPoolExecutor(2) as executor:
+        stating = executor.submit(_keyed_statuses, engine, mirror)
         with engine.connect() as connection:
-            statuses = dict(_statuses(connection, mirror))
-        values = {"since": begin or "-infinity", "ids": list(statuses)}
+            ids = list(connection.scalars(sql.IDS, {"mirror": mirror}))
+        values = {"since": begin or "-infinity", "ids": ids}
         lately = max(begin, until - FAILURES_OF) if begin else until - FAILURES_OF
         top = {**values, "since": lately, "limit": TOP_FAILURES}
-        # Two halves of about the same length, each on a separate connection.
+        # Three parts of about the same length, each on a separate connection.
         rest = executor.submit(
             _results,
             engine,
-            (sql.FAILURES, top),
-            (sql.RUNS, {**values, "limit": RECENT_RUNS}),
+            (sql.FAILURES, top) if Part.FAILURES in parts else None,
+            (sql.RUNS, {**values, "limit": RECENT_RUNS}) if Part.RUNS in parts else None,
+            (sql.DAILY_RUNS, values) if Part.DAYS in parts else None,
+            (sql.DAILY_TAGS, values) if Part.DAYS in parts else None,
             (sql.PULLS, values),
             (sql.ADOPTION, values),
             (sql.QUOTAS, values),
         )
         with engine.connect() as connection:
-            runs = _by_mirror(connection.execute(sql.DAILY_RUNS, values).all())
-            tags = _by_mirror(connection.execute(sql.DAILY_TAGS, values).all())
+            connection.execute(_MEMORY)
+            runs, tags = _totals(connection, values)
             delays = _percentiles(connection, values, tags)
-        failed, ran, pulled, adopted, quotas = rest.result()
+        statuses = stating.result()
+        failed, ran, run_days, tag_days, pulled, adopted, quotas = rest.result()
     failures, recent = _by_mirror(failed), _by_mirror(ran)
+    days_of_runs, days_of_tags = _by_mirror(run_days), _by_mirror(tag_days)
     pulls = {row[0]: f.PullStats(*row[1:]) for row in pulled}
     adoption = {row[0]: f.Adoption(*row[1:]) for row in adopted}
     reports = [
         f.MirrorReport(
             now,
-            runs=_runs(_columns(runs[key])),
-            tags=_tags(_columns(tags[key])),
+            runs=_runs(runs.get(key)),
+            tags=_tags(tags.get(key)),
             delay=delays.get(key, f.DelayStats()),
-            traffic=_traffic(_columns(runs[key])),
+            traffic=_traffic(runs.get(key)),
             pulls=pulls.get(key, f.PullStats()),
             adoption=adoption.get(now.mirror, f.Adoption()),
             failures=tuple(map(_failure, failures[key])),
-            days=_days(runs[key], tags[key]),
+            days=_days(days_of_runs[key], days_of_tags[key]),
             recent_runs=tuple(f.RunSummary(*row[1:]) for row in recent[key]),
         )
         for key, now in statuses.items()
@@ -99,35 +123,53 @@ def read_report(
     return f.Report(begin, until, tuple(reports), tuple(f.QuotaStats(*row) for row in quotas))
 
 
-def read_totals(engine: sa.Engine, now: datetime | None = None) -> f.Report:
-    """Runs, tags, delays and traffic of each mirror since the history began, and nothing else.
-
-    Raises DatabaseAway.
-    """
+def read_days(
+    engine: sa.Engine, window: timedelta, mirrors: Sequence[str], now: datetime
+) -> dict[str, tuple[f.DayStats, ...]]:
+    """The days of some mirrors, by name, as a report has them. Raises DatabaseAway."""
+    begin = (now - window).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with reachable(_url(engine)), engine.connect() as connection:
-        statuses = _statuses(connection, None)
-        runs = _by_mirror(connection.execute(sql.ALL_RUNS).all())
-        tags = _by_mirror(connection.execute(sql.ALL_TAGS).all())
-    return f.Report(
-        None,
-        now or utcnow(),
-        tuple(
-            f.MirrorReport(
-                status,
-                runs=_runs(_columns(runs[key])),
-                tags=_tags(_columns(tags[key])),
-                delay=_delay(_columns(tags[key])),
-                traffic=_traffic(_columns(runs[key])),
-            )
-            for key, status in statuses
-        ),
-    )
+        names = dict(connection.execute(sql.NAMES, {"names": list(mirrors)}).tuples().all())
+        values = {"since": begin, "ids": list(names)}
+        runs = _by_mirror(connection.execute(sql.DAILY_RUNS, values))
+        tags = _by_mirror(connection.execute(sql.DAILY_TAGS, values))
+    return {name: _days(runs[key], tags[key]) for key, name in names.items()}
 
 
-def _results(engine: sa.Engine, *queries: tuple[sa.TextClause, dict[str, Any]]) -> list[Rows]:
-    """The rows of several queries, over one connection."""
+def read_totals(engine: sa.Engine, mirrors: Sequence[str]) -> dict[str, f.Totals]:
+    """Runs, tags and traffic of mirrors since the history began, by name. Raises DatabaseAway."""
+    with reachable(_url(engine)), engine.connect() as connection:
+        names = dict(connection.execute(sql.NAMES, {"names": list(mirrors)}).tuples().all())
+        runs, tags = _totals(connection, {"since": "-infinity", "ids": list(names)})
+    return {
+        name: f.Totals(
+            runs=_runs(runs.get(key)),
+            tags=_tags(tags.get(key)),
+            traffic=_traffic(runs.get(key)),
+            delays=tags[key].delays if key in tags else 0,
+        )
+        for key, name in names.items()
+    }
+
+
+def _totals(
+    connection: sa.Connection, values: dict[str, Any]
+) -> tuple[dict[int, Row[Any]], dict[int, Row[Any]]]:
+    """A row of RUN_TOTALS and of TAG_TOTALS by mirror."""
+    runs, tags = (connection.execute(text, values) for text in (sql.RUN_TOTALS, sql.TAG_TOTALS))
+    return {row[0]: row for row in runs}, {row[0]: row for row in tags}
+
+
+def _results(engine: sa.Engine, *queries: Query | None) -> list[Rows]:
+    """The rows of several queries, over one connection; none for None."""
     with engine.connect() as connection:
-        return [connection.execute(text, values).all() for text, values in queries]
+        connection.execute(_MEMORY)
+        return [connection.execute(*query).all() if query else () for query in queries]
+
+
+def _keyed_statuses(engine: sa.Engine, mirror: str | None) -> dict[int, f.MirrorStatus]:
+    with engine.connect() as connection:
+        return dict(_statuses(connection, mirror))
 
 
 def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, f.MirrorStatus]]:
@@ -166,12 +208,12 @@ def _statuses(connection: sa.Connection, mirror: str | None) -> list[tuple[int, 
 
 
 def _percentiles(
-    connection: sa.Connection, values: dict[str, Any], tags: dict[int, Rows]
+    connection: sa.Connection, values: dict[str, Any], tags: dict[int, Row[Any]]
 ) -> dict[int, f.DelayStats]:
     """Delays by mirror: from single ones if these are few and complete, else from daily figures."""
-    totals = {key: total for key, rows in tags.items() if (total := _delay(_columns(rows))).samples}
+    totals = {key: _delay(row) for key, row in tags.items() if row.delays}
     samples = sum(total.samples for total in totals.values())
-    if samples <= EXACT_UP_TO:
+    if samples <= max(EXACT_UP_TO, EXACT_OF_EACH * len(totals)):
         found = {row.mirror_id: row for row in connection.execute(sql.DELAYS, values)}
         if sum(row.samples for row in found.values()) == samples:
             return {
@@ -179,28 +221,19 @@ def _percentiles(
                 for key, total in totals.items()
                 for points in [found[key].points]
             }
-    buckets = _by_mirror(connection.execute(sql.BUCKETS, values).all())
+    buckets = {row.mirror_id: row for row in connection.execute(sql.BUCKETS, values)}
     return {
         key: replace(
-            total,
-            p50=_of_buckets(buckets[key], 0.5),
-            p95=_of_buckets(buckets[key], 0.95),
-            p99=_of_buckets(buckets[key], 0.99),
-            exact=False,
+            total, p50=_middle(row.p50), p95=_middle(row.p95), p99=_middle(row.p99), exact=False
         )
         for key, total in totals.items()
+        for row in [buckets[key]]
     }
 
 
-def _of_buckets(rows: Rows, point: float) -> float | None:
-    """A percentile in seconds, from counts by bucket: bucket n ends at 1.05^n seconds."""
-    wanted = point * sum(row.tags for row in rows)
-    reached = 0
-    for row in rows:
-        reached += row.tags
-        if reached >= wanted:
-            return float(1.05 ** (row.bucket - 0.5))
-    return None
+def _middle(bucket: int) -> float:
+    """The middle of a bucket in seconds: bucket n ends at 1.05^n."""
+    return float(1.05 ** (bucket - 0.5))
 
 
 def _by_mirror(rows: Iterable[Row[Any]]) -> dict[int, Rows]:
@@ -210,40 +243,25 @@ def _by_mirror(rows: Iterable[Row[Any]]) -> dict[int, Rows]:
     return defaultdict(list, found)
 
 
-def _columns(rows: Rows) -> Mapping[str, Sequence[Any]]:
-    """Rows by column: years of days are many rows, and a column is summed in one call."""
-    if not rows:
-        return defaultdict(tuple)
-    return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
+def _runs(total: Row[Any] | None) -> f.Runs:
+    return f.Runs() if total is None else f.Runs(*total[1:5])
 
 
-def _runs(days: Mapping[str, Sequence[Any]]) -> f.Runs:
-    return f.Runs(*(sum(days[name]) for name in ("succeeded", "partial", "failed", "abandoned")))
+def _traffic(total: Row[Any] | None) -> f.Traffic:
+    return f.Traffic() if total is None else f.Traffic(*total[5:12])
 
 
-def _traffic(days: Mapping[str, Sequence[Any]]) -> f.Traffic:
-    return f.Traffic(
-        *(
-            sum(days[name])
-            for name in (
-                *("bytes_copied", "requests_source", "requests_target"),
-                *("blobs_copied", "blobs_mounted", "blobs_reused", "seconds"),
-            )
-        )
-    )
+def _tags(total: Row[Any] | None) -> f.Tags:
+    return f.Tags() if total is None else f.Tags(*total[1:5])
 
 
-def _tags(days: Mapping[str, Sequence[Any]]) -> f.Tags:
-    return f.Tags(*(sum(days[name]) for name in ("succeeded", "failed", "abandoned", "retried")))
-
-
-def _delay(days: Mapping[str, Sequence[Any]]) -> f.DelayStats:
+def _delay(total: Row[Any]) -> f.DelayStats:
     return f.DelayStats(
-        sum(days["delays"]),
-        sum(days["delays_in_goal"]),
-        sum(days["delays_detected"]),
-        sum(days["delays_followed"]),
-        max=max((most for most in days["delay_max"] if most is not None), default=None),
+        total.delays,
+        total.delays_in_goal,
+        total.delays_detected,
+        total.delays_followed,
+        max=total.delay_max,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from mirror.config import Settings
-from mirror.history.engine import create_engine, reachable
+from mirror.history.database import create_engine, reachable
 
 if TYPE_CHECKING:  # a status needs no registry client
     from mirror.sync import KnownRepository, RepositoryLook
@@ -38,6 +38,26 @@ _LOOKED = sa.text("""
     WHERE entry = :entry AND entry_repository.name = looked.name
 """)
 
+# The predicate is that of the index ix_tag_state_unsettled.
+_DUE = sa.text("""
+    SELECT mirror.name FROM mirror
+    WHERE starts_with(mirror.name, CAST(:entry AS text) || '/') AND EXISTS (
+        SELECT FROM tag_state
+        WHERE mirror_id = mirror.id
+          AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0 OR held
+               OR gone_at IS NOT NULL)
+          AND (copied_digest IS DISTINCT FROM source_digest OR attempts > 0)
+          AND NOT held AND gone_at IS NULL
+          AND (next_attempt_at IS NULL OR next_attempt_at <= :now))
+""")
+_LAST_AUDITS = sa.text("""
+    SELECT mirror.name, max(audit_run.started_at) AS at
+    FROM mirror LEFT JOIN audit_run ON mirror_id = mirror.id
+    WHERE mirror.name = ANY(CAST(:names AS text[]))
+      AND EXISTS (SELECT FROM tag_state WHERE tag_state.mirror_id = mirror.id)
+    GROUP BY mirror.name
+""")
+
 Known = Mapping[str, Mapping[str, "KnownRepository"]]
 """Repositories by entry and name."""
 
@@ -60,6 +80,14 @@ class RepositoryRecorder:
                     row.name, row.missing_since, row.gone_at, row.updated_at
                 )
         return found
+
+    def due(self, entry: str, now: datetime) -> set[str]:
+        """The mirrors of an entry with a tag that is behind and may be tried.
+
+        Raises DatabaseAway.
+        """
+        with reachable(self._url), self._engine.connect() as connection:
+            return set(connection.scalars(_DUE, {"entry": entry, "now": now}))
 
     def write(self, look: RepositoryLook, at: datetime) -> None:
         """Keep what a list of an entry's repositories showed. Raises DatabaseAway."""
@@ -98,3 +126,17 @@ def with_repositories(settings: Settings, url: str) -> Settings:
             for entry, repositories in known.items()
         }
     )
+
+
+def read_last_audits(url: str, names: Sequence[str]) -> dict[str, datetime | None]:
+    """When each of these mirrors was audited last, in UTC; those without any tag are left out.
+
+    Raises DatabaseAway.
+    """
+    engine = create_engine(url, read_only=True)
+    try:
+        with reachable(url), engine.connect() as connection:
+            found = connection.execute(_LAST_AUDITS, {"names": list(names)})
+            return {row.name: row.at for row in found}
+    finally:
+        engine.dispose()

@@ -29,7 +29,11 @@ LATE_SCHEDULES = sa.text("""
             LIMIT 1
         ) run
     ), watched AS (
-        SELECT ended_at AS last_at FROM watch_run ORDER BY started_at DESC LIMIT 1
+        -- Looks that find nothing extend a row for an hour, past later rows that found something.
+        SELECT max(run.ended_at) AS last_at
+        FROM (SELECT started_at FROM watch_run ORDER BY started_at DESC LIMIT 1) newest
+        JOIN watch_run run ON run.started_at > newest.started_at - interval '2 hours'
+        HAVING count(*) > 0
     ), expected AS (
         SELECT CAST(NULL AS integer) AS mirror_id, array_agg(name ORDER BY name) AS mirrors,
                'watch' AS subject, min(watch_every) AS interval,

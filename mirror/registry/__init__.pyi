@@ -1,25 +1,55 @@
 from .blob_copy import copy_blob as copy_blob
-from .capabilities import Capabilities as Capabilities
+from .blob_source import OpenBlob as OpenBlob
 from .catalog import ListedRepository as ListedRepository, list_repositories as list_repositories
-from .concurrency import Concurrency as Concurrency
-from .descriptor import Descriptor as Descriptor
-from .digest import parse_digest as parse_digest
-from .endpoint import Credential as Credential, Endpoint as Endpoint
-from .errors import (
+from .cosign import (
+    CosignSignature as CosignSignature,
+    Unreadable as Unreadable,
+    read_signatures as read_signatures,
+)
+from .http import (
+    PLAIN_WAYS as PLAIN_WAYS,
+    TRAFFIC as TRAFFIC,
+    Capabilities as Capabilities,
+    Clock as Clock,
+    Concurrency as Concurrency,
+    Credential as Credential,
+    Endpoint as Endpoint,
+    Limits as Limits,
+    OptionalRequest as OptionalRequest,
+    QuotaStatus as QuotaStatus,
+    Refusal as Refusal,
+    RegistryTraffic as RegistryTraffic,
+    RetryPolicy as RetryPolicy,
+    RunBudget as RunBudget,
+    SharedTurns as SharedTurns,
+    Timeouts as Timeouts,
+    Transport as Transport,
+    environment_proxy as environment_proxy,
+    known_registry as known_registry,
+)
+from .hub import HubApi as HubApi, HubPage as HubPage, HubTag as HubTag
+from .registry import PutResult as PutResult, Registry as Registry, Repository as Repository
+from .repository_api import READ_WHOLE as READ_WHOLE
+from .spec import (
+    EMPTY_INDEX as EMPTY_INDEX,
+    HUB as HUB,
     BlobUnknown as BlobUnknown,
     BudgetExceeded as BudgetExceeded,
     ConnectionFailed as ConnectionFailed,
     Denied as Denied,
+    Descriptor as Descriptor,
     DigestMismatch as DigestMismatch,
     ForbiddenAddress as ForbiddenAddress,
     InvalidManifest as InvalidManifest,
     InvalidReference as InvalidReference,
+    Manifest as Manifest,
     ManifestBlobUnknown as ManifestBlobUnknown,
     MisdirectedUpload as MisdirectedUpload,
     NotFound as NotFound,
     PolicyRefusal as PolicyRefusal,
     ProtocolError as ProtocolError,
     QuotaExhausted as QuotaExhausted,
+    Reference as Reference,
     RefusedMediaType as RefusedMediaType,
     RegistryError as RegistryError,
     RequestRefused as RequestRefused,
@@ -31,29 +61,10 @@ from .errors import (
     UnsupportedMediaType as UnsupportedMediaType,
     UntrustedRealm as UntrustedRealm,
     UploadUnknown as UploadUnknown,
-)
-from .headers import QuotaStatus as QuotaStatus
-from .hub import HubApi as HubApi, HubPage as HubPage, HubTag as HubTag
-from .known_registries import known_registry as known_registry
-from .manifest import (
-    EMPTY_INDEX as EMPTY_INDEX,
-    Manifest as Manifest,
-    rewrite_index as rewrite_index,
-)
-from .media_type import is_foreign_layer as is_foreign_layer
-from .optional_request import (
-    PLAIN_WAYS as PLAIN_WAYS,
-    OptionalRequest as OptionalRequest,
-    Refusal as Refusal,
-)
-from .reference import (
-    HUB as HUB,
-    Reference as Reference,
+    is_foreign_layer as is_foreign_layer,
     is_repository as is_repository,
     is_tag as is_tag,
+    parse_digest as parse_digest,
+    rewrite_index as rewrite_index,
 )
-from .registry import PutResult as PutResult, Registry as Registry, Repository as Repository
-from .request import Timeouts as Timeouts
-from .retries import Clock as Clock, RetryPolicy as RetryPolicy
-from .transport import Transport as Transport, environment_proxy as environment_proxy
 from .upload_session import UploadSession as UploadSession

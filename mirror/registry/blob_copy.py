@@ -12,31 +12,28 @@ the buffers of its two connections and by BlobStream, whatever its size.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Final
 
-from mirror.registry.blob_download import BlobReader, read_fast
+from mirror.registry.blob_source import SMALL
+from mirror.registry.blob_stream import BlobStream, Progress, Throttle
 from mirror.registry.blob_upload import StreamedUpload
-from mirror.registry.descriptor import Descriptor
-from mirror.registry.digest import parse_digest
-from mirror.registry.errors import DigestMismatch, RegistryError
-from mirror.registry.optional_request import OptionalRequest
-from mirror.registry.repository_api import RepositoryApi, blob_bytes
-from mirror.registry.request import Request, in_pieces
+from mirror.registry.http import OptionalRequest, in_pieces
+from mirror.registry.registry import Repository
+from mirror.registry.repository_api import RepositoryApi
+from mirror.registry.spec import (
+    Descriptor,
+    DigestMismatch,
+    RegistryError,
+)
 from mirror.registry.upload_session import UploadSession, post_whole
 
-SMALL: Final = 1 << 20  # bytes: up to this size a blob is held whole
+_PLAIN: Final = 8  # small blobs before one tries a single POST: a lone tag need not wait for it
 _GARBLED: Final = 2  # times that a blob is fetched again when it arrived garbled
-_KEPT: Final = 2 << 20  # bytes kept to be sent once more after a broken connection
-
-Progress = Callable[[int], None]
-Throttle = Callable[[int], Awaitable[None]]
 
 
 async def copy_blob(
-    source: RepositoryApi,
+    source: Repository,
     target: RepositoryApi,
     descriptor: Descriptor,
     *,
@@ -71,7 +68,7 @@ def _was_garbled(error: RegistryError) -> bool:
 
 
 async def _copy(
-    source: RepositoryApi,
+    source: Repository,
     target: RepositoryApi,
     descriptor: Descriptor,
     progress: Progress | None,
@@ -96,16 +93,17 @@ async def _copy(
             await stream.aclose()
 
 
-async def _copy_small(source: RepositoryApi, target: RepositoryApi, descriptor: Descriptor) -> None:
+async def _copy_small(source: Repository, target: RepositoryApi, descriptor: Descriptor) -> None:
     capabilities = target.registry.capabilities
     tries_post = capabilities.single_post is True or (
-        capabilities.single_post is None and target.registry.first_attempt("single_post")
+        capabilities.single_post is None
+        and target.registry.may_attempt("single_post", after=_PLAIN)
     )
     opening: asyncio.Task[UploadSession] | None = None
     if not tries_post:
         opening = asyncio.create_task(UploadSession.start(target, descriptor.digest))
     try:
-        body = await _read_small(source, descriptor)
+        body = await source.small_blob(descriptor)
         if opening is not None:
             await _put_small(target, descriptor.digest, body, await opening)
             return
@@ -170,165 +168,3 @@ async def _put_small(
         await registry.retrying(whole)  # refused for large blobs, which says nothing of small ones
         return
     await registry.prefer(OptionalRequest.WHOLE_PUT, lambda: registry.retrying(whole), patched)
-
-
-async def _read_small(source: RepositoryApi, descriptor: Descriptor) -> bytes:
-    digest = parse_digest(descriptor.digest)
-    if descriptor.size == 0:
-        body = b""
-    elif descriptor.data is not None:
-        body = descriptor.data
-    else:
-        context = source.context("reading the blob", descriptor.digest)
-        url = f"{source.base}/blobs/{descriptor.digest}"
-        request = Request("GET", url, context, source.pull, as_stored=True, proved=True)
-        response = await source.registry.call(request, (200,), descriptor.size + (64 << 10))
-        body = blob_bytes(response, descriptor)
-    if len(body) != descriptor.size:
-        what = f"the registry sent {len(body)} bytes"
-        raise source.mismatch(descriptor, what, transient=len(body) < descriptor.size)
-    if not digest.matches(body):
-        raise source.mismatch(descriptor, "its bytes have another digest", transient=True)
-    return body
-
-
-class BlobStream:
-    """A blob's bytes from the source, which can go back to where a broken upload resumes.
-
-    Every byte is hashed when it first passes. `failed` is the source's error, so that a failure
-    of the source is not taken for one of the target.
-    """
-
-    def __init__(
-        self,
-        source: RepositoryApi,
-        descriptor: Descriptor,
-        progress: Progress | None,
-        throttle: Throttle | None = None,
-    ) -> None:
-        self._source = source
-        self._descriptor = descriptor
-        self._progress = progress
-        self._throttle = throttle
-        self._digest = parse_digest(descriptor.digest)
-        self._hasher = self._digest.hasher()
-        self._hashed = 0
-        self._reported = 0
-        self._pieces: AsyncGenerator[bytes, None] | None = None
-        self._read_to = 0  # of the source
-        self._ahead: deque[bytes] = deque()  # given out before the source is read again
-        self._behind: deque[bytes] = deque()  # given out already; ends at `position`
-        self._kept = 0
-        self._generation = 0
-        self._reading = asyncio.Lock()
-        self.position = 0
-        self.failed: RegistryError | None = None
-
-    async def prefetch(self) -> None:
-        """Have the first bytes ready. Errors surface where they are taken."""
-        async with self._reading:
-            if self._read_to == 0 and not self._ahead:
-                with suppress(RegistryError):  # kept in `failed`
-                    await self._read()
-
-    async def take(self, length: int) -> AsyncIterator[bytes]:
-        """The next `length` bytes, in pieces of any size.
-
-        It ends early once `go_to` was called: the body of a failed request may still be read for
-        a while, and must not take bytes away from the next one.
-        """
-        left, generation = length, self._generation
-        while left:
-            async with self._reading:
-                if generation == self._generation and not self._ahead:
-                    await self._read()
-                if generation != self._generation:
-                    return
-                piece = self._ahead.popleft()
-                if len(piece) > left:
-                    self._ahead.appendleft(piece[left:])
-                    piece = piece[:left]
-                left -= len(piece)
-                self._given(piece)
-            yield piece
-
-    async def go_to(self, offset: int) -> None:
-        """Continue at `offset`: from what was kept, else by reading the source again."""
-        self._generation += 1
-        async with self._reading:
-            await self._rewind(offset)
-        if self.position < offset <= self._read_to:
-            async for _ in self.take(offset - self.position):
-                continue
-
-    async def _rewind(self, offset: int) -> None:
-        while self.position > offset and self._behind:
-            piece = self._behind.pop()
-            self._kept -= len(piece)
-            self._ahead.appendleft(piece)
-            self.position -= len(piece)
-        if not self.position <= offset <= self._read_to:
-            await self.aclose()
-            self._ahead.clear()
-            self._behind.clear()
-            self._kept = 0
-            self.position = self._read_to = offset
-            if offset == 0:
-                self._hasher = self._digest.hasher()
-                self._hashed = 0
-
-    def check(self) -> None:
-        """Raise DigestMismatch unless every byte has passed and matches the digest."""
-        if self._hashed != self._descriptor.size:
-            raise self._source.mismatch(self._descriptor, f"{self._hashed} bytes were read")
-        if self._hasher.hexdigest() != self._digest.encoded:
-            what = "its bytes have another digest"
-            raise self._source.mismatch(self._descriptor, what, transient=True)
-
-    async def aclose(self) -> None:
-        """Close the source's connection."""
-        pieces, self._pieces = self._pieces, None
-        if pieces is not None:
-            await pieces.aclose()
-
-    async def _read(self) -> None:
-        """One more piece of the source, to `_ahead`."""
-        if self.failed is not None:
-            raise self.failed
-        if self._pieces is None:
-            start, end = self._read_to, self._descriptor.size
-            self._pieces = read_fast(BlobReader(self._source, self._descriptor), start, end)
-        try:
-            piece = await anext(self._pieces, b"")
-            if not piece:
-                raise self._source.mismatch(self._descriptor, f"it ended after {self._read_to}")
-            if self._throttle is not None:
-                await self._throttle(len(piece))
-        except BaseException as error:
-            # The piece in hand is lost: the next read starts again where this one did.
-            await self.aclose()
-            if isinstance(error, RegistryError):
-                self.failed = error
-            raise
-        if self._read_to + len(piece) > self._hashed:
-            self._hasher.update(memoryview(piece)[max(0, self._hashed - self._read_to) :])
-            self._hashed = self._read_to + len(piece)
-        self._read_to += len(piece)
-        if self._read_to == self._descriptor.size:
-            # Without its last piece a corrupt blob cannot be complete anywhere.
-            try:
-                self.check()
-            except RegistryError as error:
-                self.failed = error
-                raise
-        self._ahead.append(piece)
-
-    def _given(self, piece: bytes) -> None:
-        self.position += len(piece)
-        self._behind.append(piece)
-        self._kept += len(piece)
-        while self._kept > _KEPT and len(self._behind) > 1:
-            self._kept -= len(self._behind.popleft())
-        if self._progress is not None and self.position > self._reported:
-            self._progress(self.position - self._reported)
-            self._reported = self.position

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
-from mirror.registry.descriptor import Descriptor
-from mirror.registry.errors import (
+from mirror.registry.http import OptionalRequest, means_another_way
+from mirror.registry.repository_api import RepositoryApi
+from mirror.registry.spec import (
     ConnectionFailed,
     Denied,
+    Descriptor,
     NotFound,
     ProtocolError,
     RegistryError,
     RequestRefused,
     Unauthorized,
 )
-from mirror.registry.optional_request import OptionalRequest, means_another_way
-from mirror.registry.repository_api import RepositoryApi
 from mirror.registry.upload_session import UploadSession
 
 _CHUNK: Final = 16 << 20  # for a registry that refuses a whole body; under Azure's 20 MB
@@ -75,6 +76,9 @@ class StreamedUpload:
             try:
                 await self._send()
                 return
+            except asyncio.CancelledError:  # nobody will continue it: the registry need not keep it
+                await self._drop()
+                raise
             except RegistryError as error:
                 if self._stream.failed is not None:
                     await self._drop()

@@ -7,17 +7,22 @@ Documentation").
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from mirror.registry import headers
-from mirror.registry.budgets import REPOSITORIES, ListBudget
-from mirror.registry.errors import ProtocolError
-from mirror.registry.http import HttpSession
-from mirror.registry.reference import is_repository
-from mirror.registry.request import Request, RequestContext, Response, excerpt, is_cut, resolve
+from mirror.registry.http import (
+    HttpSession,
+    ListBudget,
+    Request,
+    RequestContext,
+    Response,
+    excerpt,
+    headers,
+    is_cut,
+    resolve,
+)
+from mirror.registry.spec import ProtocolError, is_repository, parse_json
 
 _PAGE: Final = 1000
 _PAGE_BYTES: Final = 16 << 20
@@ -47,7 +52,7 @@ async def list_repositories(registry: HttpSession) -> tuple[ListedRepository, ..
     found: dict[str, ListedRepository] = {}
     seen: set[str] = set()
 
-    budget = ListBudget(REPOSITORIES, registry, context)
+    budget = ListBudget("repositories", registry, context)
 
     def check(response: Response) -> None:
         _names_of(context, response)
@@ -82,7 +87,7 @@ def _next(registry: HttpSession, context: RequestContext, response: Response) ->
 
 def _names_of(context: RequestContext, response: Response) -> list[Any]:
     try:
-        document = json.loads(response.body)
+        document = parse_json(response.body)
         names = document["repositories"]
     except (ValueError, KeyError, TypeError, RecursionError):
         names = False

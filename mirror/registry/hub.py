@@ -12,15 +12,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from mirror.outside_text import one_line
-from mirror.registry.budgets import HUB_TAGS, REPOSITORIES, ListBudget, ListLimits
 from mirror.registry.catalog import ListedRepository
-from mirror.registry.digest import parse_digest
-from mirror.registry.errors import InvalidManifest, InvalidReference, ProtocolError
-from mirror.registry.http import HttpSession
-from mirror.registry.manifest import load_object
-from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS
-from mirror.registry.reference import is_repository, is_tag
-from mirror.registry.request import (
+from mirror.registry.http import (
+    ANSWER_SECONDS,
+    ATTEMPTS,
+    HttpSession,
+    ListBudget,
     Request,
     RequestContext,
     Response,
@@ -29,9 +26,19 @@ from mirror.registry.request import (
     is_cut,
     resolve,
 )
+from mirror.registry.spec import (
+    InvalidManifest,
+    InvalidReference,
+    ProtocolError,
+    is_repository,
+    is_tag,
+    load_object,
+    parse_digest,
+)
 
 _PAGE: Final = 100  # the most that Hub returns
 _PAGE_BYTES: Final = 16 << 20
+_LIST_BYTES: Final = 1 << 30  # 3 KB a tag, its images included
 _MOST_NUMBER: Final = 2**63 - 1
 _MOST_WORD: Final = 64  # characters of a part of a platform
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # no image was pushed before
@@ -92,7 +99,7 @@ class HubApi:
         url: str | None = f"{self._address(repository)}/tags?page_size={_PAGE}{order}"
         seen: set[str] = set()
         tags: set[str] = set()
-        budget = self._budget(HUB_TAGS, repository, "listing the tags")
+        budget = self._budget("tags", repository, "listing the tags")
         while url is not None:
             seen.add(url)
             budget.asking()
@@ -124,7 +131,7 @@ class HubApi:
         )
         found: dict[str, ListedRepository] = {}
         seen: set[str] = set()
-        budget = self._budget(REPOSITORIES, namespace, "listing the repositories")
+        budget = self._budget("repositories", namespace, "listing the repositories")
         while url is not None:
             seen.add(url)
             budget.asking()
@@ -164,8 +171,8 @@ class HubApi:
         by = f"{doing} by the web API {host_of(self._base)}"
         return RequestContext(self._registry.host, by, repository)
 
-    def _budget(self, limits: ListLimits, repository: str, doing: str) -> ListBudget:
-        return ListBudget(limits, self._registry, self._context(repository, doing))
+    def _budget(self, noun: str, repository: str, doing: str) -> ListBudget:
+        return ListBudget(noun, self._registry, self._context(repository, doing), _LIST_BYTES)
 
     async def _get(self, url: str, repository: str, doing: str) -> tuple[Response, dict[str, Any]]:
         context = self._context(repository, doing)

@@ -8,20 +8,29 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from mirror.registry import media_type
-from mirror.registry.budgets import REFERRERS, ListBudget
-from mirror.registry.descriptor import Descriptor, read_descriptor
-from mirror.registry.digest import parse_digest
-from mirror.registry.errors import InvalidManifest, NotFound, RegistryError
-from mirror.registry.manifest import MAX_BYTES, load_object
-from mirror.registry.optional_request import (
+from mirror.registry.http import (
     ANSWER_SECONDS,
     ATTEMPTS,
+    ListBudget,
     OptionalRequest,
+    Request,
+    Response,
+    excerpt,
+    is_cut,
     means_another_way,
 )
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, Response, excerpt, is_cut
+from mirror.registry.spec import (
+    MAX_BYTES,
+    Descriptor,
+    InvalidManifest,
+    NotFound,
+    RegistryError,
+    load_object,
+    media_type,
+    parse_digest,
+    read_descriptor,
+)
 
 _STALE_PAGES: Final = 20  # in a row that may bring nothing new
 
@@ -70,7 +79,7 @@ async def _by_api(
     context = repository.context("listing the referrers", digest)
     accept = {"Accept": media_type.OCI_INDEX}
 
-    budget = ListBudget(REFERRERS, repository.registry, context)
+    budget = ListBudget("referrers", repository.registry, context)
 
     def check(response: Response) -> None:
         stated = media_type.essence(response.headers.get("content-type", ""))

@@ -12,27 +12,39 @@ from typing import Final
 from urllib.parse import quote
 
 from mirror.outside_text import one_line
-from mirror.registry import headers, media_type
-from mirror.registry.auth import repository_scope
 from mirror.registry.blob_download import read_blob
-from mirror.registry.descriptor import Descriptor
-from mirror.registry.digest import parse_digest
-from mirror.registry.error_response import refused_by_policy, refused_manifest
-from mirror.registry.errors import (
+from mirror.registry.blob_source import OpenBlob, RemoteBlob, read_small
+from mirror.registry.http import (
+    ANSWER_SECONDS,
+    ATTEMPTS,
+    HttpSession,
+    OptionalRequest,
+    Request,
+    Response,
+    headers,
+    is_cut,
+    refused_by_policy,
+    refused_manifest,
+    repository_scope,
+)
+from mirror.registry.referrers import fallback_tag, list_referrers
+from mirror.registry.repository_api import RepositoryApi
+from mirror.registry.spec import (
+    MAX_BYTES,
+    BudgetExceeded,
     Denied,
+    Descriptor,
     DigestMismatch,
     InvalidManifest,
     InvalidReference,
+    Manifest,
     NotFound,
     RegistryError,
+    is_tag,
+    let_go,
+    media_type,
+    parse_digest,
 )
-from mirror.registry.http import HttpSession
-from mirror.registry.manifest import MAX_BYTES, Manifest
-from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
-from mirror.registry.reference import is_tag
-from mirror.registry.referrers import fallback_tag, list_referrers
-from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, RequestContext, Response, is_cut
 from mirror.registry.tag_list import list_tags
 from mirror.registry.upload_session import UploadSession
 
@@ -55,9 +67,7 @@ class Registry(HttpSession):
 
         Raises Unauthorized, ConnectionFailed, TimedOut, or NotFound where there is no registry.
         """
-        context = RequestContext(self.host, "checking the API version")
-        request = Request("GET", f"{self.endpoint.base}/v2/", context, as_stored=True)
-        await self.call(request, (200,))
+        await self._ping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,7 @@ class Repository(RepositoryApi):
                 now = self.registry.clock.now()
                 self.registry.capabilities.remember(OptionalRequest.HEAD_MANIFEST, error, now)
             return found
+        self._learn_of_pulls()
         kind = media_type.essence(response.headers.get("content-type", ""))
         size = headers.length(response.headers.get("content-length"))
         if response.headers.get("content-encoding", "identity") != "identity":
@@ -133,6 +144,10 @@ class Repository(RepositoryApi):
             return await self._head_by_get(reference)
         return Descriptor(kind, digest, size)
 
+    def _learn_of_pulls(self) -> None:
+        """Note whether responses about manifests speak of a pull quota."""
+        self.registry.capabilities.counts_pulls = self.registry.quota is not None
+
     async def _head_by_get(self, reference: str) -> Descriptor | None:
         try:
             return (await self.get_manifest(reference)).descriptor
@@ -142,8 +157,8 @@ class Repository(RepositoryApi):
     async def get_manifest(self, reference: str) -> Manifest:
         """The manifest at a tag or digest, its bytes checked against the digest.
 
-        Raises NotFound, DigestMismatch, UnsupportedMediaType (schema 1), InvalidManifest, and
-        ProtocolError for one of more than 8 MiB.
+        Raises NotFound, DigestMismatch, UnsupportedMediaType (schema 1), InvalidManifest,
+        ProtocolError for one of more than 8 MiB, and BudgetExceeded.
         """
         context = self.context("reading the manifest", reference)
         request = Request("GET", self._manifest_url(reference), context, self.pull, _ACCEPT)
@@ -163,7 +178,18 @@ class Repository(RepositoryApi):
                 raise
 
         response = await self.registry.call(request, (200,), MAX_BYTES, check)
-        return self._checked(response, reference)
+        manifest = self._checked(response, reference)
+        self._learn_of_pulls()
+        del response
+        try:
+            self.registry.budget.hold(manifest, context)
+        except BudgetExceeded as error:
+            del manifest
+            let_go(error)
+            raise
+        if self.registry.counts:
+            self.registry.budget.descriptors(manifest.named, context)
+        return manifest
 
     async def put_manifest(self, reference: str, manifest: Manifest) -> PutResult:
         """Push a manifest's bytes under a tag or its digest; idempotent.
@@ -243,6 +269,14 @@ class Repository(RepositoryApi):
         Raises DigestMismatch when the size is another or, read from 0, the digest; BlobUnknown.
         """
         return read_blob(self, descriptor, start)
+
+    def open_blob(self, descriptor: Descriptor) -> OpenBlob:
+        """A large blob, to be copied from here. Sends nothing yet."""
+        return RemoteBlob(self, descriptor)
+
+    async def small_blob(self, descriptor: Descriptor) -> bytes:
+        """A blob of 1 MiB at most, verified. Raises DigestMismatch and other RegistryErrors."""
+        return await read_small(self, descriptor)
 
     async def referrers(
         self, digest: str, artifact_type: str | None = None, *, fallback: bool = True

@@ -12,24 +12,32 @@ from typing import Final
 import httpx
 
 from mirror.outside_text import one_line
-from mirror.registry import headers
-from mirror.registry.auth import repository_scope
-from mirror.registry.descriptor import Descriptor
-from mirror.registry.digest import parse_digest
-from mirror.registry.errors import (
+from mirror.registry.http import (
+    ANSWER_SECONDS,
+    ATTEMPTS,
+    HttpSession,
+    OptionalRequest,
+    Request,
+    RequestContext,
+    Response,
+    decoded,
+    headers,
+    repository_scope,
+    resolve,
+)
+from mirror.registry.spec import (
     ConnectionFailed,
+    Descriptor,
     DigestMismatch,
     InvalidReference,
     NotFound,
     ProtocolError,
     RequestRefused,
+    is_repository,
+    parse_digest,
 )
-from mirror.registry.http import HttpSession
-from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
-from mirror.registry.reference import is_repository
-from mirror.registry.request import Request, RequestContext, Response, decoded, resolve
 
-_READ_WHOLE: Final = 64 << 10  # bytes: a blob up to this size is read to its end to be sure of it
+READ_WHOLE: Final = 64 << 10  # bytes: a blob up to this size is read to its end to be sure of it
 
 
 class RepositoryApi:
@@ -101,7 +109,7 @@ class RepositoryApi:
         """
         context = self.context("reading the blob", str(parse_digest(blob.digest)))
         url = f"{self.base}/blobs/{blob.digest}"
-        if not whole or not 0 < blob.size <= _READ_WHOLE:
+        if not whole or not 0 < blob.size <= READ_WHOLE:
             return await self._size_by_get(url, context, blob.size)
 
         mismatches = size = 0
@@ -117,7 +125,7 @@ class RepositoryApi:
 
         request = Request("GET", url, context, self.pull, as_stored=True)
         try:
-            await self.registry.call(request, (200,), _READ_WHOLE << 1, check)
+            await self.registry.call(request, (200,), READ_WHOLE << 1, check)
         except NotFound:
             return None
         return size

@@ -6,22 +6,27 @@ what is no list is an error that quotes it, never an empty list.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mirror.outside_text import one_line
-from mirror.registry.budgets import TAGS, ListBudget
-from mirror.registry.errors import BudgetExceeded, NotFound, RegistryError
-from mirror.registry.optional_request import ANSWER_SECONDS, ATTEMPTS, OptionalRequest
-from mirror.registry.reference import is_tag
+from mirror.registry.http import (
+    ANSWER_SECONDS,
+    ATTEMPTS,
+    ListBudget,
+    OptionalRequest,
+    Request,
+    Response,
+    excerpt,
+    is_cut,
+)
 from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, Response, excerpt, is_cut
+from mirror.registry.spec import BudgetExceeded, NotFound, RegistryError, is_tag, parse_json
 
 _PAGES: Final = (1000, 100, 0)  # tags requested at once; 0: as many as the registry likes
 _LEAST_NEWS: Final = 1_000  # pages in a row that may bring nothing new
-_LIST_BYTES: Final = 32 << 20
+_LIST_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ async def _list(repository: RepositoryApi, size: int, *, optional: bool = False)
     url: str | None = f"{repository.base}/tags/list" + (f"?n={size}" if size else "")
     seen: set[str] = set()
     context = repository.context("listing the tags")
-    budget = ListBudget(TAGS, repository.registry, context)
+    budget = ListBudget("tags", repository.registry, context)
     stale = 0
     while url is not None:
         seen.add(url)
@@ -129,7 +134,7 @@ def _tags_of(repository: RepositoryApi, response: Response) -> list[Any]:
     Raises ProtocolError, transient where the page was cut.
     """
     try:
-        document = json.loads(response.body)
+        document = parse_json(response.body)
         listed = document["tags"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_list(repository, response) from None

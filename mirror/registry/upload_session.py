@@ -7,14 +7,24 @@ every response replaces it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final, Self
 from urllib.parse import quote
 
 import httpx
 
-from mirror.registry import headers, media_type
-from mirror.registry.errors import (
+from mirror.registry.http import (
+    ATTEMPTS,
+    Request,
+    RequestContext,
+    Response,
+    address_of,
+    headers,
+    host_of,
+    resolve,
+)
+from mirror.registry.repository_api import RepositoryApi
+from mirror.registry.spec import (
     ForbiddenAddress,
     MisdirectedUpload,
     NotFound,
@@ -22,13 +32,13 @@ from mirror.registry.errors import (
     RegistryError,
     RequestRefused,
     TimedOut,
+    media_type,
 )
-from mirror.registry.optional_request import ATTEMPTS
-from mirror.registry.repository_api import RepositoryApi
-from mirror.registry.request import Request, RequestContext, Response, address_of, host_of, resolve
 
 _COMMIT_SECONDS: Final = 300.0  # a registry may move a large blob in its store before it responds
 _DONE: Final = (200, 201, 202, 204)
+_LEAST_PIECE: Final = 32 << 10  # bytes that are sent at once where a line is slow
+_MOST_PIECE: Final = 1 << 20
 
 
 async def post_whole(repository: RepositoryApi, digest: str, body: bytes) -> UploadSession | None:
@@ -111,9 +121,14 @@ class UploadSession:
             async with asyncio.timeout(None) as guard:
 
                 async def watched() -> AsyncIterator[bytes]:
-                    async for piece in body:
-                        guard.reschedule(loop.time() + stall)
-                        yield piece
+                    pieces = _Pieces(stall)
+                    async for whole in body:
+                        for piece in pieces.of(whole):
+                            began = loop.time()
+                            guard.reschedule(began + stall)
+                            yield piece
+                            self._registry.health.hear()
+                            pieces.taken_in(loop.time() - began)
                         guard.reschedule(None)  # waiting for the source is the source's business
                     guard.reschedule(loop.time() + answer_in)
 
@@ -226,6 +241,32 @@ class UploadSession:
         return self._context.error(
             ProtocolError, f"the registry opened an upload session with {what}"
         )
+
+
+class _Pieces:
+    """Cuts a body so that a slow line takes a piece well within the stall time.
+
+    Else a line that takes half a MiB in a minute would look like one that takes nothing.
+    """
+
+    def __init__(self, stall: float) -> None:
+        self._stall = stall
+        self._most = _LEAST_PIECE
+
+    def of(self, whole: bytes) -> Iterator[bytes]:
+        """The bytes in pieces; each is as large as the time that the one before took allows."""
+        view, start = memoryview(whole), 0
+        while start < len(whole):
+            most = self._most
+            yield whole if start == 0 and len(whole) <= most else bytes(view[start : start + most])
+            start += most
+
+    def taken_in(self, seconds: float) -> None:
+        """The line took the last piece after so long."""
+        if seconds > self._stall / 8:
+            self._most = _LEAST_PIECE
+        elif self._most < _MOST_PIECE:
+            self._most *= 2
 
 
 def _check_done(context: RequestContext, status: int, found: httpx.Headers) -> None:

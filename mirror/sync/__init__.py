@@ -9,32 +9,43 @@ decides how each of them is run.
             outcome, copied = await run(SyncContext(mirror, clients, recorder, prefetch))
 """
 
+from mirror.concurrency import SingleFlight
 from mirror.sync.anonymous_pull import anonymous_trouble
-from mirror.sync.blob_placement import SharedUploads
 from mirror.sync.clients import MirrorClients, open_clients
-from mirror.sync.concurrency import SingleFlight
 from mirror.sync.context import SyncContext
 from mirror.sync.copy_batch import BatchOutcome
-from mirror.sync.diff import diff
-from mirror.sync.discover import DiscoverRequest, discover
-from mirror.sync.image_rules import image_rules_of
-from mirror.sync.lost_tags import find_lost_tags
-from mirror.sync.prefetch import Prefetch
-from mirror.sync.recorder import Recorder
-from mirror.sync.repositories import KnownRepository, RepositoryLook, look_at_repositories
+from mirror.sync.copying import SharedTransfers
+from mirror.sync.learnt_capabilities import load_source
+from mirror.sync.recorder import Learnt, Recorder
 from mirror.sync.run import refuse, run
-from mirror.sync.step import Step, StepBroken, SyncProgress
-from mirror.sync.tag_rules import TagRules, natural_key, specificity, subject_of, tag_rules_of
+from mirror.sync.step import Step, StepBroken, SyncProgress, call as call_step
+from mirror.sync.tags import (
+    DiscoverRequest,
+    KnownRepository,
+    Prefetch,
+    RepositoryLook,
+    TagRules,
+    diff,
+    discover,
+    find_lost_tags,
+    image_rules_of,
+    look_at_repositories,
+    natural_key,
+    specificity,
+    subject_of,
+    tag_rules_of,
+)
 
 __all__ = [
     "BatchOutcome",
     "DiscoverRequest",
     "KnownRepository",
+    "Learnt",
     "MirrorClients",
     "Prefetch",
     "Recorder",
     "RepositoryLook",
-    "SharedUploads",
+    "SharedTransfers",
     "SingleFlight",
     "Step",
     "StepBroken",
@@ -42,10 +53,12 @@ __all__ = [
     "SyncProgress",
     "TagRules",
     "anonymous_trouble",
+    "call_step",
     "diff",
     "discover",
     "find_lost_tags",
     "image_rules_of",
+    "load_source",
     "look_at_repositories",
     "natural_key",
     "open_clients",

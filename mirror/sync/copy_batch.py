@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from traceback import format_exception
 
+from mirror.logs import log_fields
 from mirror.outcome import Change, CopyOutcome
 from mirror.sync.step import Log, Step, StepBroken
+from mirror.telemetry import span
 
 ONE_EACH = 20
 """Tags up to which each has its own step."""
@@ -116,6 +118,10 @@ class CopyBatch:
         )
 
     async def _copy(self, submitted: _Submitted, ended: list[CopyOutcome | str]) -> None:
+        with log_fields(tag=submitted.tag), span("copy tag", {"mirror.tag": submitted.tag}):
+            await self._copy_one(submitted, ended)
+
+    async def _copy_one(self, submitted: _Submitted, ended: list[CopyOutcome | str]) -> None:
         tag, future = submitted.tag, submitted.future
         (outcome,) = await asyncio.gather(submitted.work(), return_exceptions=True)
         if isinstance(outcome, BaseException):

@@ -7,13 +7,13 @@ of the repository points at its manifest and no index that is tagged lists it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
+from mirror.concurrency import gather_all
 from mirror.outcome import Change, KnownTag, TagStatus
 from mirror.registry import NotFound, RegistryError, Repository, RequestRefused
 from mirror.sync.context import SyncContext
-from mirror.sync.discover import read_tags
+from mirror.sync.tags import read_tags
 
 
 class TagRemover:
@@ -66,7 +66,7 @@ class TagRemover:
     async def _survey(self) -> dict[str, str]:
         """By digest, why the manifest has to stay: what every other tag points at, and below."""
         names = [name for name in await self._target.tags() if name not in self._going]
-        heads = await asyncio.gather(*(self._target.head_manifest(name) for name in names))
+        heads = await gather_all((self._target.head_manifest(name) for name in names), go_on=False)
         needed: dict[str, str] = {}
         roots: dict[str, str] = {}
         for name, head in zip(names, heads, strict=True):
@@ -74,8 +74,8 @@ class TagRemover:
                 needed.setdefault(head.digest, f"{name} points at the same manifest")
                 roots.setdefault(head.digest, name)
         seen: set[str] = set()
-        await asyncio.gather(
-            *(self._below(digest, name, needed, seen) for digest, name in roots.items())
+        await gather_all(
+            (self._below(digest, name, needed, seen) for digest, name in roots.items()), go_on=False
         )
         return needed
 
@@ -89,8 +89,9 @@ class TagRemover:
             return
         for child in manifest.children:
             needed.setdefault(child.digest, f"it is a part of {tag}")
-        await asyncio.gather(
-            *(self._below(child.digest, tag, needed, seen) for child in manifest.children)
+        await gather_all(
+            (self._below(child.digest, tag, needed, seen) for child in manifest.children),
+            go_on=False,
         )
 
 

@@ -7,15 +7,14 @@ in its list of tags like any other.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mirror.concurrency import SingleFlight, gather_all
 from mirror.outcome import ChangeKind, Discovery, KnownTag
 from mirror.registry import Descriptor, NotFound, RegistryError, Repository
-from mirror.sync.concurrency import SingleFlight
 from mirror.sync.context import SyncContext
-from mirror.sync.tag_rules import companion_prefix
+from mirror.sync.tags import companion_prefix
 
 # A signature of one platform of an image is looked for in the newest ones alone: each costs a
 # request to the target and one to the source for each platform.
@@ -118,8 +117,9 @@ class LateReferrers:
         Raises RegistryError.
         """
         distinct = list(dict.fromkeys(images))
-        found = await asyncio.gather(
-            *(self._image(image, number < _WITH_CHILDREN) for number, image in enumerate(distinct))
+        found = await gather_all(
+            (self._image(image, number < _WITH_CHILDREN) for number, image in enumerate(distinct)),
+            go_on=False,
         )
         return frozenset(
             image.source_digest for image, behind in zip(distinct, found, strict=True) if behind
@@ -135,7 +135,9 @@ class LateReferrers:
         except NotFound:
             return False  # the comparison of tags reports that
         children = {child.digest for child in manifest.children}
-        return any(await asyncio.gather(*(self._manifest(child) for child in sorted(children))))
+        return any(
+            await gather_all((self._manifest(child) for child in sorted(children)), go_on=False)
+        )
 
     async def _manifest(self, digest: str) -> bool:
         """True if the manifest, or what refers to it, has a referrer that the target lacks."""

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mirror.registry import Capabilities
+from mirror.registry import Capabilities, Repository
 from mirror.sync.context import SyncContext
 from mirror.sync.recorder import Learnt
 
-_OF_A_SOURCE: Final = ("referrers", "page_size")
+_OF_A_SOURCE: Final = ("referrers", "page_size", "counts_pulls")
+_BEFORE_THE_LIST: Final = ("page_size", "counts_pulls")
+
+
+def load_source(source: Repository, learnt: Learnt) -> None:
+    """Apply what earlier runs learnt of a source: what it refused is not provoked again."""
+    abilities, refusals = learnt
+    early = {name: abilities.get(name) for name in _BEFORE_THE_LIST}
+    source.registry.capabilities.load(early)
+    source.registry.capabilities.take_refusals(refusals)
 
 
 class LearntCapabilities:
@@ -29,11 +38,9 @@ class LearntCapabilities:
         self._known = await context.recorder.learnt((context.source, context.target))
         for place, (abilities, refusals) in self._known.items():
             if place == context.source:
-                source = clients.source.registry.capabilities
-                source.load({"page_size": abilities.get("page_size")})
-                source.take_refusals(refusals)
+                load_source(clients.source, (abilities, refusals))
                 if refusals:
-                    context.prefetch.follow(source)
+                    context.prefetch.follow(clients.source.registry.capabilities)
             if place == context.target:
                 clients.target.registry.capabilities.load(abilities)
                 for repository in (clients.target, clients.verifier):

@@ -68,21 +68,35 @@ class Recorder(Protocol):
         """Write how a tag ended, and which blobs the target repository now holds."""
 
     async def tag_skipped(
-        self, run_id: str, mirror: str, change: Change, status: TagStatus, message: str
+        self,
+        run_id: str,
+        mirror: str,
+        change: Change,
+        status: TagStatus,
+        message: str,
+        *,
+        retry_at: datetime | None = None,
     ) -> None:
-        """Write a tag that was not copied (waiting, held) or was deleted."""
+        """Write a tag that was not copied (waiting, held) or was deleted.
+
+        `retry_at`: later runs leave a waiting tag alone until then.
+        """
 
     async def end_run(self, outcome: RunOutcome) -> None:
         """Write how the run ended."""
 
-    async def holdings(self, registry: str, repository: str) -> Collection[str]:
-        """Digests of the blobs that a repository is known to hold."""
+    async def holdings(
+        self, registry: str, repository: str, most: int | None = None
+    ) -> Collection[str] | None:
+        """Digests of the blobs that a repository is known to hold; None if more than `most`."""
 
     async def holds_elsewhere(self, registry: str, repository: str) -> bool:
         """True if other repositories of the registry are known to hold blobs."""
 
-    async def holders(self, registry: str, digests: Iterable[str]) -> Mapping[str, str]:
-        """By digest, a repository of the registry that holds the blob."""
+    async def holders(
+        self, registry: str, digests: Iterable[str], own: str | None = None
+    ) -> Mapping[str, str]:
+        """By digest, a repository of the registry that holds the blob: `own` where it does."""
 
     async def dropped_digests(self, mirror: str) -> frozenset[str]:
         """Digests of everything left out at the mirror's target."""

@@ -69,6 +69,11 @@ class SyncResults:
             else {},
         )
 
+    def progress(self) -> tuple[int, int]:
+        """How many of the changed tags have been copied, and how many have not."""
+        done = sum(copy.failure is None for copy in self.copied)
+        return done, len(self.plan.changes) + len(self.plan.adopted) - done
+
     def _status(self, good: int) -> RunStatus:
         if not self.failures:
             # A tag that is left alone until its next try is not in sync: that is no success.

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain
+from typing import Final
 
-from mirror.errors import ConfigError
+from mirror.concurrency import AT_ONCE
+from mirror.config import CosignKey, CosignKeyError
+from mirror.errors import ConfigError, DatabaseError
+from mirror.logs import log_fields
 from mirror.outcome import (
     Change,
     CopyOutcome,
@@ -20,20 +28,23 @@ from mirror.outcome import (
     utcnow,
 )
 from mirror.registry import OptionalRequest, RegistryError
+from mirror.stopping import stopped_by
 from mirror.sync.anonymous_pull import warn_if_private
-from mirror.sync.context import SyncContext
-from mirror.sync.copy import Copier, build_copier
+from mirror.sync.context import SyncContext, build_copier
 from mirror.sync.copy_batch import batches_of
+from mirror.sync.copying import Copier
 from mirror.sync.deletion import delete_gone
-from mirror.sync.diff import diff
-from mirror.sync.discover import DiscoverRequest, discover
 from mirror.sync.late_referrers import mark_late_referrers
 from mirror.sync.learnt_capabilities import LearntCapabilities
-from mirror.sync.quota import Budget, read_quota, spend
 from mirror.sync.results import SyncResults
-from mirror.sync.step import Step, call
-from mirror.sync.sync_tag import TAGS_AT_ONCE, TagOrder, TagWork, adopt_tag, sync_tag
+from mirror.sync.signatures import SignatureCheck
+from mirror.sync.step import Step, call, traced
+from mirror.sync.sync_tag import TagOrder, TagWork, adopt_tag, sync_tag, tags_at_once
+from mirror.sync.tags import Budget, DiscoverRequest, diff, discover, read_quota, spend
 from mirror.sync.verify import VerificationQueue, Verifier
+from mirror.telemetry import count, span
+
+_STOP_SECONDS: Final = 5.0  # to record that a run is stopped
 
 
 async def run(
@@ -45,19 +56,37 @@ async def run(
     the outcome. Raises ConfigError for a credential that does not exist, and DatabaseError; the
     history then says how the run ended, as far as it can be written.
     """
-    recorder, mirror = context.recorder, context.mirror.name
-    run_id = await recorder.begin_run(
-        mirror, context.trigger, context.full, context.dry_run, context.flow_run_id
+    run_id = await context.recorder.begin_run(
+        context.mirror.name, context.trigger, context.full, context.dry_run, context.flow_run_id
     )
+    name = context.mirror.name
+    about = {"mirror.name": name, "mirror.run.id": run_id, "mirror.trigger": context.trigger.value}
+    with log_fields(run=run_id, mirror=name), span("sync", about) as add:
+        outcome, copied = await _run(context, run_id, traced(step))
+        add({"mirror.run.status": outcome.status.value, "mirror.tags.copied": outcome.tags.copied})
+        _count(outcome, copied)
+    return outcome, copied
+
+
+async def _run(
+    context: SyncContext, run_id: str, step: Step
+) -> tuple[RunOutcome, tuple[CopyOutcome, ...]]:
+    recorder, mirror = context.recorder, context.mirror.name
     results = SyncResults(context, run_id)
     learnt = LearntCapabilities(context)
     try:
         await _sync(context, results, step, learnt)
+        if breach := context.clients.budget.breach:
+            results.failures.append(TagFailure(None, Reason(breach.reason), str(breach)))
     except RegistryError as error:
         results.failures.append(TagFailure(None, Reason(error.reason), str(error)))
     except ConfigError as error:
-        results.failures.append(TagFailure(None, Reason.AUTH, str(error)))
+        reason = Reason.UNSIGNED if isinstance(error, CosignKeyError) else Reason.AUTH
+        results.failures.append(TagFailure(None, reason, str(error)))
         await recorder.end_run(results.outcome())
+        raise
+    except asyncio.CancelledError:
+        await _record_stop(context, results)
         raise
     except Exception as error:
         # The run ends here; the history must say so before the error reaches the caller.
@@ -72,6 +101,31 @@ async def run(
     outcome = results.outcome()
     await recorder.end_run(outcome)
     return outcome, tuple(results.copied)
+
+
+async def _record_stop(context: SyncContext, results: SyncResults) -> None:
+    """Record a run that somebody stops. Where the history is away, a later run closes it."""
+    done, left = results.progress()
+    by = stopped_by()
+    message = (
+        f"stopped by {by or 'a cancellation'}: {done} of {done + left} changed tags were copied"
+        + (f", the next run copies the other {left}" if left else "")
+    )
+    results.failures.append(TagFailure(None, Reason.ABANDONED, message))
+    outcome = replace(results.outcome(), status=RunStatus.ABANDONED)
+    writing = asyncio.ensure_future(context.recorder.end_run(outcome))
+    with suppress(DatabaseError, TimeoutError):
+        await asyncio.wait_for(asyncio.shield(writing), _STOP_SECONDS)
+
+
+def _count(outcome: RunOutcome, copied: Sequence[CopyOutcome]) -> None:
+    name = {"mirror.name": outcome.mirror}
+    count("mirror.runs", 1, {**name, "mirror.run.status": outcome.status.value})
+    failed = sum(one.failure is not None for one in copied)
+    for result, number in (("copied", len(copied) - failed), ("failed", failed)):
+        if number:
+            count("mirror.copies", number, {**name, "mirror.copy.result": result})
+    count("mirror.copied.bytes", sum(one.bytes_copied for one in copied), name)
 
 
 async def refuse(context: SyncContext, reason: Reason, message: str) -> RunOutcome:
@@ -97,6 +151,7 @@ async def _sync(
     recorder, mirror = context.recorder, context.mirror.name
     abandoned = await recorder.close_abandoned(mirror, results.run_id)
     await asyncio.to_thread(context.clients.require_credentials)
+    keys = await asyncio.to_thread(context.clients.load_keys)
     known = await recorder.known_tags(mirror)
     await learnt.load()
 
@@ -122,10 +177,13 @@ async def _sync(
         return
     await _defer_over_quota(context, results, budget)
     copier = await build_copier(context, discovery, known, look_first=bool(abandoned))
-    await _copy_all(context, results, step, copier, budget.affordable)
+    await _copy_all(context, results, step, copier, keys, budget.affordable)
     if plan.deletions:
         results.warnings += await delete_gone(context, results.run_id, plan.deletions, known)
     results.warnings += [*_refusal_warnings(context), *copier.warnings]
+    if context.shared and context.shared.trouble:
+        why = f"blobs are read for each mirror separately: {context.shared.trouble}"
+        results.warnings.append(why)
     if private := await warn_if_private(context.clients, results.copied):
         results.warnings.append(private)
 
@@ -145,17 +203,21 @@ async def _discover(
         context.accept_loss,
     )
     with results.timer.measure("discover", since=prefetch.started_at):
-        return await step("discover", lambda: discover(request, prefetch))
+        return await step("discover", lambda: discover(request, prefetch), str(clients.source))
 
 
 async def _diff(
     context: SyncContext, results: SyncResults, step: Step, known: Mapping[str, KnownTag]
 ) -> Plan:
     async def compare() -> Plan:
-        return diff(results.discovery, known, context.tags, utcnow(), retry_now=context.retries_now)
+        return diff(
+            *(results.discovery, known, context.tags, utcnow()),
+            retry_now=context.retries_now,
+            adopt=context.mirror.verify is None,
+        )
 
     with results.timer.measure("diff"):
-        return await step("diff", compare)
+        return await step("diff", compare, str(context.clients.target))
 
 
 async def _copy_all(
@@ -163,6 +225,7 @@ async def _copy_all(
     results: SyncResults,
     step: Step,
     copier: Copier,
+    keys: tuple[CosignKey, ...],
     changes: tuple[Change, ...],
 ) -> None:
     """Copy, verify and record the changed tags, and verify and record the adopted ones."""
@@ -171,9 +234,14 @@ async def _copy_all(
         Verifier(context.clients.verifier, copier.put.get, copier.sure), results.timer
     )
     order = TagOrder(changes)
-    slots = asyncio.Semaphore(TAGS_AT_ONCE)
+    slots = asyncio.Semaphore(tags_at_once(context.clients))
     batches = batches_of(changes, step, context.log)
-    work = TagWork(context, results.run_id, copier, verification, order, batches, slots)
+    verify = context.mirror.verify
+    signatures = SignatureCheck(
+        context.clients.source, keys, verify.wait if verify else timedelta()
+    )
+    run_id = results.run_id
+    work = TagWork(context, run_id, copier, verification, signatures, order, batches, slots)
 
     async def adopt_one(change: Change) -> None:
         _add(results, change, await adopt_tag(work, change))
@@ -181,11 +249,16 @@ async def _copy_all(
     async def sync_one(change: Change) -> None:
         _add(results, change, await sync_tag(work, change))
 
-    verifying = asyncio.create_task(_verify(step, verification))
-    copying = [
-        *(asyncio.create_task(adopt_one(change)) for change in results.plan.adopted),
-        *(asyncio.create_task(sync_one(change)) for change in changes),
-    ]
+    verifying = asyncio.create_task(_verify(step, verification, str(context.clients.target)))
+    # In order, as many at once as may wait for each other: tags that wait come after all others.
+    todo = chain(map(adopt_one, results.plan.adopted), map(sync_one, changes))
+
+    async def work_off() -> None:
+        for one in todo:
+            await one
+
+    count = min(len(results.plan.adopted) + len(changes), AT_ONCE)
+    copying = [asyncio.create_task(work_off()) for _ in range(count)]
     try:
         with results.timer.measure("copy"):
             await asyncio.gather(*copying)
@@ -199,14 +272,16 @@ async def _copy_all(
         await verifying
 
 
-async def _verify(step: Step, verification: VerificationQueue) -> None:
+async def _verify(step: Step, verification: VerificationQueue, target: str) -> None:
     try:
-        await step("verify", verification.run)
+        await step("verify", verification.run, target)
     finally:
         verification.stop()  # also where the step failed before it began the work
 
 
-def _add(results: SyncResults, change: Change, ended: CopyOutcome | str) -> None:
+def _add(results: SyncResults, change: Change, ended: CopyOutcome | str | None) -> None:
+    if ended is None:
+        return
     if isinstance(ended, str):
         results.warnings.append(f"{change.tag} {ended}")
         return

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from mirror.telemetry import span, telemetry_on
+
 T = TypeVar("T")
 
 
@@ -23,7 +25,8 @@ class StepBroken(Exception):
 class Step(Protocol):
     """Runs the work of a step and returns its result.
 
-    `name` is discover, diff, copy or verify; a copy's `subject` names its tags. Raises what the
+    `name` is discover, diff, copy or verify; `subject` is what it looks at: a repository, for a
+    copy its tags. Raises what the
     work raises; a step of copies may raise StepBroken instead, which fails those tags alone.
     """
 
@@ -47,6 +50,18 @@ def no_log(line: str, *, failed: bool = False) -> None:
 async def call(name: str, work: Callable[[], Awaitable[T]], subject: str = "") -> T:
     """The plain step: a call."""
     return await work()
+
+
+def traced(step: Step) -> Step:
+    """The step with a span around it, where traces are sent."""
+    if not telemetry_on():
+        return step
+
+    async def traced_step(name: str, work: Callable[[], Awaitable[T]], subject: str = "") -> T:
+        with span(name, {"mirror.step.subject": subject} if subject else None):
+            return await step(name, work, subject)
+
+    return traced_step
 
 
 class StepTimer:

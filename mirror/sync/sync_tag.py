@@ -15,14 +15,21 @@ from mirror.outcome import (
     Verification,
     utcnow,
 )
+from mirror.sync.clients import MirrorClients
 from mirror.sync.context import SyncContext
-from mirror.sync.copy import Copier
 from mirror.sync.copy_batch import CopyBatch
+from mirror.sync.copying import Copier
+from mirror.sync.signatures import SignatureCheck
 from mirror.sync.step import StepBroken
 from mirror.sync.verify import VerificationQueue
 
-# Copies of tags at once; each costs little memory, and small tags are bound by round trips.
-TAGS_AT_ONCE = 64
+_TAGS_AT_ONCE = 64  # each costs little memory, and small tags are bound by round trips
+
+
+def tags_at_once(clients: MirrorClients) -> int:
+    """How many tags to copy at once: more where the registries are far away."""
+    widths = (clients.source.registry.calls.width, clients.target.registry.calls.width)
+    return max(_TAGS_AT_ONCE, *widths)
 
 
 class TagOrder:
@@ -70,16 +77,18 @@ class TagWork:
     run_id: str
     copier: Copier
     verification: VerificationQueue
+    signatures: SignatureCheck
     order: TagOrder
     batches: Mapping[str, CopyBatch]
     slots: asyncio.Semaphore
 
 
-async def sync_tag(work: TagWork, change: Change) -> CopyOutcome | str:
+async def sync_tag(work: TagWork, change: Change) -> CopyOutcome | str | None:
     """Copy, verify and record one tag.
 
     Returns its outcome, with its failure if it failed, or why it was not tried: the exact release
-    that it waits for failed.
+    that it waits for failed, or its signature is not there yet. None where a budget of the run is
+    used up: the next run takes it.
     """
     arrived = False
     try:
@@ -89,7 +98,11 @@ async def sync_tag(work: TagWork, change: Change) -> CopyOutcome | str:
                 work.run_id, work.context.mirror.name, change, TagStatus.WAITING, message
             )
             return message
+        if (refused := await _refuse_unsigned(work, change)) is not None:
+            return refused
         async with work.slots:
+            if work.context.clients.budget.breach is not None:
+                return None
             await work.context.recorder.tag_started(
                 work.run_id, work.context.mirror.name, change, utcnow()
             )
@@ -113,6 +126,27 @@ async def adopt_tag(work: TagWork, change: Change) -> CopyOutcome:
         await work.context.recorder.tag_started(work.run_id, work.context.mirror.name, change, now)
         outcome = CopyOutcome(change, now, now, target_digest=change.digest)
         return await _record(work, outcome, await work.verification.submit(outcome))
+
+
+async def _refuse_unsigned(work: TagWork, change: Change) -> CopyOutcome | str | None:
+    """Record a tag that may not be copied for want of a signature; None for one that may."""
+    started = utcnow()
+    unsigned = await work.signatures.refuse(change)
+    if unsigned is None or work.context.clients.budget.breach is not None:
+        return None
+    if unsigned.retry_at is None:
+        return await _record(
+            work, CopyOutcome(change, started, utcnow(), failure=unsigned.failure), None
+        )
+    await work.context.recorder.tag_skipped(
+        work.run_id,
+        work.context.mirror.name,
+        change,
+        TagStatus.WAITING,
+        unsigned.failure.message,
+        retry_at=unsigned.retry_at,
+    )
+    return unsigned.failure.message
 
 
 async def _copy(work: TagWork, change: Change) -> CopyOutcome:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container
+from itertools import chain
 from typing import TypeVar
 
+from mirror.concurrency import SingleFlight, gather_all, gather_both
 from mirror.outcome import Change, CopyOutcome, Reason, TagFailure, Verification, utcnow
 from mirror.registry import Descriptor, Manifest, RegistryError, Repository, is_foreign_layer
-from mirror.sync.concurrency import SingleFlight, gather_all, gather_both
+from mirror.sync.copying import until_visible
 from mirror.sync.step import StepTimer
-from mirror.sync.visibility import until_visible
 
 T = TypeVar("T")
 
@@ -110,13 +111,16 @@ class Verifier:
         await self._seen_below.do(manifest.digest, lambda: self._below(manifest))
 
     async def _below(self, manifest: Manifest) -> None:
-        work = [self._manifest(child) for child in manifest.children]
-        work += [
-            self._blob(blob, manifest.digest)
-            for blob in manifest.blobs
-            if not is_foreign_layer(blob.media_type)
-        ]
-        await gather_all(work)
+        await gather_all(
+            chain(
+                (self._manifest(child) for child in manifest.children),
+                (
+                    self._blob(blob, manifest.digest)
+                    for blob in manifest.blobs
+                    if not is_foreign_layer(blob.media_type)
+                ),
+            )
+        )
 
     async def _blob(self, blob: Descriptor, manifest: str) -> None:
         async def read() -> int | None:

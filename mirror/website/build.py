@@ -20,7 +20,7 @@ from mirror.website.feed import incident_feed
 from mirror.website.health import health_of
 from mirror.website.pages import Site, write_pages
 from mirror.website.site_data import SiteData
-from mirror.website.sources import LANGUAGES, links, site_folder
+from mirror.website.sources import LANGUAGES, links, site_folder, sources
 from mirror.website.styles import prune_styles
 from mirror.website.words import Words
 
@@ -73,6 +73,7 @@ def _mkdocs(work: Path, folder: Path, site_url: str, read_at: datetime) -> None:
         "hooks": [str(own / "hooks.py")],
         "extra": {
             "links": [link.model_dump() for link in links()],
+            "registries": [source.registry for source in sources()],
             "built": f"{read_at:%Y-%m-%d %H:%M} UTC",
             "built_iso": read_at.isoformat(timespec="seconds"),
         },
@@ -122,10 +123,11 @@ def _write_documents(site: Site, folder: Path, site_url: str) -> None:
         prefix = "" if language == LANGUAGES[0] else f"{language}/"
         texts[f"{prefix}feed.xml"] = incident_feed(data, Words(language), site_url)
     for mirror in data.mirrors:
+        texts[f"api/mirrors/{mirror.name}.json"] = monitor_api.mirror_status(mirror, data, site_url)
+    for mirror in data.whole:
         state = health_of(mirror, data)
         texts[f"badges/{mirror.name}.svg"] = badge(mirror, state, Words("zh"))
         texts[f"en/badges/{mirror.name}.svg"] = badge(mirror, state, Words("en"))
-        texts[f"api/mirrors/{mirror.name}.json"] = monitor_api.mirror_status(mirror, data, site_url)
         texts[f"digests/{mirror.name}.csv"] = documents.digest_map(mirror)
     for image in site.images:
         texts[f"tags/{image.slug or 'index'}.json"] = documents.tag_index(image)

@@ -1,7 +1,8 @@
 """From the history to what the site shows: a fixed number of bounded, read-only queries.
 
 Figures come from the reports of mirror.history, which read roll-ups for closed days, so that three
-years cost what a month costs. The other queries are bounded by tags, days or a limit.
+years cost what a month costs. The other queries are bounded by tags, days or a limit, and days and
+tags are read only of the mirrors that are shown whole.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from mirror.config import AlertRule, MirrorSettings, Severity
+from mirror.config import KNOWN_RULES, AlertRule, MirrorSettings, Severity
 from mirror.history import (
     SAYINGS,
     AlertDetails,
     DayStats,
     MirrorReport,
     MirrorStatus,
+    Part,
     filled,
+    read_days,
     read_report,
 )
 from mirror.outcome import Dropped, DropReason, utcnow
-from mirror.website.site_data import Incident, SiteData, SiteDay, SiteMirror, SiteTag
+from mirror.website.site_data import WHOLE, Incident, SiteData, SiteDay, SiteMirror, SiteTag
 from mirror.website.sources import Text
 
 WINDOW = timedelta(days=30)  # of success rates, delays and speed
@@ -91,13 +94,13 @@ _SPEED = sa.text("""
     SELECT mirror.name, day, sum(target_bytes) / nullif(sum(target_seconds), 0),
            sum(source_bytes) / nullif(sum(source_seconds), 0)
     FROM probes_since(:since) JOIN mirror ON mirror.id = mirror_id
-    WHERE pairs > 0 GROUP BY mirror.name, day
+    WHERE pairs > 0 AND mirror.name = ANY(:names) GROUP BY mirror.name, day
 """)
 _ALERTS = sa.text("""
     SELECT alert.id, alert.rule, alert.severity, mirror.name AS mirror, alert.opened_at,
            alert.closed_at, alert.details
     FROM alert LEFT JOIN mirror ON mirror.id = mirror_id
-    WHERE alert.severity <> 'info' AND alert.rule <> ALL(:private)
+    WHERE alert.severity <> 'info' AND alert.rule = ANY(:rules)
     ORDER BY opened_at DESC, alert.id DESC LIMIT :limit
 """)
 
@@ -108,19 +111,21 @@ def read_site_data(engine: sa.Engine, mirrors: Mapping[str, MirrorSettings]) -> 
     A mirror that the history does not know yet is there without figures. Raises DatabaseAway.
     """
     now = utcnow()
-    month = {report.mirror: report for report in read_report(engine, WINDOW, now=now).mirrors}
-    strip = {report.mirror: report.days for report in read_report(engine, STRIP, now=now).mirrors}
+    reports = read_report(engine, WINDOW, now=now, parts=Part.RUNS).mirrors
+    month = {report.mirror: report for report in reports}
+    names = list(mirrors)[:WHOLE]
+    strip = read_days(engine, STRIP, names, now)
     with engine.connect() as connection:
         verified = _pairs(connection.execute(_VERIFIED))
         looked = _pairs(connection.execute(_LOOKED, {"now": now}))
         since = (now - STRIP).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         speeds: dict[str, dict[date, tuple[float | None, float | None]]] = defaultdict(dict)
-        for name, day, at_mirror, at_source in connection.execute(_SPEED, {"since": since}):
+        shown = {"names": names, "since": since}
+        for name, day, at_mirror, at_source in connection.execute(_SPEED, shown):
             speeds[name][day] = at_mirror, at_source
-        names = {"names": list(mirrors)}
-        tags = _tags(connection.execute(_TAGS, names), connection.execute(_LEFT_OUT, names))
-        shown = {"limit": INCIDENTS, "private": [rule.value for rule in PRIVATE_RULES]}
-        incidents = tuple(map(_incident, connection.execute(_ALERTS, shown)))
+        tags = _tags(connection.execute(_TAGS, shown), connection.execute(_LEFT_OUT, shown))
+        public = {"limit": INCIDENTS, "rules": list(KNOWN_RULES - {*PRIVATE_RULES})}
+        incidents = tuple(map(_incident, connection.execute(_ALERTS, public)))
     return SiteData(
         read_at=now,
         mirrors=tuple(

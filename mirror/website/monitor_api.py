@@ -36,7 +36,9 @@ def mirror_status(mirror: SiteMirror, data: SiteData, site_url: str) -> str:
             "delay_p95_seconds": mirror.report.delay.p95 if mirror.report.delay.samples else None,
             "delay_goal_seconds": int(mirror.status.delay_goal.total_seconds()),
             "success_rate": mirror.report.tags.success_rate,
-            "page": urljoin(site_url, f"status/{mirror.name}/"),
+            "page": urljoin(
+                site_url, f"status/{mirror.name}/" if data.is_whole(mirror) else "status/#others"
+            ),
         }
     )
 

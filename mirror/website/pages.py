@@ -57,7 +57,7 @@ def write_pages(site: Site, folder: Path, fragments: Path) -> None:
         writer = _Writer(site, language, folder / language, fragments)
         for template in sorted((site_folder() / "pages" / language).glob("*.md")):
             writer.page(template.stem, f"pages/{language}/{template.name}")
-        for mirror in site.data.mirrors:
+        for mirror in site.data.whole:
             writer.page(f"status/{mirror.name}", f"pages/{language}/parts/mirror.md", mirror=mirror)
         for image in site.images:
             for page in image.pages():

@@ -14,6 +14,9 @@ from mirror.history import DayStats, MirrorReport, MirrorStatus, RunSummary
 from mirror.outcome import Dropped, Reason, RunStatus
 from mirror.website.sources import Text
 
+WHOLE = 50
+"""Mirrors with pages; a page takes 50 ms to build, and people look for those that they pull."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteDay:
@@ -113,13 +116,27 @@ class SiteData:
     mirrors: tuple[SiteMirror, ...] = ()
     incidents: tuple[Incident, ...] = ()  # newest first
 
+    @property
+    def whole(self) -> tuple[SiteMirror, ...]:
+        """The mirrors that the site shows with their days, tags and runs."""
+        return self.mirrors[:WHOLE]
+
+    @property
+    def others(self) -> tuple[SiteMirror, ...]:
+        """The mirrors of a fleet that are a row of a table."""
+        return self.mirrors[WHOLE:]
+
+    def is_whole(self, mirror: SiteMirror) -> bool:
+        """Whether a mirror has pages."""
+        return any(mirror is one for one in self.whole)
+
     def mirror_at(self, repository: str) -> SiteMirror | None:
         """The mirror whose target is `repository` (registry/name), if one is configured."""
         return next((mirror for mirror in self.mirrors if mirror.status.target == repository), None)
 
     def of_source(self, repository: str) -> tuple[SiteMirror, ...]:
-        """The mirrors of `repository`."""
-        return tuple(mirror for mirror in self.mirrors if mirror.status.source == repository)
+        """The mirrors of `repository` that are shown whole."""
+        return tuple(mirror for mirror in self.whole if mirror.status.source == repository)
 
     def behind_since(self, mirror: SiteMirror) -> datetime | None:
         """When the tag was pushed that has waited longest; None when no tag waits."""

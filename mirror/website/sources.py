@@ -68,6 +68,12 @@ class Source(_Entry):
         """Whether it is filled by a sync (everything but the original)."""
         return not self.repository.startswith("docker.io/")
 
+    @property
+    def registry(self) -> str:
+        """The host that serves pulls."""
+        host = self.repository.partition("/")[0]
+        return "registry-1.docker.io" if host == "docker.io" else host
+
     def reference(self, tag: str) -> str:
         """What follows `docker pull`."""
         return self.image.replace("{tag}", tag)

@@ -66,8 +66,8 @@ def page_path(image: ImageTags, number: int) -> str:
 
 
 def images(data: SiteData, first: str) -> tuple[ImageTags, ...]:
-    """Every image that is mirrored, `first` before the others even if nothing mirrors it yet."""
-    repositories = [first, *sorted({mirror.status.source for mirror in data.mirrors} - {first})]
+    """Every image of the mirrors shown whole; `first` leads even if nothing mirrors it yet."""
+    repositories = [first, *sorted({mirror.status.source for mirror in data.whole} - {first})]
     return tuple(
         ImageTags(
             source=repository,

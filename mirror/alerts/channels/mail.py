@@ -140,4 +140,4 @@ def _recipients(where: str, refused: dict[str, tuple[int, bytes]]) -> str:
         f"{address}: {code} {words.decode(errors='replace')}"
         for address, (code, words) in sorted(refused.items())
     )
-    return f"{where} refused recipients ({' '.join(answers.split())[:300]}); check to"
+    return f"{where} refused recipients ({one_line(answers, 300)}); check to"

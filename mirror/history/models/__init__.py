@@ -29,6 +29,8 @@ from mirror.history.models.rollups import (
     DailyTagRecord,
     DailyWatchRecord,
     MonthlyDelayRecord,
+    MonthlyRunRecord,
+    MonthlyTagRecord,
     TagPastRecord,
 )
 from mirror.history.models.runs import HookEventRecord, SyncRunRecord, TagSyncRecord, WatchRunRecord
@@ -53,6 +55,8 @@ __all__ = [
     "HookEventRecord",
     "MirrorRecord",
     "MonthlyDelayRecord",
+    "MonthlyRunRecord",
+    "MonthlyTagRecord",
     "ProbeRecord",
     "PullCountRecord",
     "QuotaReadingRecord",

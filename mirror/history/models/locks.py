@@ -1,4 +1,4 @@
-"""Who holds the lock of a target (mirror.history.lock), and which programs may use the schema."""
+"""Who holds the lock of a target, and which programs may use the schema."""
 
 from __future__ import annotations
 

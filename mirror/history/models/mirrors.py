@@ -72,6 +72,13 @@ class TagStateRecord(Base):
             ),
         ),
         Index(None, "mirror_id", "available_at"),
+        Index(
+            "ix_tag_state_newest",
+            "mirror_id",
+            text("coalesce(pushed_at, detected_at) DESC"),
+            "tag",
+            postgresql_where=text("gone_at IS NULL"),
+        ),
         Index("ix_tag_state_dropped", "mirror_id", postgresql_where=text("dropped IS NOT NULL")),
     )
 

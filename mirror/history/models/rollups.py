@@ -92,6 +92,46 @@ class MonthlyDelayRecord(Base):
     tags: Mapped[int] = mapped_column(BigInteger)
 
 
+class MonthlyRunRecord(Base):
+    """Runs of whole months, which reports add up."""
+
+    __tablename__ = "monthly_run"
+    __table_args__ = (Index(None, "month"),)
+
+    mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True, comment="Its first day.")
+    succeeded: Mapped[int] = mapped_column(BigInteger)
+    partial: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    abandoned: Mapped[int] = mapped_column(BigInteger)
+    bytes_copied: Mapped[int] = mapped_column(BigInteger)
+    requests_source: Mapped[int] = mapped_column(BigInteger)
+    requests_target: Mapped[int] = mapped_column(BigInteger)
+    blobs_copied: Mapped[int] = mapped_column(BigInteger)
+    blobs_mounted: Mapped[int] = mapped_column(BigInteger)
+    blobs_reused: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float] = mapped_column(Float)
+
+
+class MonthlyTagRecord(Base):
+    """Tag records of whole months, which reports add up."""
+
+    __tablename__ = "monthly_tag"
+    __table_args__ = (Index(None, "month"),)
+
+    mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True, comment="Its first day.")
+    succeeded: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    abandoned: Mapped[int] = mapped_column(BigInteger)
+    retried: Mapped[int] = mapped_column(BigInteger)
+    delays: Mapped[int] = mapped_column(BigInteger)
+    delays_in_goal: Mapped[int] = mapped_column(BigInteger)
+    delays_detected: Mapped[int] = mapped_column(BigInteger)
+    delays_followed: Mapped[int] = mapped_column(BigInteger)
+    delay_max: Mapped[float | None] = mapped_column(Float)
+
+
 class DailyFailureRecord(Base):
     """Failures of a day by reason: of tag records, and of runs as a whole."""
 

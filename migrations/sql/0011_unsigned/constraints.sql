@@ -1,0 +1,24 @@
+-- One more reason. NOT VALID: rows that are there satisfy the longer list, and are checked later
+-- without a lock that writers wait for (validate.sql).
+ALTER TABLE sync_run
+    DROP CONSTRAINT ck_sync_run_reason,
+    ADD CONSTRAINT ck_sync_run_reason
+    CHECK (reason IN ('auth', 'not_found', 'quota', 'throttled', 'refused_media_type', 'digest_mismatch', 'network', 'server_error',
+                      'timeout', 'storage', 'refused', 'unsigned', 'suspicious', 'lock', 'abandoned', 'internal')) NOT VALID;
+ALTER TABLE tag_sync
+    DROP CONSTRAINT ck_tag_sync_reason,
+    ADD CONSTRAINT ck_tag_sync_reason
+    CHECK (reason IN ('auth', 'not_found', 'quota', 'throttled', 'refused_media_type', 'digest_mismatch', 'network', 'server_error',
+                      'timeout', 'storage', 'refused', 'unsigned', 'suspicious', 'lock', 'abandoned', 'internal')) NOT VALID;
+ALTER TABLE probe
+    DROP CONSTRAINT ck_probe_reason,
+    ADD CONSTRAINT ck_probe_reason
+    CHECK (reason IN ('auth', 'not_found', 'quota', 'throttled', 'refused_media_type', 'digest_mismatch', 'network', 'server_error',
+                      'timeout', 'storage', 'refused', 'unsigned', 'suspicious', 'lock', 'abandoned', 'internal')) NOT VALID;
+ALTER TABLE audit_run
+    DROP CONSTRAINT ck_audit_run_reason,
+    ADD CONSTRAINT ck_audit_run_reason
+    CHECK (reason IN ('auth', 'not_found', 'quota', 'throttled', 'refused_media_type', 'digest_mismatch', 'network', 'server_error',
+                      'timeout', 'storage', 'refused', 'unsigned', 'suspicious', 'lock', 'abandoned', 'internal')) NOT VALID;
+COMMENT ON COLUMN report_failures.reason IS 'One of the closed list: auth, not_found, quota, throttled, refused_media_type, digest_mismatch, network, server_error, timeout, storage, refused, unsigned, suspicious, abandoned, internal.';
+INSERT INTO supported_program VALUES ('0011_unsigned') ON CONFLICT DO NOTHING;
