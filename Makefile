@@ -1,6 +1,6 @@
 # Commands for developers. What a target does is a script of scripts/ that can be run alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench faults shots licenses audit clean
+.PHONY: help setup demo up test check bench faults trials simulate shots licenses audit clean
 SHELL := /bin/bash
 MIRROR := .venv/bin/mirror
 ARGS ?=
@@ -29,6 +29,12 @@ bench: setup ## measure speed, requests and memory (W=A for one workload)
 
 faults: setup ## random faults against whole syncs, with figures (N=200 SEED=7; ARGS=--up: against mirror up)
 	@.venv/bin/python -m faults $(if $(N),--faults $(N)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+simulate: setup ## a month of pushes, a week of faults or a year of retention (W=month ARGS='--seed 1')
+	@.venv/bin/python -m simulation $(or $(W),month) $(ARGS)
+
+trials: setup ## a hostile registry against whole syncs: outcome, seconds, peak MB (HOSTILE=500 SEED=7: spoilt answers)
+	@.venv/bin/python -m hostile $(if $(HOSTILE),--variations $(HOSTILE)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 shots: setup ## screenshots of every page of the site at both widths
 	@.venv/bin/python -m tests.website.shots $(ARGS)

@@ -38,6 +38,7 @@ def calibrated(links: Links, scratch: Path) -> tuple[str, ...]:
 @click.option("--rounds", default=3, show_default=True, help="Rounds of ours.")
 @click.option("--peer-rounds", default=1, show_default=True, help="Rounds of each peer.")
 @click.option("--peers/--no-peers", default=True, help="Run the peers found on PATH.")
+@click.option("--peer", "wanted", multiple=True, help="Run this peer, not all.")
 @click.option("--smoke", is_flag=True, help="Tiny sizes on short links: does the bench work?")
 @click.option("--results", type=click.Path(path_type=Path), help="Another folder for raw figures.")
 def main(
@@ -45,6 +46,7 @@ def main(
     rounds: int,
     peer_rounds: int,
     peers: bool,
+    wanted: tuple[str, ...],
     smoke: bool,
     results: Path | None,
 ) -> None:
@@ -57,6 +59,9 @@ def main(
             f"no workload {', '.join(unknown)}: choose from {' '.join(WORKLOADS)}"
         )
     tools = present() if peers else {}
+    if missing := [name for name in wanted if name not in tools]:
+        raise click.UsageError(f"not on PATH, or no peer: {', '.join(missing)}")
+    tools = {name: recipe for name, recipe in tools.items() if not wanted or name in wanted}
     folder = results or (None if smoke else RESULTS)
     scratch = Path(tempfile.mkdtemp(prefix="bench-"))
     stores = Path(tempfile.mkdtemp(prefix="bench-", dir=roomy_memory()))

@@ -1,8 +1,9 @@
 """Docker Hub's web API over a listing in a file, in front of the source.
 
-`python -m bench.hub LISTING` serves on a free loopback port, which it prints, until its standard
-input ends. Only the paths and fields that a tag listing needs: see the registry facts of Docker
-Hub's web API (100 tags a page, newest first, the index digest in `digest`).
+`python -m bench.hub LISTING [ADDRESS]` serves on a free port of the loopback, or of ADDRESS, which
+it prints, until its standard input ends. Only the paths and fields that a tag listing needs: see
+the registry facts of Docker Hub's web API (100 tags a page, newest first, the index digest in
+`digest`).
 """
 
 from __future__ import annotations
@@ -52,10 +53,7 @@ class Hub:
 
     async def tags(self, request: web.Request) -> web.Response:
         """One page of tags."""
-        changed = self._listing.stat().st_mtime_ns
-        if changed != self._read_at:
-            self._rows = json.loads(self._listing.read_text())
-            self._read_at = changed
+        self._read()
         name = f"{request.match_info['namespace']}/{request.match_info['repository']}"
         found = self._rows.get(name)
         if found is None:
@@ -74,15 +72,43 @@ class Hub:
             }
         )
 
+    async def repositories(self, request: web.Request) -> web.Response:
+        """One page of a namespace's repositories."""
+        self._read()
+        prefix = f"{request.match_info['namespace']}/"
+        names = sorted(name for name in self._rows if name.startswith(prefix))
+        size = min(MOST, int(request.query.get("page_size", "10")))
+        page = int(request.query.get("page", "1"))
+        following = None
+        if page * size < len(names):
+            following = str(request.url.update_query(page=str(page + 1)))
+        results = [
+            {
+                "name": name.removeprefix(prefix),
+                "namespace": prefix.rstrip("/"),
+                "last_updated": max(row["last_updated"] for row in self._rows[name]),
+            }
+            for name in names[(page - 1) * size : page * size]
+        ]
+        return web.json_response({"count": len(names), "next": following, "results": results})
 
-async def serve(listing: Path) -> None:
+    def _read(self) -> None:
+        changed = self._listing.stat().st_mtime_ns
+        if changed != self._read_at:
+            self._rows = json.loads(self._listing.read_text())
+            self._read_at = changed
+
+
+async def serve(listing: Path, address: str) -> None:
     """Answer until standard input ends."""
     app = web.Application()
-    path = "/v2/namespaces/{namespace}/repositories/{repository}/tags"
-    app.router.add_get(path, Hub(listing).tags)
+    hub = Hub(listing)
+    path = "/v2/namespaces/{namespace}/repositories"
+    app.router.add_get(path, hub.repositories)
+    app.router.add_get(f"{path}/{{repository}}/tags", hub.tags)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, address, 0).start()
     print(runner.addresses[0][1], flush=True)
     commands = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -92,4 +118,4 @@ async def serve(listing: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1])))
+    uvloop.run(serve(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"))

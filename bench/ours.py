@@ -15,7 +15,7 @@ import yaml
 from bench.measure import Usage, measure
 from bench.process import BenchError, Process, await_url, free_port
 from flows.local.prefect_programs import SERVER_SETTINGS
-from mirror.history.embedded import Cluster
+from mirror.history.database.embedded import Cluster
 
 ROOT = Path(__file__).parent.parent
 BIN = ROOT / ".venv/bin"
@@ -45,7 +45,7 @@ class PrefectServer(Process):
         }
         super().__init__(command, scratch / "prefect.log", {**os.environ, **settings})
         try:
-            await_url(f"http://127.0.0.1:{port}/api/health", self.child)
+            await_url(f"http://127.0.0.1:{port}/api/health", self.child, 300)
         except BaseException:
             self.close()
             raise
@@ -110,11 +110,21 @@ class Ours:
         mirrors = {
             job.name: {"source": job.source, "target": job.target, **options} for job in jobs
         }
-        self._config.write_text(yaml.safe_dump({"registries": registries, "mirrors": mirrors}))
+        self.write(registries, mirrors)
+
+    def write(
+        self, registries: Mapping[str, Mapping[str, object]], mirrors: Mapping[str, object]
+    ) -> None:
+        """Write mirrors.yaml as given."""
+        document = {
+            "registries": {host: dict(entry) for host, entry in registries.items()},
+            "mirrors": dict(mirrors),
+        }
+        self._config.write_text(yaml.safe_dump(document))
 
     def start(self) -> None:
         """Create the history database, so that no measured run pays for it."""
-        self._checked(self.run("migrate"))
+        self.checked(self.run("migrate"))
 
     def run(self, *arguments: str, before: Sequence[str] = ()) -> Usage:
         """Any command of ours, measured; `before` is put in front of it (a profiler)."""
@@ -123,7 +133,7 @@ class Ours:
 
     def sync(self, *names: str, flags: Sequence[str] = (), before: Sequence[str] = ()) -> Sync:
         """`mirror sync NAME... --json`; BenchError unless every mirror succeeded."""
-        usage = self._checked(self.run("sync", *names, *flags, "--json", before=before))
+        usage = self.checked(self.run("sync", *names, *flags, "--json", before=before))
         outcomes = json.loads(usage.output)
         bad = [each["mirror"] for each in outcomes if each["status"] != "succeeded"]
         if bad:
@@ -135,7 +145,8 @@ class Ours:
         Cluster(self.data / "postgres").stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _checked(self, usage: Usage) -> Usage:
+    def checked(self, usage: Usage) -> Usage:
+        """The same; BenchError for a command that failed."""
         if usage.code:
             raise BenchError(f"mirror ended with code {usage.code}: {usage.errors[-500:]}")
         return usage

@@ -18,6 +18,7 @@ from urllib.request import urlopen
 
 from bench.shape import UNSHAPED, Shape, Traffic
 
+LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 STORES = 12 * 10**9
 """Bytes that two registries with 4 GB each need, including what runs with them."""
@@ -139,8 +140,9 @@ class LinkProcess(Served):
 class HubProcess(Served):
     """Docker Hub's web API (`bench.hub`) over a listing that may be rewritten at any time."""
 
-    def __init__(self, listing: Path, log: Path) -> None:
-        super().__init__(["bench.hub", str(listing)], log)
+    def __init__(self, listing: Path, log: Path, address: str = LOOPBACK) -> None:
+        super().__init__(["bench.hub", str(listing), address], log)
+        self.host = f"{address}:{self.port}"
 
 
 class RegistryServer(Process):
@@ -150,9 +152,10 @@ class RegistryServer(Process):
     so it logs errors only and collects garbage a quarter as often as Go does by default.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, address: str = LOOPBACK) -> None:
         self.root = root
         self.port = free_port()
+        self.host = f"{address}:{self.port}"
         root.mkdir(parents=True, exist_ok=True)
         config = root.with_suffix(".yml")
         config.write_text(
@@ -160,11 +163,10 @@ class RegistryServer(Process):
             "log: {level: error, accesslog: {disabled: true}}\n"
             f"storage: {{filesystem: {{rootdirectory: {root}, maxthreads: 1000}},"
             " delete: {enabled: true}}\n"
-            f"http: {{addr: '127.0.0.1:{self.port}'}}\n"
+            f"http: {{addr: '{self.host}'}}\n"
         )
         command = ["docker-registry", "serve", str(config)]
         super().__init__(command, root.with_suffix(".log"), {**os.environ, "GOGC": "400"})
-        self.host = f"127.0.0.1:{self.port}"
         await_url(f"http://{self.host}/v2/", self.child)
 
     def discard(self) -> None:

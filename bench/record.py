@@ -32,10 +32,11 @@ from bench.record_writes import time_writes
 from bench.stopwatch import Stopwatch, Timing
 from mirror.alerts.rules import find
 from mirror.config.alerting import AlertRule
-from mirror.history import migrate, reports
-from mirror.history.address import embedded_url
-from mirror.history.embedded import Cluster
-from mirror.history.engine import create_engine
+from mirror.history import reports
+from mirror.history.database import migrate
+from mirror.history.database.address import embedded_url
+from mirror.history.database.embedded import Cluster
+from mirror.history.database.engine import create_engine
 from mirror.history.maintain import close_days, maintain_history
 from mirror.history.openmetrics import read_openmetrics
 from mirror.outcome import utcnow
@@ -46,20 +47,32 @@ SITE_MS = 10_000
 VIEWS = (
     *("success_rate", "delay", "freshness", "recent_runs", "quota", "traffic"),
     *("pull_speed", "pull_failures", "adoption"),
+    *("tags_behind", "versions_behind", "alerts", "audit_findings", "locks"),
 )
+BY_DAY = ("success_rate", "delay", "failures", "traffic", "pull_speed", "pull_failures", "adoption")
+FEW_ROWS = ("freshness", "quota", "tags_behind", "versions_behind", "alerts", "locks")
+NOW = ("freshness", "recent_runs", "tags_behind", "versions_behind", "alerts", "audit_findings")
 
 
-def time_views(engine: sa.Engine, timed: Stopwatch) -> Iterator[Timing]:
-    """Every view, whole; the history of a tag for one tag; and the ready queries."""
+WHOLE_UP_TO = 50  # mirrors: every day of each is a figure that people look at
+ONE = "mirror = 'mirror-01'"
+
+
+def time_views(engine: sa.Engine, timed: Stopwatch, *, whole: bool) -> Iterator[Timing]:
+    """The views as people ask for them, and the ready queries; `whole`: every day of all too."""
     with engine.connect() as connection:
 
         def query(text: str) -> Callable[[], int]:
             return lambda: len(connection.execute(sa.text(text)).all())
 
-        for view in VIEWS:
+        for view in VIEWS if whole else FEW_ROWS:
             yield timed(f"report_{view}, whole", query(f"SELECT * FROM report_{view}"))
-        month = "SELECT * FROM report_failures WHERE day > current_date - 30"
-        yield timed("report_failures, 30 days", query(month))
+        for view in BY_DAY:
+            month = f"SELECT * FROM report_{view} WHERE day > current_date - 30"
+            yield timed(f"report_{view}, 30 days", query(month))
+            yield timed(f"report_{view}, 30 days of one", query(f"{month} AND {ONE}"))
+        for view in NOW:
+            yield timed(f"report_{view}, of one", query(f"SELECT * FROM report_{view} WHERE {ONE}"))
         of_a_tag = "SELECT * FROM report_tag_history WHERE mirror = 'mirror-01' AND tag = "
         yield timed("report_tag_history, latest", query(of_a_tag + "'latest'"))
         yield timed("report_tag_history, a release", query(of_a_tag + "'1.1790000.2'"))
@@ -173,7 +186,7 @@ def run(size: Size, folder: Path, rounds: int) -> str:
             again = f"SELECT roll_up(timestamptz '{yesterday}' - interval '1 day', '{yesterday}')"
             connection.execute(sa.text(again))
         stopwatch = Stopwatch(server_process(cluster), rounds)
-        views = list(time_views(engine, stopwatch))
+        views = list(time_views(engine, stopwatch, whole=size.mirrors <= WHOLE_UP_TO))
         asked = list(time_reports(engine, stopwatch))
         rules = list(time_rules(engine, stopwatch, size.mirrors))
         site = list(time_site(engine, replace(stopwatch, rounds=min(rounds, 3))))
@@ -208,6 +221,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tag-records", type=int, default=default.tag_records)
     parser.add_argument("--runs", type=int, default=default.runs)
     parser.add_argument("--tags", type=int, default=default.tags)
+    parser.add_argument("--blobs", type=int, default=default.blobs)
+    parser.add_argument("--probe-minutes", type=int, default=default.probe_minutes)
     parser.add_argument("--days", type=int, default=default.days)
     parser.add_argument("--mirrors", type=int, default=default.mirrors)
     parser.add_argument("--rounds", type=int, default=7)
@@ -219,6 +234,8 @@ def main(arguments: list[str] | None = None) -> None:
         tag_records=chosen.tag_records,
         runs=chosen.runs,
         tags=chosen.tags,
+        blobs=chosen.blobs,
+        probe_minutes=chosen.probe_minutes,
         mirrors=chosen.mirrors,
         days=chosen.days,
     )

@@ -2,7 +2,9 @@
 
 Rows are made in the database by INSERT ... SELECT, month by month, with the keys' triggers off:
 figures are pseudo-random, the same for the same sizes, and shaped like real ones (most tags arrive
-within minutes, one or two in a hundred fail, pulls from the mirror are faster).
+within minutes, one or two in a hundred fail, pulls from the mirror are faster). Random numbers are
+drawn above an ORDER BY: drawn below a join, they would depend on the order in which the planner
+reads the tables.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class Size:
     tag_records: int = 10_000_000
     tags: int = 10_000  # present ones, of each mirror
     blobs: int = 20_000  # of each target
+    probe_minutes: int = 15  # between rounds of pulls
 
     @property
     def seconds_between_runs(self) -> float:
@@ -42,11 +45,12 @@ UNION ALL
 SELECT 'registry.example.com', 'bench/target-' || n FROM generate_series(1, %(mirrors)s) n;
 INSERT INTO mirror (name, source_id, target_id, every, watch_every, delay_goal, created_at,
                     followed_since)
-SELECT 'mirror-' || lpad(n::text, 2, '0'), source.id, target.id, '30 min', '2 min', '30 min',
-       %(first)s, %(first)s
+SELECT 'mirror-' || lpad(n::text, greatest(2, length(n::text)), '0'), source.id, target.id,
+       '30 min', '2 min', '30 min', %(first)s, %(first)s
 FROM generate_series(1, %(mirrors)s) n
 JOIN repository source ON source.name = 'bench/source-' || n
-JOIN repository target ON target.name = 'bench/target-' || n;
+JOIN repository target ON target.name = 'bench/target-' || n
+ORDER BY n;
 INSERT INTO tag_state (mirror_id, tag, source_digest, copied_digest, target_digest, pushed_at,
                        detected_at, available_at, attempts, failed_since, reason, message)
 SELECT mirror.id, '1.' || n / 100 || '.' || n %% 100, digest, copied, copied, %(now)s - age,
@@ -55,10 +59,11 @@ SELECT mirror.id, '1.' || n / 100 || '.' || n %% 100, digest, copied, copied, %(
        CASE WHEN copied IS NULL THEN 'network' END, CASE WHEN copied IS NULL THEN 'no route' END
 FROM mirror, generate_series(1, %(tags)s) n
 CROSS JOIN LATERAL (SELECT 'sha256:' || md5(n::text) || md5(mirror.id::text || n)) d (digest)
-CROSS JOIN LATERAL (SELECT CASE WHEN n %% 2000 <> 0 THEN digest END) c (copied)
+CROSS JOIN LATERAL (SELECT CASE WHEN (n + 7 * mirror.id) %% 2000 <> 0 THEN digest END) c (copied)
 CROSS JOIN LATERAL (SELECT n * interval '57 min') a (age);
 INSERT INTO blob_presence (repository_id, digest, size, placed_at)
-SELECT target_id, 'sha256:' || md5(n::text) || md5('blob' || n / 3), 1000 + n, %(now)s
+SELECT target_id, 'sha256:' || md5(n::text) || md5(CASE n %% 5 WHEN 0 THEN 'base' ELSE name END),
+       1000 + n, %(now)s
 FROM mirror, generate_series(1, %(blobs)s) n;
 INSERT INTO pull_count (repository_id, day, pulls, counted_at)
 SELECT repository.id, (day AT TIME ZONE 'UTC')::date,
@@ -81,17 +86,20 @@ SELECT uuidv7(at - clock_timestamp()), at, mirror.id,
                    WHEN 'abandoned' THEN 'abandoned' END,
        CASE WHEN status <> 'succeeded' THEN 'registry.example.com: did not go well' END
 FROM (
-    SELECT mirror_id, at, number,
+    SELECT mirror_id, at, number, seconds,
            CASE WHEN number %% 4 = 0 THEN %(tags_of_a_run)s ELSE 0 END AS tags,
-           2 + 20 * random() AS seconds,
            CASE WHEN chance < 0.004 THEN 'failed' WHEN chance < 0.005 THEN 'abandoned'
                 WHEN chance < 0.010 THEN 'partial' ELSE 'succeeded' END AS status
     FROM (
-        SELECT mirror.id AS mirror_id, random() AS chance, number,
-               %(first)s + (number * %(step)s + mirror.id) * interval '1 second' AS at
-        FROM mirror, generate_series(%(from)s, %(until)s) number
-    ) planned
-    WHERE at >= %(begin)s AND at < %(end)s
+        SELECT mirror_id, at, number, random() AS chance, 2 + 20 * random() AS seconds
+        FROM (
+            SELECT mirror.id AS mirror_id, number,
+                   %(first)s + (number * %(step)s + mirror.id) * interval '1 second' AS at
+            FROM mirror, generate_series(%(from)s, %(until)s) number
+            ORDER BY at, mirror_id
+        ) planned
+        WHERE at >= %(begin)s AND at < %(end)s
+    ) drawn
 ) run JOIN mirror ON mirror.id = run.mirror_id
 """
 
@@ -116,28 +124,39 @@ FROM (
                 ELSE '1.' || extract(epoch FROM run.started_at)::bigint / 1000 || '.' || place
            END AS tag,
            'sha256:' || md5(run.id::text || place) || md5(place::text) AS digest,
-           run.started_at + random() * (run.ended_at - run.started_at) AS ended_at,
-           120 * exp(1.1 * random_normal()) AS delay,
+           run.started_at + moment * (run.ended_at - run.started_at) AS ended_at,
+           120 * exp(1.1 * normal) AS delay,
            CASE WHEN chance > 0.987 THEN 'failed'
                 WHEN chance > 0.985 THEN 'abandoned'
                 ELSE 'succeeded' END AS status,
            chance <= 0.985 AS arrived
-    FROM sync_run run
-    CROSS JOIN LATERAL generate_series(1, run.tags_changed) place
-    CROSS JOIN LATERAL (SELECT random() + 0 * place) c (chance)
-    WHERE run.started_at >= %(begin)s AND run.started_at < %(end)s AND run.tags_changed > 0
+    FROM (
+        SELECT *, random() AS moment, random_normal() AS normal, random() AS chance
+        FROM (
+            SELECT sync_run.*, place
+            FROM sync_run CROSS JOIN LATERAL generate_series(1, tags_changed) place
+            WHERE started_at >= %(begin)s AND started_at < %(end)s AND tags_changed > 0
+            ORDER BY started_at, mirror_id, place
+        ) planned
+    ) run
 ) tag
 """
 
 _REST = """
 INSERT INTO probe (mirror_id, probed_at, tag, side, place, digest, first_byte_seconds, seconds,
                    bytes, well, reason)
-SELECT mirror.id, at, 'latest', side, 'cn-hangzhou', 'sha256:' || md5(at::text), 0.1,
-       CASE WHEN well THEN (CASE side WHEN 'source' THEN 40 ELSE 18 END) * (0.5 + random()) END,
+SELECT mirror_id, at, 'latest', side, 'cn-hangzhou', 'sha256:' || md5(at::text), 0.1,
+       CASE WHEN well THEN (CASE side WHEN 'source' THEN 40 ELSE 18 END) * pace END,
        CASE WHEN well THEN 50000000 ELSE 0 END, well, CASE WHEN NOT well THEN 'timeout' END
-FROM mirror, generate_series(%(begin)s, %(end)s - interval '1 second', interval '15 min') at
-CROSS JOIN (VALUES ('source'), ('target')) sides (side)
-CROSS JOIN LATERAL (SELECT random() + 0 * extract(minute FROM at) > 0.005) w (well);
+FROM (
+    SELECT *, random() > 0.005 AS well, 0.5 + random() AS pace
+    FROM (
+        SELECT mirror.id AS mirror_id, at, side
+        FROM mirror, generate_series(%(begin)s, %(end)s - interval '1 second', %(probed)s) at
+        CROSS JOIN (VALUES ('source'), ('target')) sides (side)
+        ORDER BY at, mirror_id, side
+    ) planned
+) drawn;
 INSERT INTO watch_run (started_at, id, ended_at, looked, moved, failed, messages, requests)
 SELECT at, uuidv7(at - clock_timestamp()), at + interval '1 second', ARRAY['mirror-01'], '{}', '{}',
        '{}', 20
@@ -163,6 +182,7 @@ def fill(connection: psycopg.Connection, size: Size, now: datetime) -> None:
         "now": now,
         "step": size.seconds_between_runs,
         "tags_of_a_run": size.tags_of_a_run,
+        "probed": timedelta(minutes=size.probe_minutes),
     }
     connection.execute("SET session_replication_role = replica")
     connection.execute("SET timezone = 'UTC'")

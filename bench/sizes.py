@@ -28,8 +28,13 @@ class Sizes:
     g_small: int = 50 * MB
     g_large: int = 4000 * MB
     h_tags: int = 200
+    up_settles: float = 45.0  # seconds until the first sync, the first site and imports are over
+    up_rests: float = 150.0  # seconds that are measured
+    up_pushes: int = 10
+    up_pause: float = 16.0  # seconds between two pushes, at most: longer than between two looks
+    fleet: int = 300  # repositories of one entry
 
-    def a(self) -> Content:
+    def a(self, tags: int | None = None) -> Content:
         """Two platforms a tag, three layers each, nothing shared."""
         return Content(
             REPOSITORY,
@@ -45,7 +50,7 @@ class Sizes:
                     ),
                     str(tag),
                 )
-                for tag in range(self.a_tags)
+                for tag in range(tags or self.a_tags)
             ),
         )
 
@@ -120,4 +125,9 @@ SMOKE = Sizes(
     g_small=MB,
     g_large=20 * MB,
     h_tags=5,
+    up_settles=0.0,
+    up_rests=1.0,
+    up_pushes=1,
+    up_pause=1.0,
+    fleet=12,
 )

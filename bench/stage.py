@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.content import Content, Pusher
 from bench.figures import OURS, Figure
@@ -48,6 +49,13 @@ class Session:
     rounds: int
     peer_rounds: int
     figures: list[Figure] = field(default_factory=list)
+
+    @property
+    def server(self) -> PrefectServer:
+        """Prefect's server; BenchError where there is none."""
+        if self.prefect is None:
+            raise BenchError("ours needs a Prefect server")
+        return self.prefect
 
     @contextmanager
     def source(self, contents: Sequence[Content]) -> Iterator[Source]:
@@ -132,9 +140,7 @@ class Stage:
     @contextmanager
     def ours(self, repositories: Sequence[str], *, hub: bool = True) -> Iterator[Ours]:
         """Ours with a new history, one mirror a repository, named m0, m1, …"""
-        if self.session.prefect is None:
-            raise BenchError("ours needs a Prefect server")
-        ours = Ours(self.root / "ours", self.session.prefect)
+        ours = Ours(self.root / "ours", self.session.server)
         ours.configure(self.jobs(repositories), self.hub if hub else None)
         try:
             ours.start()
@@ -149,6 +155,11 @@ class Stage:
             for at, name in enumerate(repositories)
         ]
 
+    @property
+    def fetched_bytes(self) -> int:
+        """What the source sent since its link was shaped."""
+        return self.lines[0].traffic().to_client
+
     def shape(self, links: Links) -> None:
         """Change the links, and count traffic anew."""
         for line, shape in zip(self.lines, (links.source, links.target), strict=False):
@@ -159,11 +170,21 @@ class Stage:
         requests = {
             f"{side}_requests": sync.total("requests", side) for side in ("source", "target")
         }
-        metrics = {"seconds": sync.seconds, **self._took(sync.usage), **requests, **metrics}
-        figure = Figure(
-            workload, case, OURS, round_, sync.usage.load, metrics, outcomes=sync.outcomes
-        )
-        self.session.show(figure)
+        metrics = {"seconds": sync.seconds, **requests, **metrics}
+        self.note_usage(workload, case, round_, sync.usage, sync.outcomes, **metrics)
+
+    def note_usage(
+        self,
+        workload: str,
+        case: str,
+        round_: int,
+        usage: Usage,
+        outcomes: tuple[Mapping[str, Any], ...] = (),
+        **metrics: float,
+    ) -> None:
+        """Keep a command of ours, with what it took."""
+        taken = {**self._took(usage), **metrics}
+        self.session.show(Figure(workload, case, OURS, round_, usage.load, taken, outcomes))
 
     def run_peer(self, workload: str, case: str, round_: int, tool: str, repository: str) -> None:
         """Run a peer on the stage and keep its figure; BenchError when it fails."""

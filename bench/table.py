@@ -73,14 +73,14 @@ def detail(results: Results) -> Iterator[str]:
     )
     names = {**COLUMNS, **{name: name.replace("_", " ") for name in extra}}
     used = [name for name in names if any(name in each.metrics for each in results.figures)]
-    yield "| case | tool | rounds | " + " | ".join(names[name] for name in used) + " | ratio |"
+    yield "| case | tool | rounds | " + " | ".join(names[name] for name in used) + " | wall ratio |"
     yield "|---" * (len(used) + 4) + "|"
     for case in dict.fromkeys(each.case for each in results.figures):
-        base = results.middle(case, OURS, "seconds")
+        base = results.middle(case, OURS, "wall")
         for tool in results.tools(case):
             middles = [results.middle(case, tool, name) for name in used]
             cells = ["" if each is None else number(each) for each in middles]
-            own = results.middle(case, tool, "seconds")
+            own = results.middle(case, tool, "wall")
             ratio = number(own / base) if own and base else ""
             count = len(results.values(case, tool, "seconds"))
             yield f"| {case} | {tool} | {count} | " + " | ".join(cells) + f" | {ratio} |"
@@ -108,8 +108,9 @@ def report(all_results: list[Results]) -> str:
         "|---|---|---|---|---|---|",
         *(row for results in all_results for row in goal_rows(results)),
         "",
-        "`seconds` is `seconds.total` of the flow for ours and wall time for a peer; `ratio` is a"
-        " peer's seconds over ours. Medians.",
+        "`wall s` is the time of the whole process, and what ours and a peer are compared by: `wall"
+        " ratio` is a peer's over ours. `seconds` is the flow's own (`seconds.total`) for ours, and"
+        " wall time for a peer. Medians of one run.",
         "",
         *(line for results in all_results for line in detail(results)),
         "### Machine",
@@ -119,9 +120,13 @@ def report(all_results: list[Results]) -> str:
     return "\n".join(lines)
 
 
+def _order(path: Path) -> int:
+    return list(WORKLOADS).index(path.stem)
+
+
 def write_results(folder: Path, page: Path) -> None:
     """Replace the generated part of RESULTS.md; the text around it stays."""
-    found = [Results.read(path) for path in sorted(folder.glob("?.json"))]
+    found = [Results.read(path) for path in sorted(folder.glob("*.json"), key=_order)]
     text = page.read_text() if page.exists() else f"# Bench results\n\n{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""The workloads A to I and DEPTH: what is set up, what is run, which figure is judged."""
+"""The workloads: what is set up, what is run, which figure is judged."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from bench.content import Content, Pusher
 from bench.figures import Goal
+from bench.fleet import run_fleet
+from bench.round_trips import first_sync, new_tag
 from bench.shape import Shape
 from bench.sizes import MB, REPOSITORY, Sizes
 from bench.stage import Links, Session
+from bench.two_mirrors import run_two
+from bench.up import run_hook, run_idle, run_poll
 
 PLAIN = Links(Shape.of(60, 200), Shape.of(60, 100))
 CAPPED = Links(Shape.of(60, 400, 20), Shape.of(60, 400))
@@ -68,6 +72,10 @@ def run_i(session: Session, sizes: Sizes, links: Links) -> None:
 
 def run_depth(session: Session, sizes: Sizes, links: Links) -> None:
     """One tag at two latencies: what the difference costs is round trips, one after another."""
+    for title, trips in (("a first sync", first_sync()), ("a new tag", new_tag())):
+        print(f"DEPTH {title}: {len(trips)} round trips on connections that are open")
+        for number, requests in enumerate(trips, 1):
+            print(f"DEPTH   {number}  {requests}", flush=True)
     near, far = (Links(Shape.of(delay), Shape.of(delay), Shape.of(delay)) for delay in DELAYS)
     with session.source([sizes.b(tags=1)]) as source:
         for round_ in range(session.rounds):
@@ -234,5 +242,53 @@ WORKLOADS = {
         ),
     ),
     "I": Workload("200 tags, 4.5 MB in all, 300 ms away", run_i, FAR, ()),
+    "IDLE": Workload(
+        "all processes of `mirror up` at rest",
+        run_idle,
+        DIRECT,
+        (Goal("IDLE", "all", "percent_of_a_core", 2.0, "% of a core"),),
+    ),
+    "HOOK": Workload(
+        "a push that is reported, until its tag is at the target",
+        run_hook,
+        DIRECT,
+        (
+            Goal("HOOK", "reported", "seconds", 4.0, "s"),
+            Goal("HOOK", "slowest", "seconds", 6.0, "s"),
+        ),
+    ),
+    "POLL": Workload(
+        "a push that a look finds, until its tag is at the target",
+        run_poll,
+        DIRECT,
+        (
+            Goal("POLL", "found", "seconds", 15.0, "s"),
+            Goal("POLL", "slowest", "seconds", 25.0, "s"),
+        ),
+    ),
+    "FLEET": Workload(
+        "300 repositories of three small tags by one entry, loopback",
+        run_fleet,
+        Links(hub=Shape()),
+        (
+            Goal("FLEET", "cold", "seconds", 240.0, "s"),
+            Goal("FLEET", "unchanged, HEAD", "seconds", 15.0, "s"),
+            Goal("FLEET", "unchanged, HEAD", "a_repository", 4.0, "requests a repository"),
+            Goal("FLEET", "unchanged, web API", "seconds", 15.0, "s"),
+            Goal(
+                "FLEET", "unchanged, web API", "source_requests", 0.0, "requests besides the list"
+            ),
+        ),
+    ),
+    "TWO": Workload(
+        "two mirrors of one source, 360 MB",
+        run_two,
+        PLAIN,
+        (
+            Goal("TWO", "two: both", "source_ratio", 1.03, "of one mirror's bytes"),
+            Goal("TWO", "two: both", "all_ratio", 1.15, "of one mirror's seconds"),
+            Goal("TWO", "a slow one: both", "first_ratio", 1.15, "of its seconds alone"),
+        ),
+    ),
     "DEPTH": Workload("round trips of one tag, one after another", run_depth, DIRECT, ()),
 }

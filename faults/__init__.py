@@ -9,6 +9,10 @@ runner.py     one sync a process, forked from one that has imported everything
 kinds.py      the kinds of faults by name: answers.py, processes.py
 invariants.py what must hold at every moment, read from the registry's files and the database
 episodes.py   push, fault, sync, heal, sync until everything has arrived
-up.py         `mirror up` and its processes
+up.py         the processes of `mirror up`
+machine.py    a `mirror up` between two registries
+network.py    an hour without network
+disk.py       a full disk below the data folder
+sigterm.py    SIGTERM in the middle of a large upload
 figures.py    what is printed
 """

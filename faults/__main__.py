@@ -18,12 +18,12 @@ from faults.stage import staged
 from faults.up import hit_machine
 
 
-async def hit(faults: int, seed: int, only: tuple[str, ...] = ()) -> Figures:
-    """So many faults, drawn from a seed."""
+async def hit(faults: int, seconds: float, seed: int, only: tuple[str, ...] = ()) -> Figures:
+    """So many faults, drawn from a seed, or as many as fit into that time."""
     figures = Figures(seed)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         async with staged(Path(folder), random.Random(seed)) as stage:
-            await Episodes(stage, figures, Inspector(stage), only).run(faults)
+            await Episodes(stage, figures, Inspector(stage), only).run(faults, seconds)
     return figures
 
 
@@ -33,13 +33,15 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 16))
     parser.add_argument("--only", action="append", choices=list(KINDS), default=[])
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after that long")
     parser.add_argument("--up", action="store_true", help="against the processes of mirror up")
     chosen = parser.parse_args()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # lines that break are meant
+    faults, seconds, seed = chosen.faults, 60 * chosen.minutes, chosen.seed
     if chosen.up:
-        figures = asyncio.run(hit_machine(chosen.faults, chosen.seed))
+        figures = asyncio.run(hit_machine(faults, seconds, seed))
     else:
-        figures = asyncio.run(hit(chosen.faults, chosen.seed, tuple(chosen.only)))
+        figures = asyncio.run(hit(faults, seconds, seed, tuple(chosen.only)))
     print(figures.text())
     return 0 if figures.well else 1
 

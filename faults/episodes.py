@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -29,11 +30,12 @@ class Episodes:
     only: tuple[str, ...] = ()
     _violations: set[str] = field(default_factory=set)
 
-    async def run(self, faults: int) -> None:
-        """Episodes until so many faults have hit."""
+    async def run(self, faults: int, seconds: float) -> None:
+        """Episodes until so many faults have hit, or that long."""
+        end = time.monotonic() + seconds
         watching = asyncio.create_task(self.inspector.watch())
         try:
-            while self.figures.total < faults:
+            while self.figures.total < faults and time.monotonic() < end:
                 await self._episode()
                 if watching.done():
                     await watching
@@ -43,7 +45,7 @@ class Episodes:
         self.figures.take(self.stage, self.inspector)
 
     async def _episode(self) -> None:
-        stage, rng = self.stage, self.stage.rng
+        stage, rng, before = self.stage, self.stage.rng, self.figures.total
         await stage.push_some()
         kinds = list(self.only or KINDS)
         chosen = rng.sample(kinds, min(rng.choice(AT_ONCE), len(kinds)))
@@ -61,6 +63,8 @@ class Episodes:
             if how.times:
                 self.figures.faults[kind] += 1
         await self._recover(chosen)
+        if self.figures.total // 50 > before // 50:
+            print(f"{self.figures.total} faults", file=sys.stderr, flush=True)
 
     async def _end(self, run: Run, chosen: list[str]) -> None:
         done, _ = await asyncio.wait({run.ended}, timeout=HUNG)
@@ -87,7 +91,9 @@ class Episodes:
         if wrong:
             new = [each for each in wrong if each not in self._violations]
             self._violations.update(new)
-            self.figures.violations += [f"{', '.join(chosen)}: {each}" for each in new]
+            for each in new:  # at once, since a run of hundreds of faults takes an hour
+                self.figures.violations.append(f"{', '.join(chosen)}: {each}")
+                print(self.figures.violations[-1], file=sys.stderr, flush=True)
         if wrong or seconds > RECOVERED_WITHIN:
             self.figures.unrecovered += 1
         else:

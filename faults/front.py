@@ -40,17 +40,23 @@ class HttpFault:
     times: int = 1
     skip: int = 0
     fired: int = 0
+    taken: int = 0  # requests that it may act on, of which some are under way
 
     def takes(self, request: web.Request) -> bool:
         """Whether it acts on this request; counts what it lets pass first."""
-        if self.fired >= self.times or not re.search(
+        if self.taken >= self.times or not re.search(
             self.pattern, f"{request.method} {request.path}"
         ):
             return False
         if self.skip > 0:
             self.skip -= 1
             return False
+        self.taken += 1
         return True
+
+    def spare(self) -> None:
+        """It let that request pass after all."""
+        self.taken -= 1
 
 
 @dataclass
@@ -75,6 +81,7 @@ class Front:
     http: list[HttpFault] = field(default_factory=list)
     wire: list[WireFault] = field(default_factory=list)
     uploaded: int = 0  # bytes of blobs that the registry was sent
+    upload_rate: float | None = None  # bytes a second for each upload
     requests: int = 0
     epoch: int = 0  # tokens of an earlier one have expired
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -98,6 +105,7 @@ class Front:
                 fault.fired += 1
                 await request.read()
                 return _response(made)
+            fault.spare()
         try:
             return await self._forward(request, fault)
         except (aiohttp.ClientError, ConnectionError, TimeoutError):
@@ -120,6 +128,8 @@ class Front:
             async for piece in body:
                 if upload:
                     self.uploaded += len(piece)
+                    if self.upload_rate is not None:
+                        await asyncio.sleep(len(piece) / self.upload_rate)
                 yield piece
 
         async with self._client.request(
@@ -139,6 +149,7 @@ class Front:
                 if made is not None:
                     fault.fired += 1
                     return _response(made)
+                fault.spare()
                 return _response((got.status, kept, raw))
             response = web.StreamResponse(status=got.status, headers=kept)
             await response.prepare(request)

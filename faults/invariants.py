@@ -14,11 +14,14 @@ from typing import Any
 import psycopg
 
 from faults.stage import SOURCE, TARGET, Stage
-from mirror.history.address import conninfo
+from mirror.history.database.address import conninfo
 
 _LOOK_EVERY = 0.05  # seconds
 _AVAILABLE = "SELECT tag, target_digest FROM tag_state WHERE copied_digest IS NOT NULL"
-_UNENDED = "SELECT count(*) FROM sync_run WHERE status = 'running'"
+_UNENDED = """
+    SELECT count(*) FROM sync_run
+    WHERE status = 'running' AND started_at <= now() - make_interval(secs => {seconds})
+"""
 _MISCOUNTED = """
     SELECT count(*) FROM sync_run run
     WHERE run.status <> 'running' AND run.tags_copied <> (
@@ -26,10 +29,15 @@ _MISCOUNTED = """
         WHERE tag.run_id = run.id AND tag.run_started_at = run.started_at
             AND tag.status = 'succeeded')
 """
+# A source that lies may move a tag away and back: only what follows itself is counted twice.
 _DOUBLED = """
-    SELECT tag, source_digest, count(*) FROM tag_sync
-    WHERE status = 'succeeded' AND kind IN ('new', 'moved')
-    GROUP BY tag, source_digest HAVING count(*) > 1
+    SELECT tag, source_digest, count(*) FROM (
+        SELECT tag, source_digest, kind,
+            lag(source_digest) OVER (PARTITION BY mirror_id, tag ORDER BY ended_at) AS before
+        FROM tag_sync WHERE status = 'succeeded' AND kind NOT IN ('gone', 'deleted')
+    ) AS copied
+    WHERE kind IN ('new', 'moved') AND before = source_digest
+    GROUP BY tag, source_digest
 """
 
 
@@ -112,6 +120,7 @@ class Inspector:
     torn: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)  # called available
     looks: int = 0
+    _missing: dict[str, str] = field(default_factory=dict)  # at the look before
 
     @property
     def source(self) -> Storage:
@@ -132,10 +141,16 @@ class Inspector:
         for tag, digest in tags.items():
             for what in target.trouble(digest):
                 self.torn.setdefault(f"{tag} at {digest}", what)
+        # A registry writes a tag's link in two steps: it may be empty for a moment.
+        missing = {tag: digest for tag, digest in called.items() if tag not in tags}
+        for tag, digest in missing.items() & self._missing.items():
+            self.absent.setdefault(tag, f"{digest}: no such tag")
+        if called:
+            self._missing = missing
         for tag, digest in called.items():
-            if tag not in tags:
-                self.absent.setdefault(tag, f"{digest}: no such tag")
-            elif trouble := next(target.trouble(digest), None):
+            if tag in missing:
+                continue
+            if trouble := next(target.trouble(digest), None):
                 self.absent.setdefault(tag, f"{digest}: {trouble}")
 
     async def _available(self) -> dict[str, str]:
@@ -158,23 +173,27 @@ class Inspector:
         source, target = self.source.tags(), Storage(self.stage.target.storage, TARGET).tags()
         if source != target:
             wrong.append(f"tags differ: {sorted(source.items() ^ target.items())}")
-        async with await psycopg.AsyncConnection.connect(
-            conninfo(self.stage.url), autocommit=True
-        ) as connection:
+        called = dict(await _ask(self.stage.url, _AVAILABLE))
+        if lost := {tag for tag, digest in source.items() if called.get(tag) != digest}:
+            wrong.append(f"records lost: {sorted(lost)}")
+        return wrong + await wrong_in_record(self.stage.url)
 
-            async def ask(query: str) -> list[Any]:
-                return await (await connection.execute(query.encode())).fetchall()
 
-            called = dict(await ask(_AVAILABLE))
-            if lost := {tag for tag, digest in source.items() if called.get(tag) != digest}:
-                wrong.append(f"records lost: {sorted(lost)}")
-            if (unended := (await ask(_UNENDED))[0][0]) > 0:
-                wrong.append(f"runs without an end: {unended}")
-            if (miscounted := (await ask(_MISCOUNTED))[0][0]) > 0:
-                wrong.append(f"runs whose count differs from their tags: {miscounted}")
-            if doubled := await ask(_DOUBLED):
-                wrong.append(f"records doubled: {doubled[:3]}")
-        return wrong
+async def wrong_in_record(url: str, open_seconds: float = 0) -> list[str]:
+    """Runs that have been open for so long, miscounted runs, doubled records."""
+    wrong = []
+    if (unended := (await _ask(url, _UNENDED.format(seconds=open_seconds)))[0][0]) > 0:
+        wrong.append(f"runs without an end: {unended}")
+    if (miscounted := (await _ask(url, _MISCOUNTED))[0][0]) > 0:
+        wrong.append(f"runs whose count differs from their tags: {miscounted}")
+    if doubled := await _ask(url, _DOUBLED):
+        wrong.append(f"records doubled: {doubled[:3]}")
+    return wrong
+
+
+async def _ask(url: str, query: str) -> list[Any]:
+    async with await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True) as connection:
+        return await (await connection.execute(query.encode())).fetchall()
 
 
 def _text(file: Path) -> str:

@@ -24,14 +24,14 @@ from faults.front import Front, front_of
 from faults.runner import LOGIN
 from flows.local.sample_registry.images import single
 from mirror.history import Cluster, embedded_url, prepare
-from mirror.history.errors import EmbeddedFailed
+from mirror.history.database.errors import EmbeddedFailed
 from tests.support.fake_registry.images import multi_platform
 from tests.support.fake_registry.push import push
 from tests.support.registry_process import DockerRegistry, docker_registry_process
 
 SOURCE, TARGET = "team/app", "copy/app"
 TAGS = 12
-DISK = 3 << 30  # bytes of the small disks that can be filled
+DISK = 3 << 30  # bytes of a small disk that can be filled
 
 
 @dataclass
@@ -130,10 +130,10 @@ def registry_process(registry: DockerRegistry) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
+def small_disk(folder: Path, size: int = DISK) -> Iterator[bool]:
     """A folder on a disk of its own that can be filled; False where none can be mounted."""
     folder.mkdir(parents=True)
-    options = ["-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)]
+    options = ["-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     mount = shutil.which("mount")
     mounted = (
         mount is not None
