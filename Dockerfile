@@ -39,7 +39,7 @@ EXPOSE 4200 8080
 # By itself the image is the whole system with an embedded PostgreSQL; docker-compose.yml runs its parts
 # as services, each with its own health check.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
-    CMD ["python", "-m", "flows.local.healthy", "http://127.0.0.1:8080/livez"]
+    CMD ["python", "-P", "-m", "flows.local.healthy", "http://127.0.0.1:8080/livez"]
 STOPSIGNAL SIGTERM
 # It listens on the container's loopback. To publish its ports, which Prefect's login protects:
 #   docker run -p 127.0.0.1:4200:4200 -p 127.0.0.1:8080:8080 IMAGE mirror up --host 0.0.0.0
