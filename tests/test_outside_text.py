@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -29,6 +30,7 @@ from mirror.outside_text import (
     readable,
     redact_exception,
     redacted,
+    without_secrets,
 )
 
 SECRET = "s3cr+t/v\u00e4l \"'<&>"
@@ -64,6 +66,27 @@ def test_a_secret_is_redacted_in_every_form(form: str) -> None:
     assert form not in one_line(f"{form} " * 300)
 
 
+def test_a_secret_in_json_within_json_is_redacted() -> None:
+    keep_secret(SECRET)
+    for ascii_only in (True, False):
+        inner = json.dumps({"was": SECRET}, ensure_ascii=ascii_only)
+        assert MARK in redacted(json.dumps({"message": inner}, ensure_ascii=ascii_only))
+
+
+@pytest.mark.parametrize("before", ["", "1", "22", "Authorization: Basic ", '{"was": "'])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_nothing_of_it_is_left_in_the_base64_of_what_holds_it(
+    before: str, encode: Callable[[bytes], bytes]
+) -> None:
+    keep_login("someone", SECRET)
+    pair = base64.b64encode(f"someone:{SECRET}".encode()).decode()
+    for held in (SECRET, pair):
+        shown = redacted(encode(f"{before}{held} and more".encode()).decode())
+        around = encode(f"{before} and more".encode())
+        assert MARK in shown
+        assert len(shown.replace(MARK, "")) <= len(around) + 8  # where the groups of four begin
+
+
 def test_short_secrets_and_words_leave_text_alone() -> None:
     keep_secret("abc", "")
     keep_login("mirror", "mirror")
@@ -86,7 +109,7 @@ def test_tokens_are_forgotten_in_their_order_and_credentials_never() -> None:
     assert redacted("the-password") == MARK
     assert MARK in redacted("token-0299-" + "x" * 4000)
     assert MARK not in redacted("token-0000-" + "x" * 4000)
-    assert sum(map(len, outside_text._tokens)) <= 1 << 20
+    assert sum(map(len, outside_text._tokens)) <= 2 << 20
 
 
 @pytest.mark.parametrize(
@@ -185,6 +208,30 @@ def test_an_exception_and_those_before_it_are_redacted_in_place() -> None:
     assert inner.__notes__ == [f"note: {MARK}"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("of the-password", 5),
+        FileNotFoundError(2, "No such file", "/run/the-password"),
+        subprocess.CalledProcessError(1, ["psql", "--password=the-password"]),
+        UnicodeDecodeError("utf-8", b"the-password", 0, 1, "invalid"),
+        ExceptionGroup("several", [KeyError("the-password")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_exception_of_any_kind_is_raised_without_secrets(error: Exception) -> None:
+    keep_secret("the-password")
+    shown = without_secrets(error)
+    assert "the-password" not in f"{shown} {shown!r}"
+    assert type(error).__name__ in f"{shown!r} {shown}"
+
+
+def test_an_exception_that_shows_no_secret_stays_as_it_is() -> None:
+    error = FileNotFoundError(2, "No such file", "/etc/mirrors.yaml")
+    assert without_secrets(error) is error
+    assert error.filename == "/etc/mirrors.yaml"
+
+
 def test_logs_of_any_level_show_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     protect_output()
     keep_secret("the-password")
@@ -216,3 +263,10 @@ def test_the_traceback_of_a_crash_shows_no_secret() -> None:
     assert "the-password" not in ended.stderr
     assert "\x1b" not in ended.stderr
     assert ended.stderr.count(f"ValueError: {MARK} \\x1b") == 2
+
+
+def test_a_traceback_of_nothing_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As Prefect logs a task that returns a Failed state: exc_info=True without an exception."""
+    protect_output()
+    logging.getLogger("tests.outside").error("it failed", exc_info=True)
+    assert "it failed" in caplog.text and "NoneType" not in caplog.text

@@ -22,6 +22,7 @@ class Mailbox:
     """What the server took, and whom it refuses."""
 
     refused: tuple[str, ...] = ()
+    because: str = "no such user here"
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
@@ -33,7 +34,7 @@ class Mailbox:
     ) -> str:
         """550 for those that are refused."""
         if address in self.refused:
-            return "550 no such user here"
+            return f"550 {self.because}"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,20 @@ import pytest
 from mirror.alerts import Watchdog
 from mirror.alerts.outage import PATIENCE
 from mirror.history import WatchRow, read_late_schedules
-from mirror.history.engine import create_engine
-from mirror.outcome import Quota, Reason
+from mirror.history.database.engine import create_engine
+from mirror.outcome import (
+    Change,
+    ChangeKind,
+    CopyOutcome,
+    Quota,
+    Reason,
+    RunOutcome,
+    RunStatus,
+    Trigger,
+    Verification,
+)
 from tests.alerts.robots import Robots
-from tests.alerts.story import MIRROR, Story, settings
+from tests.alerts.story import MIRROR, Story, digest, settings
 from tests.alerts.test_alerts import dingtalk
 
 OTHER = "hagicode-azure"
@@ -120,6 +131,58 @@ async def test_a_tag_that_fails_explains_its_missed_goal_and_no_other_tags(story
     assert await rules(story) == ["tag_failed", "delay_goal"]
 
 
+async def test_a_floating_tag_that_waits_for_a_refused_release_opens_no_other_alert(
+    story: Story,
+) -> None:
+    await run(story, 0, {"1.0.0": None})
+    tags = {"2.0.0": None, "2.0.1": Reason.AUTH, "latest": Reason.AUTH}
+    await run(story, 30, tags, number=2, pushed=29)
+    await story.record.run(  # as a tag that waits: it was not tried
+        "UPDATE tag_state SET attempts = 0, failed_since = NULL, reason = NULL, message = NULL"
+        " WHERE tag = 'latest'",
+        {},
+    )
+    story.minute = 60
+    await story.look()
+    assert await rules(story, closed=True) == ["credential_refused"]
+    [alert] = await story.alerts()
+    assert alert.details["consequences"] == {"delay_goal": [f"{MIRROR}:2.0.1", f"{MIRROR}:latest"]}
+
+
+async def test_a_floating_tag_that_waits_for_a_release_that_fails_opens_no_other_alert(
+    story: Story, robots: Robots
+) -> None:
+    await run(story, 0, {"1.0.0": None})
+    failing = {"2.0.1": Reason.STORAGE, "latest": Reason.STORAGE}
+    for minute in (30, 35, 40, 45, 62):
+        story.minute = minute
+        await story.sync(failing, number=2, pushed=29)
+        await story.record.run(  # as a tag that waits: it was not tried
+            "UPDATE tag_state SET attempts = 0, failed_since = NULL, reason = NULL, message = NULL"
+            " WHERE tag = 'latest'",
+            {},
+        )
+        await story.look()
+    assert await rules(story, closed=True) == ["tag_failed"]
+    [alert] = await story.alerts()
+    assert alert.subject == "2.0.1"
+    assert alert.details["consequences"]["delay_goal"] == [f"{MIRROR}:2.0.1", f"{MIRROR}:latest"]
+    # In the run that copies both, the release arrives first.
+    story.minute = 70
+    release = Change("2.0.1", "2.0.1", ChangeKind.NEW, digest(2), story.at(29), story.at(30))
+    copied = CopyOutcome(release, story.now, story.now, target_digest=release.digest)
+    begun = await story.record.begin_run(MIRROR, Trigger.SCHEDULE, True, at=story.now)
+    await story.record.tag_started(begun, MIRROR, release, story.now)
+    await story.record.tag_ended(begun, MIRROR, copied, Verification(release, story.now))
+    await story.look()
+    assert await rules(story) == []
+    await story.record.end_run(RunOutcome(MIRROR, begun, RunStatus.PARTIAL), story.now)
+    await run(story, 70, dict.fromkeys(failing), number=2, pushed=29)
+    assert await rules(story, closed=True) == ["tag_failed"]
+    assert await rules(story) == []
+    assert len(robots.texts("dingtalk")) == 2
+
+
 async def test_a_quota_that_is_gone_explains_the_tags_that_wait_for_it(story: Story) -> None:
     await run(story, 0, {"1.0.0": None})
     await story.record.add_quota(Quota("docker.io", None, 100, 0, 6 * 3600, story.now))
@@ -202,6 +265,21 @@ async def test_a_mirror_whose_scheduled_runs_are_cancelled_is_alerted_though_oth
     assert await rules(story) == ["schedule_late"]
 
 
+async def test_the_watch_is_not_late_while_it_finds_nothing_after_a_push(story: Story) -> None:
+    await run(story, 0, {"1.0.0": None})
+    quiet = WatchRow(story.now, story.now, (MIRROR,), (), (), 1)
+    key = await story.record.add_watch(quiet)
+    await story.record.add_watch(replace(quiet, started_at=story.at(1), ended_at=story.at(1)))
+    await run(story, 30, {})
+    await story.record.extend_watch(key, story.at(30), 120)
+    story.minute = 40
+    await story.look()
+    assert await rules(story) == []
+    story.minute = 41
+    await story.look()
+    assert await rules(story) == ["schedule_late"]
+
+
 async def test_what_nobody_scheduled_is_not_late(story: Story) -> None:
     await run(story, 0, {"1.0.0": None})
     await story.record.run("UPDATE sync_run SET trigger = 'manual'", {})
@@ -216,7 +294,7 @@ async def test_an_outage_of_the_database_explains_what_was_missed_meanwhile(
     await watch(story)
     await run(story, 0, {"1.0.0": None})
     nowhere = "postgresql://nobody:a-secret@127.0.0.1:1/nothing"
-    watchdog = Watchdog(lambda: story.now)
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * story.minute)
     for minute in range(1, 1 + PATIENCE):
         story.minute = minute
         await watchdog.look(story.settings, nowhere)
@@ -234,3 +312,69 @@ async def test_an_outage_of_the_database_explains_what_was_missed_meanwhile(
     story.minute = 300
     await story.look()
     assert await rules(story) == ["schedule_late"]
+
+
+async def test_a_clock_that_jumps_ahead_opens_no_alert_and_silence_after_it_does(
+    story: Story, robots: Robots
+) -> None:
+    passed = [0.0]  # minutes of the monotonic clock
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * passed[0])
+
+    async def at(minute: float, monotonic: float) -> None:
+        story.minute, passed[0] = minute, monotonic
+        await watchdog.look(story.settings, story.record.url)
+
+    await watch(story)
+    await run(story, 0, {"1.0.0": None})
+    await at(1, 1)
+    await at(182, 2)  # three hours ahead: the watch and the syncs look late
+    await at(183, 3)
+    assert await rules(story) == []
+    await story.look()  # as another process does, which has not seen the jump
+    assert await rules(story, closed=True) == ["database_away"]
+    [jump] = await story.alerts()
+    assert (jump.opened_at, jump.closed_at) == (story.at(1), story.at(182))
+    assert "the clock was set ahead" in jump.details["error"]
+    await watch(story)
+    await run(story, 183, {"1.0.1": None}, pushed=180)
+    await at(190, 10)
+    assert await rules(story) == []
+    await at(195, 15)
+    assert await rules(story) == ["schedule_late"], "it ran after the jump, and then no more"
+    assert len(robots.texts("dingtalk")) == 1
+
+
+async def test_what_a_jump_of_the_clock_explains_is_alerted_if_it_does_not_end(
+    story: Story,
+) -> None:
+    passed = [0.0]
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * passed[0])
+    await watch(story)
+    await run(story, 0, {"1.0.0": None})
+    for minute, monotonic in ((61, 1), (100, 40), (105, 45)):
+        story.minute, passed[0] = minute, monotonic
+        await watchdog.look(story.settings, story.record.url)
+        expected = [] if minute < 102 else ["schedule_late"]
+        assert await rules(story) == expected, minute
+
+
+async def test_a_clock_that_is_set_right_again_hides_no_silence(story: Story) -> None:
+    passed = [0.0]
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * passed[0])
+    await watch(story)
+    await run(story, 0, {"1.0.0": None})
+    for minute, monotonic in ((182, 2), (3, 3), (16, 16)):
+        story.minute, passed[0] = minute, monotonic
+        await watchdog.look(story.settings, story.record.url)
+    assert await rules(story) == ["schedule_late"]
+
+
+async def test_a_clock_that_is_set_back_opens_no_alert(story: Story) -> None:
+    story.minute, passed = 120, [120.0]
+    await watch(story)
+    await story.sync({"1.0.0": None})
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * passed[0])
+    for minute, monotonic in ((60, 121), (61, 122), (119, 180)):
+        story.minute, passed[0] = minute, monotonic
+        await watchdog.look(story.settings, story.record.url)
+    assert await rules(story, closed=True) == []

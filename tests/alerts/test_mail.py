@@ -121,6 +121,16 @@ async def test_refused_recipients_are_named(
     assert mailbox.mails == []
 
 
+async def test_what_is_quoted_of_a_refusal_ends_with_no_part_of_the_password(
+    message: MakeMessage, server_tls: ssl.SSLContext, ca_file: str
+) -> None:
+    mailbox = Mailbox(refused=("ops@example.com",), because=f"{'x' * 268} {PASSWORD}")
+    async with serve_mail(mailbox, implicit=server_tls, starttls=None):
+        with pytest.raises(Refused, match=r"ops@example.com: 550") as raised:
+            await email(mailbox, "smtps", ca_file).send(message(), utcnow())
+    assert "p4ss" not in str(raised.value)
+
+
 async def test_one_refused_recipient_does_not_keep_it_from_the_others(
     message: MakeMessage, server_tls: ssl.SSLContext, ca_file: str
 ) -> None:

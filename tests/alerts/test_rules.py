@@ -12,7 +12,7 @@ import pytest
 from mirror.alerts import note_credential_ends
 from mirror.config.settings import Settings
 from mirror.history import AuditOutcome, FindingRow, ProbePull
-from mirror.history.engine import create_engine
+from mirror.history.database.engine import create_engine
 from mirror.outcome import ChangeKind, Dropped, DropReason, Quota, Reason
 from tests.alerts.story import MIRROR, Story, settings
 
@@ -264,7 +264,7 @@ async def test_a_credential_that_ends_within_two_weeks_is_alerted(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("ACR_PASSWORD", token(story.at(0) + timedelta(days=20)))
     acr = {"username": "robot", "password_env": "ACR_PASSWORD"}
-    body = story.settings.model_dump(exclude={"alerts"})
+    body = story.settings.model_dump(exclude={"alerts", "limits"})
     story.settings = Settings.model_validate({**body, "registries": {"registry.example.com": acr}})
 
     def note() -> None:

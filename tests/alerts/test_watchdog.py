@@ -131,7 +131,7 @@ async def test_an_outage_of_the_database_goes_directly_to_the_channels(
 ) -> None:
     config = settings((dingtalk(robots), feishu(robots, severities=["warning"])))
     robots.wall = lambda: story.now.timestamp()
-    watchdog = Watchdog(clock=lambda: story.now)
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * story.minute)
     for minute in range(PATIENCE + 2):
         story.minute = minute
         done = await watchdog.look(config, NOWHERE)
@@ -152,7 +152,7 @@ async def test_an_outage_of_the_database_goes_directly_to_the_channels(
 
 async def test_a_short_break_of_the_database_wakes_nobody(story: Story, robots: Robots) -> None:
     config = settings((dingtalk(robots),))
-    watchdog = Watchdog(clock=lambda: story.now)
+    watchdog = Watchdog(lambda: story.now, lambda: 60 * story.minute)
     for url in (NOWHERE, NOWHERE, story.record.url, NOWHERE):
         await watchdog.look(config, url)
     assert robots.taken == []

@@ -11,9 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("flows", "mirror")
 ROOMS = (
-    *("flows.cli", "flows.local", "flows.orchestration"),
-    *("mirror.alerts", "mirror.checks", "mirror.config", "mirror.history", "mirror.registry"),
-    *("mirror.sync", "mirror.website"),
+    *("flows.cli", "flows.local", "flows.orchestration", "flows.watching"),
+    *("mirror.alerts", "mirror.checks", "mirror.config", "mirror.history"),
+    *("mirror.history.database", "mirror.history.locks", "mirror.history.recording"),
+    *("mirror.registry", "mirror.registry.http", "mirror.registry.spec"),
+    *("mirror.sync", "mirror.sync.copying", "mirror.sync.tags", "mirror.website"),
 )
 
 

@@ -61,6 +61,25 @@ def test_a_room_is_imported_through_its_init_alone(room: str) -> None:
     assert past == {}
 
 
+@pytest.mark.parametrize("room", [room for room in ROOMS if room.rpartition(".")[0] in ROOMS])
+def test_a_room_within_a_room_knows_nothing_of_the_one_around_it(room: str) -> None:
+    around = room.rpartition(".")[0]
+    inner = [name for name in ROOMS if within(name, around) and name != around]
+    past = {
+        module.name: wrong
+        for module in modules()
+        if within(module.name, room)
+        if (
+            wrong := {
+                name
+                for name in module.imports
+                if within(name, around) and not any(within(name, one) for one in inner)
+            }
+        )
+    }
+    assert past == {}
+
+
 def test_no_files_import_each_other_in_a_circle() -> None:
     files = {module.name for module in modules()}
     graph = {

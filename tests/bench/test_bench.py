@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from bench.__main__ import main
 from bench.content import Content, Image, Layer, Pusher
 from bench.figures import OURS, Figure, Goal, Results
 from bench.measure import measure
 from bench.sizes import FULL
-from bench.table import BEGIN, END, write_results
+from bench.table import BEGIN, END, detail, write_results
 from tests.support.registry_process import DockerRegistry
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +45,28 @@ def test_an_unknown_workload_is_bad_usage() -> None:
     )
 
     assert done.returncode == 2
-    assert "no workload Z: choose from A B C D E F G H I DEPTH" in done.stderr
+    assert (
+        "no workload Z: choose from A B C D E F G H I IDLE HOOK POLL FLEET TWO DEPTH" in done.stderr
+    )
+
+
+def test_an_unknown_peer_is_bad_usage() -> None:
+    result = CliRunner().invoke(main, ["--peer", "nobody"])
+
+    assert result.exit_code == 2
+    assert "not on PATH, or no peer: nobody" in result.output
+
+
+def test_a_peer_is_compared_by_the_wall_time_of_its_process() -> None:
+    ours = Figure("I", "cold", OURS, 0, 0.1, {"seconds": 6.0, "wall": 8.0})
+    crane = Figure("I", "cold", "crane", 0, 0.1, {"seconds": 88.0, "wall": 88.0})
+    lines = [*detail(Results("I", "far", "2026-11-26 23:00 UTC", {}, (), (ours, crane)))]
+
+    assert lines[-4:-1] == [
+        "|---" * 6 + "|",
+        "| cold | mirror | 1 | 6 | 8 | 1 |",
+        "| cold | crane | 1 | 88 | 88 | 11 |",
+    ]
 
 
 def test_the_workloads_have_the_sizes_that_were_set() -> None:
@@ -81,7 +105,7 @@ def test_the_table_replaces_figures_and_keeps_the_text_around_them(tmp_path: Pat
     page = tmp_path / "RESULTS.md"
     page.write_text(f"# Ours\nbefore\n{BEGIN}\nold figures\n{END}\nafter\n")
     figures = tuple(
-        Figure("B", "cold", tool, round_, 0.5, {"seconds": seconds})
+        Figure("B", "cold", tool, round_, 0.5, {"seconds": seconds, "wall": seconds})
         for tool, seconds in ((OURS, 3.0), ("skopeo", 360.0))
         for round_ in range(3)
     )
@@ -92,7 +116,7 @@ def test_the_table_replaces_figures_and_keeps_the_text_around_them(tmp_path: Pat
     assert text.startswith("# Ours\nbefore\n") and text.endswith("\nafter\n")
     assert "old figures" not in text
     assert "| B | cold | ≤ 4 s | 3 | 3 to 3, 3 rounds | met |" in text
-    assert "| cold | skopeo | 3 | 360 | 120 |" in text
+    assert "| cold | skopeo | 3 | 360 | 360 | 120 |" in text
     assert json.loads((tmp_path / "raw" / "B.json").read_text())["figures"][0]["tool"] == OURS
 
 

@@ -17,6 +17,7 @@ from mirror.history import (
     WatchRow,
 )
 from mirror.outcome import KnownTag, Quota
+from mirror.sync import Learnt
 
 
 @dataclass
@@ -29,6 +30,7 @@ class MemoryRecorder:
     audits: list[AuditOutcome] = field(default_factory=list)
     quotas: list[Quota] = field(default_factory=list)
     probes: list[ProbePull] = field(default_factory=list)
+    capabilities: dict[tuple[str, str], Learnt] = field(default_factory=dict)
     pull_counts: dict[str, int] = field(default_factory=dict)
 
     async def ensure_mirror(self, mirror: MirrorRow) -> bool:
@@ -40,6 +42,10 @@ class MemoryRecorder:
         """Those set by the test."""
         assert mirror in self.mirrors
         return self.known.get(mirror, {})
+
+    async def learnt(self, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Learnt]:
+        """Those set by the test."""
+        return {place: self.capabilities[place] for place in places if place in self.capabilities}
 
     async def add_watch(self, look: WatchRow) -> WatchKey:
         """Keep the round."""

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 import pytest
 
 from flows.local.sample_registry.content import Image
+from flows.local.sample_registry.images import single
+from mirror import concurrency
 from mirror.checks.audit import AuditRequest, AuditResult, audit
 from mirror.checks.audit_finding import FindingKind
 from mirror.outcome import ChangeKind, KnownTag
-from mirror.registry import NotFound
-from mirror.sync.tag_rules import TagRules
+from mirror.registry import Manifest, NotFound, Repository
+from mirror.sync.tags.tag_rules import TagRules
 from tests.checks.pairs import Pair, known
 from tests.support.registry_process import DockerRegistry
 
@@ -70,6 +72,30 @@ async def test_the_source_gives_its_digests_by_head_so_that_no_quota_is_spent(pa
     async with pair.open() as (source, target):
         await audit(AuditRequest(source, target, TagRules(), record))
         assert source.registry.requests == 3  # the version check is not among them: list, 2 HEADs
+
+
+async def test_no_more_manifests_are_looked_at_together_than_work_may_be_in_flight(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "AT_ONCE", 3)
+    monkeypatch.setattr(concurrency, "_rooms", {})
+    record = await pair.mirror({f"0.{n}.0": single(f"at-once/{n}") for n in range(12)})
+    active, most = 0, 0
+    get = Repository.get_manifest
+
+    async def counted(self: Repository, reference: str) -> Manifest:
+        nonlocal active, most
+        active += 1
+        most = max(most, active)
+        try:
+            return await get(self, reference)
+        finally:
+            active -= 1
+
+    monkeypatch.setattr(Repository, "get_manifest", counted)
+    audited = await look(pair, record, sample=0)
+    assert (audited.tags, audited.findings) == (12, ())
+    assert 1 < most <= 3 + 1
 
 
 async def test_a_tag_that_was_deleted_at_the_target_is_missing(pair: Pair) -> None:

@@ -20,6 +20,7 @@ from mirror.checks.doctor import examine
 from mirror.config import load_settings
 from mirror.history import PostgresRecorder, database_url, mirror_row, prepare
 from mirror.registry import Endpoint
+from tests.support.cosign import Signer
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.faults import Headers, Respond, Rule
 from tests.support.fake_registry.images import multi_platform
@@ -316,6 +317,24 @@ async def test_an_entry_of_registries_that_no_mirror_uses_is_a_warning(clinic: C
         "warning",
         "registries.docker.example: no mirror uses this entry",
     )
+
+
+async def test_a_key_of_signatures_that_cannot_be_used_would_make_a_sync_fail(
+    clinic: Clinic,
+) -> None:
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        await fill(source, "team/app")
+        clinic.mirror(f"{source.host}/team/app", f"{target.host}/team/app")
+        clinic.mirrors["m"]["verify"] = {"cosign_key": "cosign.pub"}
+        code, found = await clinic.diagnose()
+        assert (code, levels(found["source"])["signature"]) == (1, "failure")
+        assert f"{clinic.path.parent}/cosign.pub cannot be read" in message(
+            found["source"], "signature"
+        )
+        Signer().write_public(clinic.path.parent / "cosign.pub")
+        code, found = await clinic.diagnose()
+        assert (code, levels(found["source"])["signature"]) == (0, "ok")
+        assert "cosign.pub (ECDSA P-256)" in message(found["source"], "signature")
 
 
 async def test_patterns_that_match_no_tag_are_a_warning(clinic: Clinic) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -26,9 +27,14 @@ def mirror(name: str, source: str, **options: str) -> MirrorSettings:
     )
 
 
-def synced(name: str, status: RunStatus = RunStatus.SUCCEEDED, changed: int = 1) -> RunOutcome:
+def synced(
+    name: str,
+    status: RunStatus = RunStatus.SUCCEEDED,
+    changed: int = 1,
+    reason: Reason = Reason.NETWORK,
+) -> RunOutcome:
     """How a sync ended."""
-    errors = (TagFailure(None, Reason.NETWORK, "away"),) if status is RunStatus.FAILED else ()
+    errors = (TagFailure(None, reason, "failed"),) if status is RunStatus.FAILED else ()
     return RunOutcome(name, "run", status, tags=TagTally(changed=changed), errors=errors)
 
 
@@ -160,19 +166,24 @@ async def test_a_mirror_whose_source_moved_is_synced_once_and_again_where_it_mov
 
 
 @pytest.mark.parametrize(
-    "outcome",
-    [synced("m", changed=0), synced("m", RunStatus.FAILED), RuntimeError("Prefect is away")],
-    ids=["nothing to do", "failed", "defect"],
+    ("outcome", "longest"),
+    [
+        (synced("m", changed=0), 300),
+        (synced("m", RunStatus.FAILED, reason=Reason.AUTH), 300),
+        (synced("m", RunStatus.FAILED, reason=Reason.NETWORK), 30),  # back within a minute
+        (RuntimeError("Prefect is away"), 30),
+    ],
+    ids=["nothing to do", "refused", "away", "defect"],
 )
 async def test_a_sync_that_does_not_get_on_is_repeated_ever_later(
-    outcome: RunOutcome | Exception,
+    outcome: RunOutcome | Exception, longest: float
 ) -> None:
     watched = Watched(VirtualTime(), moved=("m",), outcome=outcome)
     async with watching(watched, mirror("m", HUB)):
         await watched.time.pass_until(3600)
     gaps = [b - a for (a, _), (b, _) in zip(watched.syncs, watched.syncs[1:], strict=False)]
-    assert gaps[:3] == [15, 30, 60]
-    assert max(gaps) == 300
+    assert gaps[:2] == [15, 30]  # a multiple of the pace of looks
+    assert max(gaps) == longest
     assert len(watched.sync_ends) == len(watched.syncs)
 
 
@@ -184,8 +195,8 @@ async def test_a_target_that_another_run_works_on_is_tried_again_soon_and_not_re
     assert watched.sync_ends == []
 
 
-async def test_a_source_that_cannot_be_read_is_looked_at_ever_later_until_it_can() -> None:
-    watched = Watched(VirtualTime(), error=TagFailure(None, Reason.NETWORK, "away"))
+async def test_a_source_that_refuses_is_looked_at_ever_later_until_it_can_be_read() -> None:
+    watched = Watched(VirtualTime(), error=TagFailure(None, Reason.AUTH, "refused"))
     async with watching(watched, mirror("m", HUB)):
         await watched.time.pass_until(1000)
         watched.error = None
@@ -195,6 +206,31 @@ async def test_a_source_that_cannot_be_read_is_looked_at_ever_later_until_it_can
     assert at[:4] == [0, 30, 90, 210]
     assert looks <= 7
     assert at[-1] - at[-2] == 15
+
+
+@pytest.mark.parametrize(("every", "longest"), [(None, 40), ("2m", 120)])
+async def test_a_source_that_is_away_for_hours_is_seen_soon_after_its_return(
+    every: str | None, longest: float
+) -> None:
+    error = TagFailure(None, Reason.NETWORK, "away")
+    watched = Watched(VirtualTime(), error=error)
+    watches = {"watch_every": every} if every else {}
+    async with watching(watched, mirror("m", HUB, **watches)):
+        await watched.time.pass_until(2 * 3600)
+        watched.error = None
+        last = watched.looks[-1][0]
+        await watched.time.pass_until(last + 500)
+    at = [at for at, _ in watched.looks]
+    assert max(b - a for a, b in pairwise(at)) == longest
+    assert at[-1] - at[-2] == (120 if every else 15), "its pace again"
+
+
+async def test_a_source_that_never_answers_does_not_end_the_watch() -> None:
+    # 2.0**1024 is no float: doubled without a bound, the wait ended the watch after three days.
+    watched = Watched(VirtualTime(), error=TagFailure(None, Reason.AUTH, "refused"))
+    async with watching(watched, mirror("m", HUB)):
+        await watched.time.pass_until(1100 * 300)
+    assert len(watched.looks) > 1024
 
 
 async def test_a_defect_in_a_look_does_not_end_the_watch() -> None:
@@ -223,6 +259,6 @@ async def test_running_syncs_are_given_time_to_end_and_then_cancelled() -> None:
     starter = SyncStarter(sync, nobody)
     starter.start("m", HUB)
     await settle()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await starter.stop(0.01)
     assert ended.is_set()

@@ -110,6 +110,18 @@ async def test_a_tag_that_is_not_there_and_a_platform_that_is_not_there_fail(
     assert "no image for linux/riscv64" in other.message
 
 
+async def test_what_a_manifest_names_and_the_registry_lacks_is_lost(
+    fake_registry: FakeRegistry,
+) -> None:
+    image = single("hollow")
+    await push(fake_registry.url, NAME, "0.1.0", image)
+    fake_registry.faults.add(Rule(layer(image), Respond(404, "BLOB_UNKNOWN"), times=None))
+    hollow, _ = await pulled(fake_registry.host, PullPlan("0.1.0"))
+    assert (hollow.reason, hollow.lost) == (Reason.NOT_FOUND, layer(image).rpartition("/")[2])
+    absent, _ = await pulled(fake_registry.host, PullPlan("0.2.0"))  # or hidden from the public
+    assert (absent.reason, absent.lost) == (Reason.NOT_FOUND, None)
+
+
 async def test_a_first_try_that_fails_is_a_failed_pull(fake_registry: FakeRegistry) -> None:
     await push(fake_registry.url, NAME, "0.1.0", IMAGE)
     fake_registry.faults.add(Rule("GET .*/blobs/.*", Respond(503), times=1))

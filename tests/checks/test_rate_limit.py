@@ -10,7 +10,7 @@ import pytest
 from mirror.checks.audit import AuditRequest, audit
 from mirror.checks.audit_run import open_audit_clients
 from mirror.checks.rate_limit import RateLimitedTransport, RateLimiter
-from mirror.sync.tag_rules import TagRules
+from mirror.sync.tags.tag_rules import TagRules
 from tests.checks.pairs import Pair
 from tests.checks.settings import settings
 from tests.support.registry_process import DockerRegistry

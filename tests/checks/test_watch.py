@@ -16,6 +16,7 @@ from mirror.sync import open_clients
 from tests.checks.memory_recorder import MemoryRecorder
 from tests.checks.pairs import known
 from tests.checks.settings import settings
+from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.hub import FakeHub
 from tests.support.fake_registry.push import push
 from tests.support.fake_registry.registry import FakeRegistry
@@ -98,6 +99,21 @@ async def test_a_tag_that_is_gone_is_due_once_and_its_deletion_is_not(
     assert (await watch(config, MemoryRecorder({"m": gone}))).moved == ("m",)
     gone["0.9.0"] = replace(gone["0.9.0"], gone_at=utcnow().replace(year=2020))
     assert (await watch(config, MemoryRecorder({"m": gone}))).moved == ()
+
+
+async def test_what_a_source_refused_earlier_is_not_provoked_again(source: FakeRegistry) -> None:
+    source.faults.add(Rule("tags/list\\?n=1000", Respond(400), times=None))
+    config = settings({"m": (f"{source.host}/team/app", f"{TARGET}/app")})
+    recorder = MemoryRecorder({"m": in_sync("1.0.0")})
+
+    async def refused() -> int:
+        before = len(source.exchanges)
+        assert not (await watch(config, recorder)).errors
+        return sum("n=1000" in each.line for each in source.exchanges[before:])
+
+    assert await refused() == 1
+    recorder.capabilities[source.host, "team/app"] = ({"page_size": 100}, {})
+    assert await refused() == 0
 
 
 async def test_a_source_that_is_away_is_an_error_of_all_its_mirrors_and_hides_no_other(

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
+import click
 import psycopg
 import pytest
 from click.testing import CliRunner
 
+from flows.cli.backup import command as backup
 from flows.cli.maintain import command as maintain
 from flows.cli.migrate import command as migrate
 from flows.cli.options import report_failures
+from flows.cli.unlock import command as unlock
+from flows.cli.watchdog import command as watchdog
 from mirror.errors import DatabaseError
-from mirror.history.address import answering
+from mirror.history.database.address import answering
 from mirror.outcome import Reason, TagFailure
 from tests.cli.terminal import in_terminal
 
@@ -36,6 +42,32 @@ def test_migrate_and_maintain_print_one_object(url: str, monkeypatch: pytest.Mon
     assert document["before"] == document["after"]
     done = CliRunner().invoke(maintain, ["--json"], catch_exceptions=False)
     assert {"partitions_made", "partitions_dropped"} <= json.loads(done.stdout).keys()
+
+
+def test_unlock_watchdog_and_backup_print_one_object(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MIRROR_DATABASE_URL", url)
+    monkeypatch.setenv("MIRROR_CONFIG", str(tmp_path / "mirrors.yaml"))
+    Path(tmp_path, "mirrors.yaml").write_text("mirrors: {m: {source: a/b, target: r.example/b}}")
+
+    def document(command: click.Command, *arguments: str) -> dict[str, Any]:
+        done = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    assert document(unlock, "m") == {
+        "target": "r.example/b",
+        "holder": None,
+        "unlocked": False,
+        "runs_closed": [],
+    }
+    assert (
+        document(watchdog, "--once").items() >= {"opened": 0, "errors": [], "away": False}.items()
+    )
+    saved = document(backup, str(tmp_path / "backup.tar"))
+    assert saved["file"] == str(tmp_path / "backup.tar")
+    assert [one["name"] for one in saved["databases"]][:1] == ["history"]
 
 
 def test_a_terminal_shows_what_takes_long_and_then_takes_it_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -92,3 +93,18 @@ async def test_a_time_that_is_none_is_bad_usage(history: None) -> None:
     result = report("--since", "soon")
     assert result.exit_code == 2
     assert "7d" in result.output or "30m" in result.output
+
+
+async def test_many_mirrors_are_a_row_each_and_those_that_miss_a_goal_come_first(
+    history: None, recorder: PostgresRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.cli.report._WHOLE", 1)
+    await recorder.ensure_mirror(replace(MIRROR, name="another", target="registry.example/other"))
+    done = report("--since", "all")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    (head,) = [at for at, row in enumerate(rows) if row[:1] == ["mirror"]]
+    assert [row[0] for row in rows[head + 1 : head + 3]] == [MIRROR.name, "another"]
+    assert "57.1%" in rows[head + 1]
+    assert rows[head + 2][1] == "0/0"
+    assert "2 mirrors, 1 with a missed goal" in done.stdout
+    assert "days" not in report("--mirror", "another", "--since", "all").stdout.split("goal")[0]

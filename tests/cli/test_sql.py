@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from bench.record_queries import ready_queries
 from flows.cli.sql import command
 from mirror.history import PostgresRecorder, psql
-from mirror.history.errors import QueryRefused
+from mirror.history.database.errors import QueryRefused
 from mirror.history.reader import open_reader
 from tests.cli.terminal import in_terminal
 from tests.history.made_history import make_history

@@ -99,7 +99,7 @@ async def test_a_backup_is_written_and_restored_by_the_commands(
     in_use = run("restore", file, **environment)
     assert in_use.returncode == 1
     assert b"in use (" in in_use.stderr
-    await recorder.connections.aclose()
+    await recorder.connections.pool.aclose()
     engine.dispose()
     done = run("restore", file, **environment)
     assert done.returncode == 0, done.stderr

@@ -246,6 +246,14 @@ def test_a_source_that_is_no_repository(path: Path, source: str, said: str) -> N
     assert "s3cret" not in message
 
 
+def test_a_robot_account_is_no_variable(path: Path) -> None:
+    path.write_text(
+        "registries: {r.example: {username: 'robot$ci+pull', password_env: PASSWORD}}\n"
+        "mirrors: {m: {source: a/b, target: r.example/x}}\n"
+    )
+    assert load_settings(path).registries["r.example"].username == "robot$ci+pull"
+
+
 @pytest.mark.parametrize(
     "secret",
     [
@@ -291,10 +299,15 @@ def test_a_secret_where_a_variable_is_named_is_never_shown(path: Path, secret: s
         ("alerts: [{feishu: {token_env: T, url: 'https://me:hunter2@h'}}]", "hunter2"),
         ("alerts: [{wecom: {key_env: K, url: 'https://h:hunter2'}}]", "hunter2"),
         ("registries: {r.example: {hub_api: 'https://u:hunter2@h'}}", "hunter2"),
+        ("registries: {'me:hunter2/x\"& 7@r.example': {}}", "hunter2"),
+        ("registries: {'https://me:x/hunter2@r.example': {}}", "hunter2"),
+        ("mirrors: {n: {source: 'me:hunter2/x@r.example/a', target: r.example/b}}", "hunter2"),
+        ("mirrors: {n: {source: 'me:x/hunter2@r.example/a', target: r.example/b}}", "hunter2"),
     ],
 )
 def test_a_secret_in_another_place_is_never_shown(path: Path, section: str, secret: str) -> None:
-    assert secret not in refused(path, f"{section}\nmirrors: {{m: {{{BASE}}}}}\n")
+    mirrors = "" if section.startswith("mirrors:") else f"mirrors: {{m: {{{BASE}}}}}\n"
+    assert secret not in refused(path, f"{section}\n{mirrors}")
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ import yaml
 
 import flows
 from flows.local.supervisor import Health, Program, Supervisor
-from mirror.history.embedded import Cluster
-from mirror.history.postgres_programs import programs
+from mirror.history.database.embedded import Cluster
+from mirror.history.database.postgres_programs import programs
 
 ROOT = Path(flows.__file__).parents[1]
 VENV = Path(sys.executable).parent
@@ -158,7 +158,7 @@ async def start(project: Composed, name: str) -> None:
     """Start one service and wait until it is healthy, or run a step to its end."""
     service = project.services[name]
     environment = project.environment_of(service)
-    if "command" not in service:  # the image's own: its replacement runs already
+    if name == "postgres":  # its replacement runs already
         port = {"PGPORT": str(project.ports["5432"])}
         assert await project.health(name, port)()
         return

@@ -89,7 +89,7 @@ def test_each_service_is_given_the_secrets_that_it_needs_and_no_others() -> None
         "watch": history | login | registries | alerts,
         "watchdog": history | login | alerts,
         "publish": history,
-        "site": reader | login,
+        "site": reader | login | {"MIRROR_HOOK_SECRET"},
         "grafana-login": owner | {"GRAFANA_PASSWORD"},
         "prometheus": set(),
         "grafana": {"GRAFANA_PASSWORD"},

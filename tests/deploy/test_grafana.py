@@ -18,10 +18,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from psycopg.conninfo import make_conninfo
 
 from mirror.history import PostgresRecorder, psql
-from mirror.history.address import parameters
+from mirror.history.database.address import parameters
 from mirror.history.openmetrics import render
 from mirror.history.reports import read_report, read_totals
-from tests.history.made_history import NOW, at, make_counts, make_history, make_pulls
+from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "deploy/grafana"
@@ -80,7 +80,7 @@ async def test_every_panel_of_the_history_has_rows(
 
 @pytest.fixture
 async def metric_names(history: None, engine: sa.Engine) -> set[str]:
-    text = render(read_totals(engine, now=NOW), read_report(engine, at(20, 0), now=NOW))
+    text = render(read_totals(engine, [NAME]), read_report(engine, at(20, 0), now=NOW))
     families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # as shipped
     return {sample.name for family in families for sample in family.samples} | {
         "hagicode_mirror_quota_least_remaining"

@@ -49,6 +49,7 @@ def test_every_deployment_is_a_flow_that_takes_its_parameters(deployment: dict[s
     flow = getattr(import_module(module), name)
     assert isinstance(flow, Flow)
     assert hasattr(flow.fn, "__wrapped__"), "without @living the watchdog takes its runs for dead"
+    assert vars(flow.fn)["redacts"], "what it raises becomes a state of Prefect"
     flow.validate_parameters(deployment.get("parameters", {}))
 
 
@@ -75,7 +76,8 @@ def test_every_flow_module_of_the_project_is_scheduled() -> None:
     scheduled = {deployment["entrypoint"].split(".")[1] for deployment in FILE["deployments"]}
     unscheduled = {
         "sync_entry",  # mirrors.yaml has no entry for many repositories
-        "live_watch",  # the process `mirror watch`
-        "entry_watch",
+        "audit_entry",
+        "sync_mirror",  # what flows share
+        "sync_group",
     }
     assert scheduled == here - unscheduled

@@ -21,7 +21,7 @@ async def test_the_process_prints_where_it_listens_and_ends_on_sigterm() -> None
     )
     assert process.stdout is not None
     try:
-        printed = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        printed = json.loads(await asyncio.wait_for(process.stdout.readline(), 90))
         first, second = past_releases(2, sizes=(1000, 500))
         held = await snapshot(f"http://{printed['source']}", "newbe36524/hagicode")
         assert held.whole
@@ -36,7 +36,7 @@ async def test_the_process_prints_where_it_listens_and_ends_on_sigterm() -> None
         assert listed.json()["count"] == 6
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 def test_options_come_from_the_command_line() -> None:

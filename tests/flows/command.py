@@ -38,8 +38,14 @@ class Command:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start it in a separate process group."""
+        return self.start_program(str(MIRROR), *arguments, **environment)
+
+    def start_program(
+        self, program: str, *arguments: str, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start another program in the same surroundings."""
         return subprocess.Popen(
-            [MIRROR, *arguments],
+            [program, *arguments],
             cwd=self.folder,
             env={
                 **os.environ,

@@ -12,24 +12,40 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import yaml
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.orchestration.api_login import LOGIN_ENV, random_login
 from flows.orchestration.states import outcome_of
+from flows.orchestration.temporary_server import use_own_server
 from flows.sync import sync
-from mirror.history.engine import create_engine
+from mirror.history.database.engine import create_engine
 from mirror.outcome import RunOutcome, Trigger
 from tests.flows.command import Command
 from tests.support.fixtures import StartDockerRegistry
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prefect_server() -> Iterator[None]:
-    """One Prefect server for the session, on its own database."""
+def prefect_server() -> Iterator[str]:
+    """One Prefect server for the session, on its own database, as commands start it; its login."""
+    login = random_login()
+    use_own_server()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        with prefect_test_harness(server_startup_timeout=180):
-            yield
+        both = {PREFECT_API_AUTH_STRING: login, PREFECT_SERVER_API_AUTH_STRING: login}
+        with temporary_settings(both), prefect_test_harness(server_startup_timeout=180):
+            yield login
     _collect_sockets()
+
+
+@pytest.fixture(autouse=True)
+def prefect_login(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way into that server, for commands."""
+    monkeypatch.setenv(LOGIN_ENV, prefect_server)
 
 
 @pytest.fixture(scope="module", autouse=True)

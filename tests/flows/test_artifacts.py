@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
 import pytest
+from prefect import get_client
 from prefect.client.base import PrefectHttpxAsyncClient
 
 from flows.local.sample_registry.releases import release
 from flows.orchestration import artifacts
 from flows.probe import probe
 from flows.report import report
+from flows.sync import sync
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair
 from tests.support.fake_registry.push import push
@@ -61,3 +64,17 @@ async def test_a_report_and_a_probe_end_well_without_theirs(
         state: Any = await flow(return_state=True)
         assert state.is_completed(), state
         assert len(asked) > before
+
+
+async def _name_of_a_run() -> str:
+    state: Any = await sync.with_options(retries=0)(mirror="m", full=False, return_state=True)
+    async with get_client() as client:
+        return (await client.read_flow_run(state.state_details.flow_run_id)).name
+
+
+async def test_the_name_of_a_run_says_what_it_did(pair: Pair) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        made = release(version)
+        await push(pair.source_url, pair.source, made.version, made.image)
+    assert re.fullmatch(r"sync m \d\d-\d\d \d\d:\d\d:\d\d: 2 copied", await _name_of_a_run())
+    assert re.fullmatch(r"sync m \d\d-\d\d \d\d:\d\d:\d\d", await _name_of_a_run())

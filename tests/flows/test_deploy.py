@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import get_client
@@ -15,6 +16,8 @@ from prefect.client.schemas.actions import (
     DeploymentUpdate,
     WorkPoolCreate,
 )
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
 from flows.orchestration import Deployed, deploy, planned
@@ -59,6 +62,28 @@ async def test_deploying_again_changes_nothing(two: Mirrors) -> None:
     assert not second.added and not second.changed and not second.removed
 
 
+def _form(deployment: DeploymentResponse) -> dict[str, Any]:
+    """The JSON Schema of each parameter."""
+    schema = deployment.parameter_openapi_schema
+    assert schema is not None
+    properties: dict[str, Any] = schema["properties"]
+    return properties
+
+
+async def test_the_form_of_a_run_offers_the_mirrors(two: Mirrors) -> None:
+    await deployed(two, "forms")
+    async with get_client() as client:
+        for name, choices in (("sync/east", ["east"]), ("audit/west", ["west"])):
+            deployment = await client.read_deployment_by_name(name)
+            assert _form(deployment)["mirror"]["enum"] == choices
+        probe = await client.read_deployment_by_name("probe/all-mirrors")
+        one, several, _ = _form(probe)["mirror"]["anyOf"]
+        assert one["enum"] == several["items"]["enum"] == ["east", "west"]
+        known = await client.read_deployment_by_name("sync/east")
+        with pytest.raises(PrefectHTTPStatusError, match=r"409|422"):
+            await client.create_flow_run_from_deployment(known.id, parameters={"mirror": "eats"})
+
+
 async def test_what_mirrors_yaml_no_longer_has_is_removed(two: Mirrors) -> None:
     await deployed(two, "removed")
     del two.mirrors["west"]
@@ -67,7 +92,7 @@ async def test_what_mirrors_yaml_no_longer_has_is_removed(two: Mirrors) -> None:
     for dry_run in (True, False):
         done = await deployed(two, "removed", dry_run=dry_run)
         assert set(done.removed) == {"sync/west", "audit/west"}
-        assert done.changed == {"sync/east": ("schedule",)}
+        assert done.changed == {"sync/east": ("schedule",), "probe/all-mirrors": ("form",)}
     left = await deployed(two, "removed")
     assert not left.removed and not left.changed
 
@@ -142,7 +167,10 @@ async def test_prefect_deploy_makes_the_same_of_the_written_file(
     )
     assert await made.wait() == 0
     shown = await command.run(*options, "--dry-run")
-    assert shown.out.endswith("0 new, 0 changed, 0 removed, 9 unchanged (dry run)\n"), shown.out
+    *changes, counts = shown.out.splitlines()
+    # Prefect's file cannot say which mirrors the form of a run offers.
+    assert changes and all(line.endswith(": form") for line in changes), shown.out
+    assert counts == "0 new, 5 changed, 0 removed, 4 unchanged (dry run)"
 
 
 async def test_without_a_server_the_command_says_what_to_set(

@@ -139,6 +139,23 @@ async def test_prefects_server_overloaded(mirrors: Mirrors, pair: Pair, command:
     one_line(ended, 1, "Prefect's server returned 503", "PREFECT_API_DATABASE_CONNECTION_URL")
 
 
+@pytest.mark.parametrize("server", ["given", "temporary"])
+async def test_many_mirrors_that_fail_at_once_do_not_wait_for_prefect(
+    mirrors: Mirrors, command: Command, tmp_path: Path, server: str
+) -> None:
+    """Prefect's client may not even once have to try again: it would wait for up to a minute."""
+    names = [f"m{number}" for number in range(9)]
+    for name in names:
+        mirrors.add(name, f"127.0.0.1:1/team/{name}", f"127.0.0.1:1/copy/{name}")
+    environment = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
+    if server == "temporary":
+        environment |= {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "prefect")}
+    ended = await command.run("sync", *names, **environment)
+    assert ended.code == 1
+    assert [line.split(": ")[1] for line in ended.error_lines] == names, ended.err
+    assert ended.err.count("(network)") == len(names)
+
+
 async def test_a_missing_file_is_named(command: Command, tmp_path: Path) -> None:
     missing = tmp_path / "missing.yaml"
     one_line(await command.run("sync", "m", "--config", str(missing)), 2, str(missing))

@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+import pytest
 from prefect import get_client
 
-from flows.live_watch import Reports, live_watch
+from flows.sync_mirror import SyncRequest, sync_mirror
+from flows.watching import Reports, live_watch
 from mirror.checks import Look, SyncEnd
 from mirror.history import PostgresRecorder
 from mirror.outcome import RunStatus
 from tests.flows.conftest import Mirrors, Pair, Rows
+from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.push import push
 from tests.support.fake_registry.registry import FakeRegistry
 from tests.support.fake_registry.releases import past_releases
@@ -36,11 +40,11 @@ class Seen:
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until that is true."""
-    for _ in range(1200):
+    for _ in range(2400):
         if holds():
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("it did not come true within a minute")
+    raise AssertionError("it did not come true within two minutes")
 
 
 @asynccontextmanager
@@ -52,7 +56,7 @@ async def watching() -> AsyncIterator[Seen]:
         yield seen
     finally:
         stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await running
 
 
@@ -120,6 +124,27 @@ async def test_a_source_that_is_away_is_reported_and_the_others_are_watched(
     assert rows.one("SELECT count(*) FROM watch_run WHERE failed = '{away}'") >= 1
 
 
+async def test_what_failed_while_a_target_was_away_is_copied_once_it_is_back(
+    mirrors: Mirrors, pair: Pair, rows: Rows
+) -> None:
+    old, new = past_releases(2)
+    await push(pair.source_url, pair.source, old.tags, old.image)
+    waiting = "SELECT count(*) FROM tag_state WHERE next_attempt_at > now()"
+    async with FakeRegistry() as target:
+        mirrors.add("m", mirrors.mirrors["m"]["source"], f"{target.host}/copy/app")
+        mirrors.mirrors["m"]["watch_every"] = "1s"
+        mirrors.write()
+        async with watching() as seen:
+            await until(lambda: seen.syncs)
+            target.faults.add(Rule("", Respond(503), times=None))
+            await push(pair.source_url, pair.source, new.tags, new.image)
+            await until(lambda: rows.one(waiting))
+            target.faults.clear()
+            await until(lambda: not rows.one(waiting))  # at the pace of retry: in five minutes
+            await until(lambda: rows.one("SELECT count(*) FROM tag_state WHERE attempts > 0") == 0)
+        assert (await snapshot(target.url, "copy/app")).tags["latest"] == new.image.digest
+
+
 def _failed(look: Look) -> bool:
     return look.result is not None and look.result.error is not None
 
@@ -157,3 +182,42 @@ async def test_repositories_of_an_entry_are_watched_and_new_ones_are_found(
             await push(source.url, "team/b", item.tags, item.image)
             await until(lambda: {end.mirror for end in seen.syncs} == {"all/a", "all/b"})
         assert sorted(target.store.repositories) == ["copy/a", "copy/b"]
+
+
+async def test_repositories_that_moved_together_are_synced_by_one_flow_run(
+    mirrors: Mirrors, rows: Rows
+) -> None:
+    (item,) = past_releases(1)
+    names = {f"all/{letter}" for letter in "abcdefghijkl"}
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        for name in names:
+            await push(source.url, name.replace("all", "team"), item.tags, item.image)
+        mirrors.add("all", f"{source.host}/team/*", f"{target.host}/copy/*", watch_every="1h")
+        async with watching() as seen:
+            await until(lambda: len(seen.syncs) == len(names))
+    assert {end.mirror for end in seen.syncs} == names
+    outcomes = [end.outcome for end in seen.syncs if end.outcome]
+    assert [outcome.status for outcome in outcomes] == [RunStatus.SUCCEEDED] * len(names)
+    assert rows.one("SELECT count(DISTINCT flow_run_id) FROM sync_run") == 1
+
+
+async def test_a_repository_whose_sync_breaks_off_is_told_from_the_others_of_its_run(
+    mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(settings: Any, request: SyncRequest, *others: Any) -> Any:
+        if request.mirror == "all/a":
+            raise ValueError("a defect")
+        return await sync_mirror(settings, request, *others)
+
+    monkeypatch.setattr("flows.sync_group.sync_mirror", broken)
+    (item,) = past_releases(1)
+    async with FakeRegistry() as source, FakeRegistry() as target:
+        for letter in "ab":
+            await push(source.url, f"team/{letter}", item.tags, item.image)
+        mirrors.add("all", f"{source.host}/team/*", f"{target.host}/copy/*", watch_every="1h")
+        async with watching() as seen:
+            await until(lambda: len(seen.syncs) == 2)
+    ends = {end.mirror: end for end in seen.syncs}
+    assert isinstance(ends["all/a"].defect, ValueError)
+    assert ends["all/b"].outcome is not None
+    assert ends["all/b"].outcome.status is RunStatus.SUCCEEDED

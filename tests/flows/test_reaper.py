@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 from prefect import get_client
@@ -20,7 +22,7 @@ from prefect.states import AwaitingRetry, Pending, Running, Scheduled
 from flows.orchestration import Reaper, deploy, planned
 from mirror.config import load_settings
 from mirror.history import as_living_run
-from mirror.history.address import conninfo
+from mirror.history.database.address import conninfo
 from tests.flows.conftest import Mirrors
 
 
@@ -70,8 +72,9 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def reaper(now: list[float], pool: str) -> Reaper:
-    return Reaper(str(PREFECT_API_URL.value()), pool, clock=lambda: now[0])
+async def reaper(now: list[float], pool: str) -> AsyncIterator[Reaper]:
+    async with Reaper(str(PREFECT_API_URL.value()), pool, clock=lambda: now[0]) as opened:
+        yield opened
 
 
 def cancelling() -> State[None]:
@@ -119,7 +122,7 @@ async def test_a_run_that_shows_that_it_lives_goes_on(
 async def test_a_frozen_run_is_ended_and_its_session_with_it(
     runs: Runs, reaper: Reaper, now: list[float], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirror.history.living_runs.SILENT", 0.0)
+    monkeypatch.setattr("mirror.history.locks.living_runs.SILENT", 0.0)
     run = await runs.add("watch/all-mirrors", Running())
     async with await psycopg.AsyncConnection.connect(
         conninfo(url), autocommit=True, application_name=f"mirror run {run}"
@@ -151,8 +154,27 @@ async def test_of_the_runs_of_hours_without_a_worker_the_last_is_left(
     assert {await runs.state(run) for run in (*by_hand, later)} == {"Scheduled"}
 
 
+async def test_a_look_that_finds_nothing_is_one_request(
+    runs: Runs, reaper: Reaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runs.add("sync/m", Scheduled(scheduled_time=datetime.now(UTC) + timedelta(hours=1)))
+    await reaper.look()
+    sent: list[str] = []
+    send = httpx.AsyncClient.send
+
+    async def noted(
+        client: httpx.AsyncClient, request: httpx.Request, **options: Any
+    ) -> httpx.Response:
+        sent.append(f"{request.method} {request.url.path}")
+        return await send(client, request, **options)
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", noted)
+    assert await reaper.look() == ()
+    assert sent == ["POST /api/flow_runs/filter"]
+
+
 async def test_a_pool_that_is_not_ours_is_left_alone(runs: Runs, now: list[float]) -> None:
     run = await runs.add("sync/m", Running())
-    other = Reaper(str(PREFECT_API_URL.value()), "another-pool", clock=lambda: now[0])
-    assert await other.look(at_once=True) == ()
+    async with Reaper(str(PREFECT_API_URL.value()), "another-pool", clock=lambda: now[0]) as other:
+        assert await other.look(at_once=True) == ()
     assert await runs.state(run) == "Running"

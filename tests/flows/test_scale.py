@@ -85,10 +85,13 @@ async def test_a_batch_is_named_by_its_tags_and_its_log_has_a_line_for_each(
             logs = {log.message for log in found if " copied: " in log.message}
             await asyncio.sleep(0.2)
         assert {line.split()[0] for line in logs} == {f"0.0.{number}" for number in range(40)}
-        runs = await client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run]))
-        )
-    copies = sorted(run.name for run in runs if run.name.startswith("copy"))
+        copies: set[str] = set()
+        while len(copies) < 20:  # events of task runs reach the server a little later
+            runs = await client.read_task_runs(
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run]))
+            )
+            copies = {run.name for run in runs if run.name.startswith("copy")}
+            await asyncio.sleep(0.2)
     assert "copy 0.0.0 to 0.0.1" in copies
     assert len(copies) == 20
     assert all(log.task_run_id for log in found if " copied: " in log.message)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from mirror.history.address import embedded_url
-from mirror.history.embedded import Cluster
-from mirror.history.migrate import upgrade
-from mirror.history.recorder import PostgresRecorder
-from mirror.history.recorder_session import RecorderSession
-from mirror.history.revision import HEAD
-from mirror.history.rows import (
+from mirror.history.database.address import embedded_url
+from mirror.history.database.embedded import Cluster
+from mirror.history.database.migrate import upgrade
+from mirror.history.database.revision import HEAD
+from mirror.history.recording.recorder import PostgresRecorder
+from mirror.history.recording.recorder_session import RecorderSession
+from mirror.history.recording.rows import (
     AuditOutcome,
     FindingRow,
     MirrorRow,

@@ -7,10 +7,10 @@ from traceback import format_exception
 import pytest
 
 from mirror.history import BadDatabaseUrl
-from mirror.history.address import database_url, describe, parameters
-from mirror.history.engine import create_engine
-from mirror.history.errors import HistoryError
-from mirror.history.revision import current_revision
+from mirror.history.database.address import database_url, describe, parameters
+from mirror.history.database.engine import create_engine
+from mirror.history.database.errors import HistoryError
+from mirror.history.database.revision import current_revision
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -15,14 +15,14 @@ from mirror.history import (
     PostgresRecorder,
     SchemaBehind,
     back_up,
-    migrate,
     prefect_database_url,
     restore,
 )
-from mirror.history.address import conninfo, embedded_url
-from mirror.history.embedded import Cluster
+from mirror.history.database import migrate
+from mirror.history.database.address import conninfo, embedded_url
+from mirror.history.database.embedded import Cluster
+from mirror.history.database.revision import HEAD, current_revision
 from mirror.history.models.base import Base
-from mirror.history.revision import HEAD, current_revision
 from mirror.outcome import RunOutcome, RunStatus
 from mirror.outside_text import one_line
 from tests.history.values import begin, change, copied, seen
@@ -103,7 +103,7 @@ async def test_what_is_there_is_replaced(
 ) -> None:
     before = content(written)
     await begin(recorder)  # since the backup
-    await recorder.connections.aclose()
+    await recorder.connections.pool.aclose()
     with psycopg.connect(conninfo(written), autocommit=True) as connection:
         connection.execute("SELECT make_partitions('2033-01-01', '2033-01-02')")
         connection.execute("CREATE VIEW report_newer AS SELECT * FROM mirror")
@@ -157,10 +157,10 @@ def test_a_database_in_use_is_left_alone(file: Path, written: str, prefect: str)
 async def test_a_restore_that_fails_changes_nothing(
     file: Path, written: str, recorder: PostgresRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await recorder.connections.aclose()
+    await recorder.connections.pool.aclose()
     before = content(written)
     monkeypatch.setattr(
-        "mirror.history.backup._EMPTY", "DROP TABLE tag_sync CASCADE; SELECT 1 / 0;"
+        "mirror.history.database.backup._EMPTY", "DROP TABLE tag_sync CASCADE; SELECT 1 / 0;"
     )
     with pytest.raises(BackupFailed, match="division by zero"):
         restore(written, None, file, force=True)
@@ -176,7 +176,7 @@ def test_what_is_no_backup_and_one_of_a_newer_program_are_refused(
         restore(written, None, other)
     with pytest.raises(BackupFailed, match="exists already"):
         back_up(written, None, other)
-    monkeypatch.setattr("mirror.history.backup.current_revision", lambda url: "9999_newer")
+    monkeypatch.setattr("mirror.history.database.backup.current_revision", lambda url: "9999_newer")
     newer = tmp_path / "newer.backup"
     back_up(written, None, newer)
     with pytest.raises(SchemaBehind, match="a newer version"):

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mirror.history import DatabaseAway, create_engine, reachable
-from mirror.history.address import answering
+from mirror.history.database.address import answering
 
 NOWHERE = "postgresql://mirror:hunter2@127.0.0.1:1/mirror"
 

@@ -6,7 +6,7 @@ import pytest
 
 from mirror import history
 from mirror.errors import DatabaseError
-from mirror.history import errors
+from mirror.history.database import errors
 
 TARGET = "r.example.com/a/b"
 EXAMPLES: list[tuple[errors.HistoryError, str, int]] = [

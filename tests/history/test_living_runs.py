@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from mirror.history import AlreadyRunning, as_living_run, end_session, find_living_runs
-from mirror.history.address import conninfo
+from mirror.history.database.address import conninfo
 from tests.history.values import row
 
 ONE, OTHER = "0198e000-0000-7000-8000-000000000001", "0198e000-0000-7000-8000-000000000002"
@@ -24,7 +24,7 @@ async def work(started: asyncio.Event, end: asyncio.Event) -> str:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         if await condition():
             return
         await asyncio.sleep(0.05)
@@ -66,7 +66,7 @@ async def test_two_runs_never_do_the_same_work(url: str) -> None:
 async def test_a_frozen_run_is_seen_and_its_work_is_taken_over(
     url: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirror.history.living_runs.SILENT", 0.2)
+    monkeypatch.setattr("mirror.history.locks.living_runs.SILENT", 0.2)
     # A session that never says anything again, as that of a stopped process.
     async with await psycopg.AsyncConnection.connect(
         conninfo(url), autocommit=True, application_name=f"mirror run {ONE}"
@@ -94,8 +94,8 @@ async def test_the_session_of_a_run_can_be_ended(url: str, engine: sa.Engine) ->
 async def test_a_broken_session_is_replaced(
     url: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirror.history.living_runs.BEAT", 0.05)
-    monkeypatch.setattr("mirror.history.living_runs._RECONNECT", 0.05)
+    monkeypatch.setattr("mirror.history.locks.living_runs.BEAT", 0.05)
+    monkeypatch.setattr("mirror.history.locks.living_runs._RECONNECT", 0.05)
     started, end = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(as_living_run(url, ONE, "watch", work(started, end)))
     await started.wait()
@@ -117,8 +117,8 @@ async def test_a_broken_session_is_replaced(
 async def test_a_run_whose_work_was_taken_over_stops(
     url: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirror.history.living_runs.BEAT", 0.05)
-    monkeypatch.setattr("mirror.history.living_runs._RECONNECT", 0.5)
+    monkeypatch.setattr("mirror.history.locks.living_runs.BEAT", 0.05)
+    monkeypatch.setattr("mirror.history.locks.living_runs._RECONNECT", 0.5)
     started, end = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(as_living_run(url, ONE, "watch", work(started, end)))
     await started.wait()

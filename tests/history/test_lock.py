@@ -17,10 +17,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import LockLost, PostgresRecorder, TargetLocked, lock_holder
-from mirror.history.address import conninfo, parameters
-from mirror.history.dead_runs import close_dead_runs
-from mirror.history.lock_holder import (
+from mirror.history import LockLost, PostgresRecorder, TargetLocked
+from mirror.history.database.address import conninfo, parameters
+from mirror.history.locks import lock_holder
+from mirror.history.locks.dead_runs import close_dead_runs
+from mirror.history.locks.lock_holder import (
     LockHolder,
     LockTimes,
     end_holder,
@@ -134,7 +135,8 @@ async def test_what_a_run_writes_after_it_lost_the_lock_is_refused(
 
 HOLD = """
 import asyncio, sys
-from mirror.history import LockLost, PostgresRecorder, lock_holder
+from mirror.history import LockLost, PostgresRecorder
+from mirror.history.locks import lock_holder
 from mirror.outcome import Trigger
 lock_holder.TIMES = lock_holder.LockTimes(beat=0.05, silent=0.4, confirm=0.3, patience=1.0)
 async def main(url, name, target):

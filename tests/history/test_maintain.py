@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from mirror.history import PostgresRecorder, figures, reports
-from mirror.history.errors import HistoryError
+from mirror.history.database.errors import HistoryError
 from mirror.history.maintain import maintain_history
 from mirror.outcome import Quota, RunOutcome, RunStatus, Trigger
 from tests.history.made_history import NAME, NOW, at, make_history

@@ -8,9 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from mirror.history import QueryRefused, migrate
-from mirror.history.address import embedded_url
-from mirror.history.embedded import Cluster
+from mirror.history import QueryRefused
+from mirror.history.database import migrate
+from mirror.history.database.address import embedded_url
+from mirror.history.database.embedded import Cluster
 from mirror.history.reader import open_reader, psql
 
 

@@ -8,7 +8,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import AuditOutcome, AuditWritten, FindingRow, PostgresRecorder
+from mirror.history import (
+    AuditOutcome,
+    AuditWritten,
+    FindingRow,
+    PostgresRecorder,
+    ProbePull,
+)
 from mirror.outcome import ChangeKind, Quota, Reason, TagFailure, Trigger
 from mirror.registry import Refusal
 from tests.history.values import MINUTE, NOON, change, copied, digest, row, seen
@@ -70,7 +76,7 @@ async def test_a_finding_is_handed_over_and_its_blob_forgotten(
     known = await synced.known_tags(NAME)
     assert known["1.0"].suspect is ChangeKind.MISSING
     assert known["2.0"].suspect is None
-    assert LOST.digest not in await synced.holdings(*REPOSITORY)
+    assert LOST.digest not in (await synced.holdings(*REPOSITORY) or ())
     assert rows(engine, "SELECT tag, kind, repaired_at FROM audit_finding ORDER BY tag") == [
         ("1.0", "missing_blob", None),
         ("2.0", "behind", None),
@@ -104,6 +110,31 @@ async def test_a_tag_with_several_faults_is_handed_over_once(
     written = await audited(synced, [LOST, drifted, LOST])
     assert written.handed_over == ("1.0",)
     assert (await synced.known_tags(NAME))["1.0"].suspect is ChangeKind.MISSING
+
+
+@pytest.mark.parametrize(
+    ("side", "minutes", "handed_over"),
+    [("target", 10, True), ("target", -10, False), ("source", 10, False)],
+)
+async def test_what_a_probe_finds_missing_is_handed_over(
+    recorder: PostgresRecorder, side: str, minutes: int, handed_over: bool
+) -> None:
+    run = await recorder.begin_run(NAME, Trigger.SCHEDULE, full=True)
+    for number, tag in ((1, "1.0"), (2, "2.0")):
+        moved = change(tag, number)
+        await recorder.tag_ended(run, NAME, copied(moved, blobs=(number + 10,)), seen(moved))
+    lost = ProbePull(
+        *(NAME, NOON + minutes * MINUTE, "1.0", side, False),
+        reason=Reason.NOT_FOUND,
+        lost=digest(11),
+    )
+    await recorder.add_probes([lost])
+    known = await recorder.known_tags(NAME)
+    assert known["1.0"].suspect is (ChangeKind.MISSING if handed_over else None)
+    assert known["2.0"].suspect is None
+    held = await recorder.holdings(*REPOSITORY)
+    assert held is not None and digest(12) in held
+    assert (digest(11) in held) is (side == "source" or not handed_over)
 
 
 async def test_an_audit_that_could_not_be_finished_says_why(

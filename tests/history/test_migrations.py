@@ -18,12 +18,12 @@ from mirror.history import (
     DatabaseAway,
     PostgresRecorder,
     SchemaBehind,
-    migrate,
     prepare,
 )
-from mirror.history.address import conninfo
-from mirror.history.engine import create_engine
-from mirror.history.revision import HEAD, current_revision
+from mirror.history.database import migrate
+from mirror.history.database.address import conninfo
+from mirror.history.database.engine import create_engine
+from mirror.history.database.revision import HEAD, current_revision
 from mirror.outcome import Trigger
 from tests.support.records import MIRROR
 
@@ -103,7 +103,7 @@ async def test_a_development_database_before_the_squash_keeps_its_rows(empty_url
 
 
 def test_many_may_migrate_at_once(empty_url: str) -> None:
-    program = f"from mirror.history.migrate import upgrade; upgrade({empty_url!r})"
+    program = f"from mirror.history.database.migrate import upgrade; upgrade({empty_url!r})"
     racing = [
         subprocess.Popen(
             [sys.executable, "-c", program],

@@ -12,10 +12,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from mirror.history import PostgresRecorder, SchemaBehind, migrate, prepare
-from mirror.history.address import OPTIONS, conninfo
-from mirror.history.errors import MigrationBlocked
-from mirror.history.revision import HEAD
+from mirror.history import PostgresRecorder, SchemaBehind, prepare
+from mirror.history.database import migrate
+from mirror.history.database.address import OPTIONS, conninfo
+from mirror.history.database.errors import MigrationBlocked
+from mirror.history.database.revision import HEAD
 from tests.history.record_program import FOLDER, record
 from tests.history.values import begin
 from tests.support.records import MIRROR

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from prometheus_client import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.registry import CollectorRegistry
 
 from mirror.history import PostgresRecorder
 from mirror.history.figures import QuotaStats
-from mirror.history.openmetrics import read_openmetrics, render
+from mirror.history.openmetrics import _Collector, read_openmetrics, render
 from mirror.history.reports import read_report, read_totals
 from tests.history.made_history import NAME, NOW, at, make_counts, make_history, make_pulls
 
@@ -38,7 +41,7 @@ async def test_metrics_of_a_history(recorder: PostgresRecorder, engine: sa.Engin
     await make_history(recorder, engine)
     await make_pulls(recorder)
     await make_counts(recorder)
-    found = parsed(render(read_totals(engine, now=NOW), read_report(engine, at(22, 0), now=NOW)))
+    found = parsed(render(read_totals(engine, [NAME]), read_report(engine, at(22, 0), now=NOW)))
     assert value(found, "tags", state="in_sync") == 5
     assert value(found, "runs_total", status="succeeded") == 4
     assert value(found, "tag_records_total", status="abandoned") == 1
@@ -77,8 +80,34 @@ async def test_units_end_the_names(
 async def test_quotas_are_shown_on_request_and_accounts_never(engine: sa.Engine) -> None:
     first = QuotaStats("docker.io", "ann", readings=2, quota=200, least_remaining=3)
     second = QuotaStats("docker.io", None, readings=2, quota=100, least_remaining=7)
-    ever, lately = read_totals(engine, now=NOW), read_report(engine, at(22, 0), now=NOW)
+    ever, lately = read_totals(engine, [NAME]), read_report(engine, at(22, 0), now=NOW)
     lately = replace(lately, quotas=(first, second))
     hidden, shown = render(ever, lately), render(ever, lately, quotas=True)
     assert "quota" not in hidden and "ann" not in shown
     assert 'quota_least_remaining{registry="docker.io"} 3.0' in shown
+
+
+class _Families:
+    """A collector as prometheus_client registers it."""
+
+    def __init__(self, metrics: _Collector) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics.collect()
+
+
+async def test_the_text_is_the_one_that_prometheus_client_writes(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    await make_history(recorder, engine)
+    await make_pulls(recorder)
+    lately = read_report(engine, at(20, 0), now=NOW)
+    (mirror,) = lately.mirrors
+    odd = replace(mirror.status, source='a\\b"c\nd')
+    lately = replace(lately, mirrors=(replace(mirror, status=odd),))
+    ever = read_totals(engine, [NAME])
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(_Collector(ever, lately, quotas=True)))
+    expected: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # as shipped
+    assert render(ever, lately, quotas=True) == expected.decode()

@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from mirror.history import DatabaseAway, QueryRefused, open_reader, psql
-from mirror.history.address import conninfo, parameters
+from mirror.history.database.address import conninfo, parameters
 
 NOWHERE = "postgresql://mirror:hunter2@127.0.0.1:1/mirror"
 

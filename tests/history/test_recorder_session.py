@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from mirror.history import DatabaseAway, PostgresRecorder, UnknownMirror
-from mirror.history.errors import HistoryError
+from mirror.history.database.errors import HistoryError
 from tests.history.values import NOON, row
 from tests.support.records import MIRROR
 

@@ -237,6 +237,7 @@ def test_percentiles_of_many_delays_are_close(
     rows: Rows, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports, "EXACT_UP_TO", 4)
+    monkeypatch.setattr(reports, "EXACT_OF_EACH", 1)
     (found,) = reports.read_report(engine, None, NAME, NOW).mirrors
     assert found.delay.exact is False
     assert found.delay.p50 == pytest.approx(3960, rel=0.025)

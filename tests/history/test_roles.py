@@ -13,15 +13,15 @@ from mirror.history import (
     PostgresRecorder,
     QueryRefused,
     ReaderRefused,
-    migrate,
     open_reader,
     set_passwords,
 )
-from mirror.history.address import conninfo, embedded_url
-from mirror.history.dead_runs import close_dead_runs
-from mirror.history.embedded import Cluster
-from mirror.history.engine import create_engine
-from mirror.history.lock_holder import end_holder, open_connection, read_holder
+from mirror.history.database import migrate
+from mirror.history.database.address import conninfo, embedded_url
+from mirror.history.database.embedded import Cluster
+from mirror.history.database.engine import create_engine
+from mirror.history.locks.dead_runs import close_dead_runs
+from mirror.history.locks.lock_holder import end_holder, open_connection, read_holder
 from mirror.history.maintain import maintain_history
 from mirror.history.reader import READER_URL, psql
 from mirror.outcome import RunOutcome, RunStatus, SourceTag, Trigger, utcnow

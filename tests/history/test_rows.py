@@ -8,7 +8,7 @@ import pytest
 
 from mirror.config import MirrorSettings
 from mirror.history import PullCounted, mirror_row
-from mirror.history.rows import delay, new_id, split_repository
+from mirror.history.recording.rows import delay, new_id, split_repository
 from mirror.outcome import ChangeKind
 from tests.history.values import MINUTE, NOON, change
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 import sqlalchemy as sa
 
-from mirror.history import PostgresRecorder, storable
+from mirror.history import PostgresRecorder
+from mirror.history.recording import storable
 from mirror.outcome import (
     Dropped,
     DropReason,
@@ -90,13 +91,13 @@ async def test_what_the_database_refuses_concerns_that_tag_alone(
     recorder: PostgresRecorder, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing that is known gets through: as if one more kind of value were not thought of.
-    monkeypatch.setattr("mirror.history.storable.size", lambda value: value)
-    monkeypatch.setattr("mirror.history.tag_recorder._dropped", lambda parts: "no json")
+    monkeypatch.setattr("mirror.history.recording.storable.size", lambda value: value)
+    monkeypatch.setattr("mirror.history.recording.tag_recorder._dropped", lambda parts: "no json")
     run, good, bad = await begin(recorder), change("1.0", 1), change("2.0", 2)
     tags = discovery(
         SourceTag("1.0", good.digest, size=1), SourceTag("2.0", bad.digest, size=int(1e30))
     )
-    monkeypatch.setattr("mirror.history.storable._storable", lambda value: value)
+    monkeypatch.setattr("mirror.history.recording.storable._storable", lambda value: value)
     await recorder.discovered(run, NAME, tags, plan(good, bad))
     assert tuple(row(engine, "SELECT tag FROM tag_state")) == ("1.0",)
     await recorder.tag_ended(run, NAME, copied(bad), seen(bad))

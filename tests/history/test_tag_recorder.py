@@ -15,6 +15,7 @@ from mirror.outcome import (
     ChangeKind,
     Dropped,
     DropReason,
+    Reason,
     RetryRule,
     SourceTag,
     TagStatus,
@@ -97,6 +98,8 @@ async def test_blobs_of_a_tag_that_failed_are_known_too(recorder: PostgresRecord
     assert await recorder.holders("registry.example.com", [digest(5), digest(6)]) == {
         digest(5): "hagicode/hagicode"
     }
+    assert await recorder.holdings("registry.example.com", "hagicode/hagicode", 1) == {digest(5)}
+    assert await recorder.holdings("registry.example.com", "hagicode/hagicode", 0) is None, "more"
     await recorder.tag_ended(run, NAME, replace(outcome, lost=(digest(5),)), None)
     assert await recorder.holdings("registry.example.com", "hagicode/hagicode") == set()
 
@@ -112,6 +115,22 @@ async def test_held_tags_stay_and_deleted_ones_leave(
     third = await begin(recorder)
     await recorder.tag_skipped(third, NAME, tag, TagStatus.DELETED, "gone for 14 days")
     assert await recorder.known_tags(NAME) == {}
+
+
+async def test_a_tag_that_waits_is_left_alone_for_a_while_and_has_not_failed(
+    recorder: PostgresRecorder, engine: sa.Engine
+) -> None:
+    run, tag = await begin(recorder), change()
+    await recorder.discovered(run, NAME, discovery(SourceTag(tag.tag, tag.digest)), plan(tag))
+    why, later = "waits for a signature", NOON + MINUTE
+    await recorder.tag_skipped(run, NAME, tag, TagStatus.WAITING, why, retry_at=later)
+    known = (await recorder.known_tags(NAME))[tag.tag]
+    assert (known.attempts, known.next_attempt_at, known.copied_digest) == (0, later, None)
+    record = row(engine, "SELECT status, message, reason FROM tag_sync")
+    assert tuple(record) == ("waiting", why, None)
+    await recorder.tag_ended(run, NAME, failed(tag, Reason.UNSIGNED), None)
+    assert row(engine, "SELECT reason FROM tag_sync").reason == "unsigned"
+    assert (await recorder.known_tags(NAME))[tag.tag].attempts == 1
 
 
 async def test_what_is_left_out_is_kept_with_the_tag_until_it_arrives_whole(

@@ -17,12 +17,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import psutil
 import yaml
 
 from flows.local.sample_registry.releases import release
+from flows.orchestration import LOGIN_ENV, login_file, run_now
 from mirror.history import Cluster
 from tests.support.fake_registry.push import push
 from tests.support.registry_process import DockerRegistry, docker_registry_process
@@ -162,10 +164,15 @@ async def kill_all_while_runs_start(running: Machine, _part: str) -> None:
     """kill -9 of `mirror up` and all of its processes while runs are Pending, as a power cut."""
     log = running.folder / "data" / "logs" / "prefect-worker.log"
     before = log.stat().st_size
+    data = running.folder / "data"
+    with patch.dict(os.environ, {LOGIN_ENV: login_file(data).read_text().strip()}):
+        await run_now((data / "prefect-address").read_text().strip(), "sync/app")
     for _attempt in range(2400):
         if b"submitting flow run" in log.read_bytes()[before:]:
             break
         await asyncio.sleep(0.05)
+    else:
+        raise TimeoutError(f"no run was submitted in two minutes: {log}")
     assert running.process is not None
     for process in [running.process, *running.process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -48,6 +48,19 @@ async def test_a_report_is_accepted_and_written(
     assert events(engine) == [("generic", "team/app", "latest")]
 
 
+async def test_a_login_for_reports_writes_them_where_the_site_s_own_does_not(
+    tmp_path: Path, url: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRROR_DATABASE_URL", "postgresql://reader@127.0.0.1:1/mirror")
+    monkeypatch.setenv("MIRROR_HOOK_DATABASE_URL", url)
+    async with HookServer(SECRET) as hooks:
+        transport = httpx.ASGITransport(application(tmp_path, None, hooks.routes))
+        async with httpx.AsyncClient(transport=transport, base_url="http://site") as client:
+            answer = await client.post(f"/hooks/generic/{SECRET}", json=REPORT)
+    assert answer.status_code == 202
+    assert events(engine) == [("generic", "team/app", "latest")]
+
+
 @pytest.mark.parametrize(
     "path",
     ["generic/wrong", f"generic/{SECRET}x", f"unknown/{SECRET}", f"github/{SECRET}", "generic/ä"],

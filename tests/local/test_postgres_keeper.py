@@ -71,3 +71,17 @@ async def test_a_frozen_server_is_stopped_too(
     await stop_postgres(cluster)
     assert not frozen.is_running()
     assert cluster.socket_dir() is None
+
+
+async def test_what_keeps_it_from_starting_is_said_once(cluster: Cluster, said: list[str]) -> None:
+    settings = cluster.folder / "postgresql.conf"
+    right = settings.read_text()
+    settings.write_text(f"{right}\nshared_buffers = none\n")
+    postmaster(cluster).kill()
+    await until_said(said, "does not start")
+    await asyncio.sleep(1)  # it is tried again and again
+    assert len(said) == 1, said
+    assert "configuration file" in said[0]
+    assert "\n" not in said[0]
+    settings.write_text(right)
+    await until_said(said, "started again")

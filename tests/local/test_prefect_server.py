@@ -8,18 +8,27 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
+import docket
 import httpx
 import psutil
 import pytest
+from burner_redis import BurnerRedis  # type: ignore[import-untyped]
+from burner_redis.pubsub import PubSub  # type: ignore[import-untyped]
+from prefect._internal.schemas import validators
+from prefect.server.api import background_workers
+from prefect.settings import Settings
+from prefect.types._datetime import get_timezones
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
+from flows.local import prefect_server
 from flows.local.ports import choose_port
-from flows.local.prefect_programs import server_program
-from flows.local.prefect_server import hosts, origins
+from flows.local.prefect_programs import SERVER_SETTINGS, server_program
+from flows.local.prefect_server import RESOLUTION, hosts, origins, rest_longer
 from flows.local.supervisor import Supervisor
 from flows.orchestration.api_login import login_file, server_login
 
@@ -52,7 +61,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url) as opened:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as opened:
         yield opened
 
 
@@ -72,6 +81,27 @@ async def test_the_login_opens_it(server: Server, client: httpx.AsyncClient) -> 
     headers = {**server.basic, **await csrf(client, server)}
     answer = await client.post("/api/flows/filter", json={}, headers=headers)
     assert (answer.status_code, answer.json()) == (200, [])
+
+
+async def test_on_sqlite_no_change_is_refused_because_of_another(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    """Prefect's client waits 2 to 32 seconds, and longer each time, after such a refusal."""
+    headers = {**server.basic, **await csrf(client, server)}
+    made = await client.post("/api/flows/", json={"name": "at-once"}, headers=headers)
+    flow = made.json()["id"]
+
+    async def run(number: int) -> list[int]:
+        body = {"flow_id": flow, "name": str(number), "state": {"type": "PENDING"}}
+        made = await client.post("/api/flow_runs/", json=body, headers=headers)
+        run = f"/api/flow_runs/{made.json().get('id')}"
+        renamed = await client.patch(run, json={"name": "renamed"}, headers=headers)
+        running = {"state": {"type": "RUNNING"}}
+        moved = await client.post(f"{run}/set_state", json=running, headers=headers)
+        return [made.status_code, renamed.status_code, moved.status_code]
+
+    ended = await asyncio.gather(*(run(number) for number in range(40)))
+    assert ended == [[201, 204, 201]] * 40
 
 
 async def test_health_and_the_login_page_need_none(client: httpx.AsyncClient) -> None:
@@ -149,6 +179,13 @@ def test_another_user_cannot_read_the_login(server: Server) -> None:
             ["python3", "-c", code], user=NOBODY, group=NOBODY, cwd="/", capture_output=True
         )
         assert b"PermissionError" in done.stderr
+        # And without it the API answers this user as it does any web page.
+        url = f"{server.url}/api/admin/version"
+        code = f"import urllib.request as r; r.urlopen({url!r})"
+        done = subprocess.run(
+            ["python3", "-c", code], user=NOBODY, group=NOBODY, cwd="/", capture_output=True
+        )
+        assert b"HTTP Error 401" in done.stderr
 
 
 def test_the_login_is_in_no_argument_and_no_log(server: Server) -> None:
@@ -191,3 +228,60 @@ def test_hosts_and_origins_follow_the_addresses_that_are_configured() -> None:
 async def csrf(client: httpx.AsyncClient, server: Server) -> dict[str, str]:
     answer = await client.get("/api/csrf-token?client=test", headers=server.basic)
     return {"Prefect-Csrf-Token": answer.json()["token"], "Prefect-Csrf-Client": "test"}
+
+
+def test_its_loops_rest_longer_but_not_the_one_that_plans_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in SERVER_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    server = Settings().server
+    services = server.services
+    assert services.scheduler.loop_seconds == 60
+    assert services.scheduler.recent_deployments_loop_seconds == 60
+    assert services.late_runs.loop_seconds == services.foreman.loop_seconds == 60
+    assert services.pause_expirations.loop_seconds == services.repossessor.loop_seconds == 60
+    assert services.cancellation_cleanup.loop_seconds == 60
+    assert server.events.proactive_granularity == timedelta(seconds=60)
+
+
+@pytest.fixture
+def rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a server that rests longer."""
+    monkeypatch.setattr(background_workers, "Worker", docket.Worker)
+    monkeypatch.setattr(PubSub, "get_message", PubSub.get_message)
+    monkeypatch.setattr(validators, "get_timezones", get_timezones)
+    rest_longer()
+
+
+@pytest.mark.usefixtures("rested")
+async def test_its_background_worker_looks_for_work_every_few_seconds() -> None:
+    make = vars(background_workers)["Worker"]
+    worker = make(docket.Docket("tests", url="memory://tests"))
+    assert worker.scheduling_resolution == worker.minimum_check_interval == RESOLUTION
+
+
+@pytest.mark.usefixtures("rested")
+async def test_it_hears_what_is_published_without_a_thread_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prefect_server, "RESOLUTION", timedelta(seconds=0.05))
+    monkeypatch.setattr(asyncio, "to_thread", None)  # PubSub would wait with it
+    redis = BurnerRedis()
+    channel = redis.pubsub()
+    await channel.psubscribe("news:*")
+    assert (await channel.get_message(timeout=0.1))["type"] == "psubscribe"
+    assert await channel.get_message(timeout=0.1) is None
+    await redis.publish("news:1", "hello")
+    async with asyncio.timeout(60):
+        while (message := await channel.get_message(timeout=0.1)) is None:
+            pass
+    assert message["data"] == b"hello"
+    await channel.aclose()
+
+
+@pytest.mark.usefixtures("rested")
+def test_it_lists_the_time_zones_once() -> None:
+    known = vars(validators)["get_timezones"]
+    assert "Asia/Shanghai" in known()
+    assert known() is known()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.local.data_folder import PidFile
 from flows.local.supervisor import Program, Supervisor
 from mirror.errors import MirrorError
 
@@ -30,7 +31,7 @@ def alive_process(pid: int) -> bool:
     return True
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     for _ in range(int(seconds / 0.02)):
         if condition():
             return
@@ -167,3 +168,44 @@ async def test_one_that_is_still_starting_is_not_taken_for_frozen(
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
+
+
+async def test_one_that_starts_slowly_gets_more_time_at_each_restart_and_comes_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.local.supervisor.ALIVE_INTERVAL", 0.05)
+    monkeypatch.setattr("flows.local.supervisor.RESTART_WAIT_MAX", 0.05)
+    code = (
+        "import os, pathlib, time\n"
+        "time.sleep(0.5)\n"
+        f"pathlib.Path({str(tmp_path)!r}, f'up-{{os.getpid()}}').touch()\n"
+        "time.sleep(600)\n"
+    )
+    said: list[str] = []
+    async with Supervisor(tmp_path) as supervisor:
+
+        async def answers() -> bool:
+            return (tmp_path / f"up-{supervisor.running('slow')}").exists()
+
+        program = python("slow", code, alive=answers, startup_seconds=0.1)
+        await supervisor.start(program)
+        keeping = asyncio.create_task(supervisor.keep_running(program, said.append))
+        await until(lambda: list(tmp_path.glob("up-*")), seconds=30)
+        assert said and all("does not answer" in line for line in said)
+        keeping.cancel()
+
+
+async def test_a_full_disk_is_reported_and_ends_nothing(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.symlink_to("/dev/full")  # ENOSPC at every write
+    said: list[str] = []
+    async with Supervisor(tmp_path, pid_file=PidFile(pids)) as supervisor:
+        keeping = asyncio.create_task(supervisor.keep_running(python("p", FOREVER), said.append))
+        await until(lambda: said or keeping.done())
+        assert said == [f"p cannot be started: No space left on device (log: {tmp_path / 'p.log'})"]
+        first = supervisor.running("p")
+        assert first is not None, "it runs although it could not be noted down"
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: supervisor.running("p") not in (None, first))
+        assert not keeping.done()
+        keeping.cancel()

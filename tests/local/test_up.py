@@ -26,7 +26,7 @@ from flows.local.sample_registry.releases import release
 from flows.orchestration import deploy, planned
 from flows.orchestration.api_login import server_login
 from mirror.config import load_settings
-from mirror.history.embedded import Cluster
+from mirror.history.database.embedded import Cluster
 from tests.support.fake_registry.hub import FakeHub
 from tests.support.fake_registry.push import push
 from tests.support.fake_registry.registry import FakeRegistry

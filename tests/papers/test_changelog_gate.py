@@ -35,7 +35,7 @@ def refusal(repository: Repository) -> str:
     "path",
     [
         "flows/sync.py",
-        "mirror/sync/copy.py",
+        "mirror/sync/copying/copy.py",
         "site/pages/en/faq.md",
         "migrations/versions/one.py",
         "prefect.yaml",

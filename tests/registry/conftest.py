@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mirror.registry import Credential, Descriptor, Endpoint, Manifest, Registry
-from mirror.registry.digest import digest_of
-from mirror.registry.media_type import OCI_CONFIG, OCI_MANIFEST
 from mirror.registry.registry import Repository
+from mirror.registry.spec.digest import digest_of
+from mirror.registry.spec.media_type import OCI_CONFIG, OCI_MANIFEST
 from mirror.registry.upload_session import UploadSession
 from tests.support.registry_process import DockerRegistry
 

@@ -20,7 +20,7 @@ from mirror.registry import (
     Unauthorized,
     UntrustedRealm,
 )
-from mirror.registry.digest import digest_of
+from mirror.registry.spec.digest import digest_of
 from tests.registry.scripted import Script, answer
 
 SECRET = "s3cret-passphrase"
@@ -71,6 +71,26 @@ def a_registry(
     return Registry(
         endpoint, transport=script, clock=clock or Time().clockwork(), retry=RetryPolicy(attempts=2)
     )
+
+
+async def test_who_logs_in_early_has_a_token_when_the_first_request_wants_one() -> None:
+    script = Script()
+    script.on("GET .*/v2/$", challenged(REALM))
+    script.on("GET .*/tags/list", challenged(REALM))
+    script.on("GET .*/token", answer(200, '{"token":"good","expires_in":300}'))
+    async with a_registry(script) as registry:
+        repository = registry.repository("a/b")
+        await registry.log_in(repository.pull)
+        assert registry.requests == 3
+        assert await asyncio.gather(*(repository.tags() for _ in range(3))) == [["1"]] * 3
+        assert registry.requests == 6, "none is refused"
+        await registry.log_in(repository.push)
+        await registry.log_in(repository.push)
+    assert [each.url.params["scope"] for each in script.asked("/token")] == [
+        "repository:a/b:pull",
+        "repository:a/b:pull,push",
+    ]
+    assert registry.requests == 7, "it is known which authorization it wants"
 
 
 async def test_two_hundred_requests_at_once_ask_for_one_token() -> None:

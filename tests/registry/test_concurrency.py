@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from mirror.registry import Clock
-from mirror.registry.concurrency import ConcurrencyLimiter, Window
+from mirror.registry import Clock, Endpoint
+from mirror.registry.http.client import HttpSession
+from mirror.registry.http.concurrency import ConcurrencyLimiter, Window
 
 
 class World:
@@ -54,6 +55,41 @@ async def test_it_does_not_grow_where_more_at_once_brings_nothing() -> None:
     world = World(best=0.01, capacity=100, start=8, most=64)
     await world.run(1500)
     assert world.lane.width <= 10
+
+
+async def test_a_registry_far_away_gets_more_at_once_for_the_same_number_a_second() -> None:
+    near = World(best=0.06, capacity=10_000, start=8, most=64)
+    far = World(best=0.3, capacity=10_000, start=8, most=64)
+    for world in (near, far):
+        await world.run(12)
+    assert near.lane.width == 8
+    assert far.lane.width == 40
+
+
+async def test_distance_grows_it_no_further_than_its_most() -> None:
+    world = World(best=3.0, capacity=10_000, start=8, most=64)
+    await world.run(12)
+    assert world.lane.width == 64
+
+
+@pytest.mark.parametrize(("most", "start"), [(1, 1), (10, 10), (100, 64), (1000, 64)])
+async def test_the_operator_s_limit_holds_from_the_start(most: int, start: int) -> None:
+    endpoint = Endpoint("registry.example.com", most_requests=most)
+    async with HttpSession(endpoint) as session:
+        assert session.calls.width == start
+
+
+async def test_a_registry_that_is_slow_and_not_far_away_is_soon_asked_less() -> None:
+    world = World(best=0.3, capacity=20, start=8, most=256)
+    await world.run(300)
+    assert world.lane.width < 20
+
+
+async def test_a_registry_that_reported_overload_gets_no_more_for_its_distance() -> None:
+    world = World(best=0.3, capacity=10_000, start=9, most=64)
+    world.lane.shrink()
+    await world.run(12)
+    assert world.lane.width == 6
 
 
 async def test_it_gives_way_when_answers_take_longer_and_no_more_come() -> None:

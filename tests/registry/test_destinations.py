@@ -19,9 +19,9 @@ from mirror.registry import (
     RetryPolicy,
     copy_blob,
 )
-from mirror.registry.digest import digest_of
-from mirror.registry.host_names import CheckedResolver
-from mirror.registry.request import Request, RequestContext
+from mirror.registry.http.host_names import CheckedResolver
+from mirror.registry.http.request import Request, RequestContext
+from mirror.registry.spec.digest import digest_of
 from mirror.registry.upload_session import UploadSession
 from tests.registry.scripted import Script, answer
 

@@ -16,7 +16,7 @@ from mirror.registry import (
     Unauthorized,
     copy_blob,
 )
-from mirror.registry.digest import digest_of
+from mirror.registry.spec.digest import digest_of
 from tests.registry.conftest import content, endpoint_of, put_blob, put_image
 from tests.support.fixtures import StartDockerRegistry
 

@@ -15,7 +15,7 @@ from mirror.registry import (
     RetryPolicy,
     Throttled,
 )
-from mirror.registry.digest import digest_of
+from mirror.registry.spec.digest import digest_of
 from tests.registry.conftest import put_image
 from tests.registry.pair import LostAnswer, hasty
 from tests.registry.scripted import Script, answer

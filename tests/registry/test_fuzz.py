@@ -35,8 +35,8 @@ from mirror.registry import (
     Timeouts,
     copy_blob,
 )
-from mirror.registry.digest import digest_of
-from mirror.registry.media_type import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from mirror.registry.spec.digest import digest_of
+from mirror.registry.spec.media_type import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
 from tests.support.fake_registry.registry import FakeRegistry
 

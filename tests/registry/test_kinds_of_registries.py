@@ -11,7 +11,7 @@ import os
 import pytest
 
 from mirror.registry import Credential, Descriptor, Endpoint, Registry, copy_blob
-from mirror.registry.digest import digest_of
+from mirror.registry.spec.digest import digest_of
 from tests.registry.conftest import put_image
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.behaviour import Behaviour, Scheme

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mirror.registry import Clock, Descriptor, Endpoint, Registry, RetryPolicy, TimedOut, Timeouts
-from mirror.registry.digest import digest_of
+from mirror.registry.spec.digest import digest_of
 from tests.registry.scripted import Script
 
 BLOB = Descriptor("application/octet-stream", digest_of(b"x"), 100_000)
@@ -40,7 +40,7 @@ async def _read(status: int, body: Dripping) -> bytes:
 @pytest.mark.parametrize("status", [200, 500])
 async def test_a_body_at_a_byte_a_second_is_given_up_after_a_minute(status: int) -> None:
     body = Dripping(1)
-    with pytest.raises(TimedOut, match=r"reading the blob .*60 bytes in 60 s.* 1,024 bytes a sec"):
+    with pytest.raises(TimedOut, match=r"reading the blob .*60 bytes in 60 s.* 1,000 bytes a sec"):
         await _read(status, body)
     assert body.passed == 60
 
@@ -64,5 +64,5 @@ async def test_headers_of_a_blob_that_never_end_are_given_up() -> None:
         timeouts=Timeouts(answer=0.01),
     ) as registry:
         with pytest.raises(TimedOut, match=r"no complete headers within 0\.01 s"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 _ = [piece async for piece in registry.repository("a/b").read_blob(BLOB)]

@@ -23,9 +23,8 @@ from mirror.registry import (
     parse_digest,
     rewrite_index,
 )
-from mirror.registry.auth import Challenge, choose, parse_challenges
-from mirror.registry.digest import digest_of
-from mirror.registry.headers import (
+from mirror.registry.http.challenge import Challenge, choose, parse_challenges
+from mirror.registry.http.headers import (
     ContentRange,
     content_range,
     length,
@@ -34,7 +33,8 @@ from mirror.registry.headers import (
     retry_after,
     uploaded_bytes,
 )
-from mirror.registry.media_type import essence, is_foreign_layer, is_index
+from mirror.registry.spec.digest import digest_of
+from mirror.registry.spec.media_type import essence, is_foreign_layer, is_index
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 

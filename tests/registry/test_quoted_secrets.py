@@ -72,3 +72,22 @@ async def test_what_a_token_service_echoes_shows_no_secret() -> None:
     assert MARK in str(raised.value)
     sent = set(SECRETS) - {TOKEN}
     assert not [secret for secret in sent if secret in str(raised.value)]
+
+
+async def test_a_refresh_token_that_nobody_asked_for_is_a_secret_too() -> None:
+    renewal = "handed-out/with@the+token"
+    script = Script()
+    script.on("/token", answer(200, json.dumps({"token": TOKEN, "refresh_token": renewal})))
+    script.on(
+        "/v2/",
+        lambda request: (
+            answer(403, f"known: {renewal}")
+            if "Authorization" in request.headers
+            else answer(401, "", CHALLENGE)
+        ),
+    )
+    async with Registry(Endpoint("registry.example"), transport=script) as registry:
+        with pytest.raises(RegistryError) as raised:
+            await registry.repository("team/app").get_manifest("1.0")
+    assert MARK in str(raised.value)
+    assert renewal not in str(raised.value)

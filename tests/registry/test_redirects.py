@@ -5,8 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from mirror.outside_text import keep_secret
 from mirror.registry import Endpoint, ProtocolError, Registry
-from mirror.registry.request import Request, RequestContext, address_of, origin
+from mirror.registry.http.request import Request, RequestContext, address_of, origin
 
 START = "https://registry.example.com/v2/a/b/blobs/x"
 SENT = {"Authorization": "Bearer secret", "Range": "bytes=5-"}
@@ -103,6 +104,13 @@ async def test_circular_redirects_end() -> None:
 async def test_a_redirect_to_no_address_is_the_registrys_fault(place: str) -> None:
     with pytest.raises(ProtocolError, match="a redirect to no address"):
         await sent({START: place})
+
+
+async def test_what_is_quoted_of_a_redirect_ends_with_no_part_of_a_secret() -> None:
+    keep_secret("kept-for-this-registry")
+    with pytest.raises(ProtocolError, match="a redirect to no address") as raised:
+        await sent({START: f"mailto:{'x' * 180}kept-for-this-registry"})
+    assert "kept" not in str(raised.value)
 
 
 async def test_httpx_itself_drops_authorization_across_origins() -> None:

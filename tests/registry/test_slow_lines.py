@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from mirror.registry import Concurrency, Endpoint, Registry, copy_blob
-from mirror.registry.retries import Clock
-from mirror.registry.throughput import ParallelTrial, Throughput
+from mirror.registry.http.retries import Clock
+from mirror.registry.http.throughput import ParallelTrial, Throughput
 from tests.registry.breaking_line import breaking_line
 from tests.registry.conftest import content, put_blob
 from tests.support.registry_process import DockerRegistry
@@ -85,10 +85,12 @@ async def test_a_blob_whose_ranges_are_given_up_goes_on_over_one_connection(
     fresh_name: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mirror.registry.throughput._WARM_UP", 0)
-    monkeypatch.setattr("mirror.registry.throughput._TRIAL", 0)
-    monkeypatch.setattr("mirror.registry.throughput._PAYS", 1e9)  # whatever comes is not enough
-    monkeypatch.setattr("mirror.registry.blob_download._CONNECTIONS", 4)
+    monkeypatch.setattr("mirror.registry.http.throughput._WARM_UP", 0)
+    monkeypatch.setattr("mirror.registry.http.throughput._TRIAL", 0)
+    monkeypatch.setattr(
+        "mirror.registry.http.throughput._PAYS", 1e9
+    )  # whatever comes is not enough
+    monkeypatch.setattr("mirror.registry.blob_ranges._CONNECTIONS", 4)
     data, descriptor = content(8 << 20)
     name, copy, again = fresh_name(), fresh_name(), fresh_name()
     await put_blob(registry.repository(name), data)

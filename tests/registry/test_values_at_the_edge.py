@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from mirror.registry import BudgetExceeded, Clock, Endpoint, HubApi, HubTag, Manifest, Registry
-from mirror.registry.digest import digest_of
-from mirror.registry.headers import quota_status
-from mirror.registry.media_type import OCI_INDEX, OCI_MANIFEST
+from mirror.registry.http.headers import quota_status
+from mirror.registry.spec.digest import digest_of
+from mirror.registry.spec.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.registry.scripted import Script, answer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -178,10 +178,20 @@ class MemoryRecorder:
             self._placed[repository, digest] = next(self._numbers)
 
     async def tag_skipped(
-        self, run_id: str, mirror: str, change: Change, status: TagStatus, message: str
+        self,
+        run_id: str,
+        mirror: str,
+        change: Change,
+        status: TagStatus,
+        message: str,
+        *,
+        retry_at: datetime | None = None,
     ) -> None:
-        """Note it; a deleted tag is forgotten."""
+        """Note it; a deleted tag is forgotten, a waiting one is left alone until `retry_at`."""
         self.skipped.append((change.tag, status, message))
+        if retry_at is not None and change.tag in self.known[mirror]:
+            state = self.known[mirror][change.tag]
+            self.known[mirror][change.tag] = replace(state, next_attempt_at=retry_at)
         if status is TagStatus.DELETED:
             self.known[mirror].pop(change.tag, None)
 
@@ -190,9 +200,12 @@ class MemoryRecorder:
         self.running.pop(outcome.run_id, None)
         self.ended.append(outcome)
 
-    async def holdings(self, registry: str, repository: str) -> set[str]:
-        """Blobs that runs have placed there."""
-        return set(self.blobs[registry, repository])
+    async def holdings(
+        self, registry: str, repository: str, most: int | None = None
+    ) -> set[str] | None:
+        """Blobs that runs have placed there; None if more than `most`."""
+        held = set(self.blobs[registry, repository])
+        return None if most is not None and len(held) > most else held
 
     async def holds_elsewhere(self, registry: str, repository: str) -> bool:
         """True if another repository of the registry holds any."""
@@ -201,8 +214,10 @@ class MemoryRecorder:
             for place, held in self.blobs.items()
         )
 
-    async def holders(self, registry: str, digests: Iterable[str]) -> dict[str, str]:
-        """Where each of the blobs was placed last."""
+    async def holders(
+        self, registry: str, digests: Iterable[str], own: str | None = None
+    ) -> dict[str, str]:
+        """Where each of the blobs was placed last, or `own` where it is there."""
         found: dict[str, str] = {}
         for digest in digests:
             places = [
@@ -211,7 +226,10 @@ class MemoryRecorder:
                 if place[0] == registry and digest in held
             ]
             if places:
-                newest = max(places, key=lambda place: self._placed.get((place, digest), 0))
+                newest = max(
+                    places,
+                    key=lambda place: (place[1] == own, self._placed.get((place, digest), 0)),
+                )
                 found[digest] = newest[1]
         return found
 

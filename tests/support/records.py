@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from mirror.history import MirrorRow, PostgresRecorder
-from mirror.history.address import embedded_url
-from mirror.history.embedded import Cluster
-from mirror.history.engine import create_engine
-from mirror.history.migrate import upgrade
+from mirror.history.database.address import embedded_url
+from mirror.history.database.embedded import Cluster
+from mirror.history.database.engine import create_engine
+from mirror.history.database.migrate import upgrade
 from mirror.history.models.base import Base
 
 MIRROR = MirrorRow(

@@ -89,7 +89,7 @@ class DockerRegistry:
         """End the process; `start` brings it back with what it stored."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
 

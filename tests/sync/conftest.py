@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mirror.registry import retries
+from mirror.registry.http import retries
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from flows.local.sample_registry.content import Content, Image
 from flows.local.sample_registry.store import Store, StoredManifest
-from mirror.config import MirrorSettings
-from mirror.config.models import TagPolicy
+from mirror.config import MirrorSettings, load_cosign_keys
+from mirror.config.models import TagPolicy, VerifySettings
 from mirror.outcome import (
     ChangeKind,
     CopyOutcome,
@@ -25,12 +26,12 @@ from mirror.outcome import (
     TagStatus,
     Trigger,
 )
-from mirror.registry import Credential, Endpoint
+from mirror.registry import Credential, Endpoint, Limits
 from mirror.sync.clients import connect
 from mirror.sync.context import SyncContext
-from mirror.sync.prefetch import Prefetch
 from mirror.sync.recorder import Recorder
 from mirror.sync.run import run
+from mirror.sync.tags.prefetch import Prefetch
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.behaviour import Scheme
 from tests.support.fake_registry.hub import FakeHub
@@ -106,8 +107,10 @@ class CoreSync:
     platforms: tuple[str, ...] | None = None
     attestations: bool = True
     referrers: bool = True
+    verify: VerifySettings | None = None
     name: str = NAME
     recorder: MemoryRecorder = field(default_factory=MemoryRecorder)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def known(self) -> dict[str, KnownTag]:
@@ -125,6 +128,7 @@ class CoreSync:
             platforms=self.platforms or "all",
             attestations="keep" if self.attestations else "drop",
             referrers=self.referrers,
+            verify=self.verify,
         )
 
     @asynccontextmanager
@@ -135,9 +139,15 @@ class CoreSync:
         dry_run: bool = False,
         accept_loss: bool = False,
         recorder: Recorder | None = None,
+        trigger: Trigger = Trigger.MANUAL,
     ) -> AsyncIterator[SyncContext]:
         """What one run works with, its clients open. `recorder`: instead of the one in memory."""
-        async with connect(self.mirror, self.source, self.target, self.target) as clients:
+        limits = Limits(**self.limits)
+        async with connect(
+            *(self.mirror, self.source, self.target, self.target),
+            limits=limits,
+            load_keys=lambda: load_cosign_keys(Path("mirrors.yaml"), self.mirror),
+        ) as clients:
             prefetch = Prefetch(clients.source, clients.target, clients.hub, full=full)
             async with prefetch:
                 yield SyncContext(
@@ -148,7 +158,7 @@ class CoreSync:
                     full=full,
                     dry_run=dry_run,
                     accept_loss=accept_loss,
-                    trigger=Trigger.MANUAL,
+                    trigger=trigger,
                 )
 
     async def sync(
@@ -158,11 +168,16 @@ class CoreSync:
         dry_run: bool = False,
         accept_loss: bool = False,
         recorder: Recorder | None = None,
+        trigger: Trigger = Trigger.MANUAL,
     ) -> Synced:
-        """One run, as by hand: failed tags are tried again at once."""
+        """One run, by default as by hand: failed tags are tried again at once."""
         before = len(self.recorder.skipped)
         async with self.open(
-            full=full, dry_run=dry_run, accept_loss=accept_loss, recorder=recorder
+            full=full,
+            dry_run=dry_run,
+            accept_loss=accept_loss,
+            recorder=recorder,
+            trigger=trigger,
         ) as context:
             outcome, copied = await run(context)
         nothing = (Discovery((), False, ""), Plan((), 0))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mirror.config import RateLimitSettings
-from mirror.sync.bandwidth import BandwidthCap, BandwidthLimiter, bandwidth_limiter_of
+from mirror.sync.copying.bandwidth import BandwidthCap, BandwidthLimiter, bandwidth_limiter_of
 
 
 def at(hour: int) -> datetime:
@@ -56,7 +56,7 @@ class Timeline:
 def timeline(monkeypatch: pytest.MonkeyPatch) -> Timeline:
     """The time by which the limiter waits."""
     timeline = Timeline()
-    monkeypatch.setattr("mirror.sync.bandwidth.asyncio", timeline)
+    monkeypatch.setattr("mirror.sync.copying.bandwidth.asyncio", timeline)
     return timeline
 
 

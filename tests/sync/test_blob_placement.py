@@ -12,7 +12,7 @@ import pytest
 
 from mirror.outcome import BlobTally, Dropped, DropReason, PlacedBlob
 from mirror.registry import Descriptor, DigestMismatch, RegistryError, Repository
-from mirror.sync.blob_placement import BlobPlacer, CopyStats, Placement, SharedUploads
+from mirror.sync.copying.blob_placement import BlobPlacer, CopyStats, Placement, SharedUploads
 from tests.support.fake_registry.behaviour import Behaviour
 from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.registry import FakeRegistry
@@ -134,6 +134,24 @@ async def test_the_record_is_asked_once_and_only_for_what_is_missing_here() -> N
         await both.placer().prepare([both.blob])  # nothing is known of other repositories
 
 
+async def test_of_a_large_record_only_what_a_manifest_names_is_asked_for() -> None:
+    """The history of a repository with millions of blobs is not loaded."""
+    async with sides() as both:
+
+        async def here(digests: Sequence[str]) -> Mapping[str, str]:
+            return dict.fromkeys(digests, TARGET)
+
+        placer = both.placer(holders=here)
+        await placer.prepare([both.blob])
+        assert await placer.place(both.blob) is Placement.REUSED
+        assert not both.at_target.exchanges
+        placer.distrust()  # the registry refused the manifest
+        await placer.prepare([both.blob])
+        assert await placer.place(both.blob) is Placement.COPIED
+        assert both.holds()
+        assert placer.lost == {both.blob.digest}
+
+
 async def test_what_is_nowhere_is_streamed_and_its_bytes_are_counted() -> None:
     async with sides() as both:
         expected: list[int] = []
@@ -145,6 +163,22 @@ async def test_what_is_nowhere_is_streamed_and_its_bytes_are_counted() -> None:
         assert sum(passed) == len(CONTENT)
         assert await placer.place(both.blob) is Placement.REUSED, "it is known now"
         assert len(requests(both.at_source)) == 1
+
+
+async def test_a_small_blob_is_sent_without_asking() -> None:
+    """To ask takes a round trip more, and the bytes of the blob as well."""
+    async with sides() as both:
+        both.at_target.store.add_blob(TARGET, CONTENT)
+        assert await both.placer(look_for_small=False).place(both.blob) is Placement.COPIED
+        assert requests(both.at_target, "GET") == []
+
+
+async def test_what_the_record_is_wrong_about_is_asked_for_however_small() -> None:
+    async with sides() as both:
+        both.at_target.store.add_blob(TARGET, CONTENT)
+        placer = both.placer(look_for_small=False)
+        placer.distrust()
+        assert await placer.place(both.blob) is Placement.REUSED
 
 
 async def test_an_empty_target_is_not_asked() -> None:

@@ -13,11 +13,11 @@ from flows.local.sample_registry.content import Image, index
 from flows.local.sample_registry.images import BOTH, attested, over, single
 from mirror.outcome import BlobTally, Change, ChangeKind, DropReason, Reason
 from mirror.registry import Repository
-from mirror.sync.blob_placement import BlobPlacer
-from mirror.sync.copy import Copier
-from mirror.sync.image_rules import ImageRules
-from mirror.sync.tag_rules import TagRules
-from mirror.sync.visibility import WAITS
+from mirror.sync.copying.blob_placement import BlobPlacer
+from mirror.sync.copying.copy import Copier
+from mirror.sync.copying.visibility import WAITS
+from mirror.sync.tags.image_rules import ImageRules
+from mirror.sync.tags.tag_rules import TagRules
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.behaviour import Behaviour
 from tests.support.fake_registry.faults import Respond, Rule
@@ -308,17 +308,14 @@ async def test_nothing_is_kept_where_the_rules_do_not_say_so() -> None:
         assert both.tags == {"1.0": NEW.digest}
 
 
-async def test_the_manifests_put_last_are_remembered_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("mirror.sync.copy._REMEMBERED", 3)
+async def test_the_manifests_put_last_are_kept() -> None:
     async with sides() as both:
         copier = both.copier()
-        images = [single(f"copy/remembered/{number}", sizes=(100,)) for number in range(5)]
-        for number, image in enumerate(images):
-            await copier.copy(both.tagged(f"1.{number}", image))
-        assert list(copier.put) == [image.digest for image in images[2:]]
-        assert copier.put[images[4].digest].raw == images[4].root.raw
+        image = single("copy/kept", sizes=(100,))
+        await copier.copy(both.tagged("1.0", image))
+        kept = copier.put.get(image.digest)
+        assert kept is not None
+        assert kept.raw == image.root.raw
 
 
 async def test_a_manifest_is_read_once_for_all_tags_that_have_it() -> None:

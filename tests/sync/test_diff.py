@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mirror.outcome import ChangeKind, Discovery, KnownTag, Plan, SourceTag
-from mirror.sync.diff import diff
-from mirror.sync.tag_rules import TagRules
+from mirror.sync.tags.diff import diff
+from mirror.sync.tags.tag_rules import TagRules
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")

@@ -13,7 +13,7 @@ from flows.local.sample_registry.images import single
 from flows.local.sample_registry.store import Store
 from mirror.config.models import TagPolicy
 from mirror.outcome import Change, ChangeKind, Quota, SourceTag
-from mirror.sync.quota import spend
+from mirror.sync.tags.quota import spend
 from tests.support.fake_registry import quirks
 from tests.support.fake_registry.behaviour import Auth, PullQuota
 from tests.support.fake_registry.hub import FakeHub, HubBehaviour

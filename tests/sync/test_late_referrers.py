@@ -19,7 +19,7 @@ from mirror.registry import (
     Registry,
     Repository,
 )
-from mirror.registry.media_type import OCI_INDEX
+from mirror.registry.spec.media_type import OCI_INDEX
 from mirror.sync.late_referrers import LateReferrers, Mirrored, mark_late_referrers
 from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.images import multi_platform

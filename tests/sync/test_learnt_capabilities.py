@@ -13,7 +13,7 @@ from flows.local.sample_registry.images import single
 from flows.local.sample_registry.interceptor import Interceptor
 from mirror.outcome import RunStatus
 from mirror.registry import OptionalRequest, Refusal, ServerError, Throttled, TimedOut
-from mirror.registry.errors import Denied, RegistryError, RequestRefused
+from mirror.registry.spec.errors import Denied, RegistryError, RequestRefused
 from tests.support.clock import clock_set_to
 from tests.support.fake_registry.faults import CutConnection, Hang, Respond, Rule
 from tests.support.fake_registry.hub import FakeHub

@@ -11,10 +11,11 @@ import pytest
 from flows.local.sample_registry.images import single
 from mirror.outcome import Discovery, KnownTag
 from mirror.registry import Endpoint, NotFound, Registry, Repository
-from mirror.sync.discover import DiscoverRequest, discover
-from mirror.sync.image_rules import ImageRules
-from mirror.sync.prefetch import Prefetch
-from mirror.sync.tag_rules import TagRules
+from mirror.sync.tags.discover import discover
+from mirror.sync.tags.image_rules import ImageRules
+from mirror.sync.tags.listing import DiscoverRequest
+from mirror.sync.tags.prefetch import Prefetch
+from mirror.sync.tags.tag_rules import TagRules
 from tests.support.fake_registry.behaviour import Behaviour, PullQuota
 from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.images import multi_platform
@@ -70,6 +71,28 @@ async def test_a_new_tag_is_read_once_for_discovery_and_copy(
     assert sorted(asked(source, "GET")) == sorted([digest, *(one.digest for one in children)])
 
 
+async def test_a_new_tag_needs_no_head_where_reads_are_known_to_cost_nothing(
+    source: FakeRegistry, there: Repository
+) -> None:
+    image = multi_platform("app")
+    digest = await push(source.url, "team/app", "1.0", image)
+    there.registry.capabilities.counts_pulls = False
+    source.exchanges.clear()
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        found = await look(there, prefetch)
+        assert [(tag.name, tag.digest) for tag in found.tags] == [("1.0", digest)]
+        manifest = await prefetch.manifest(digest)
+        children = [await prefetch.manifest(child.digest) for child in manifest.children]
+    assert asked(source, "HEAD") == []
+    assert sorted(asked(source, "GET")) == sorted(["1.0", *(one.digest for one in children)])
+
+
+async def test_at_docker_hub_a_new_tag_is_always_looked_at_first() -> None:
+    async with Registry(Endpoint("docker.io")) as hub:
+        hub.capabilities.counts_pulls = False
+        assert hub.counts_pulls
+
+
 async def test_a_platform_that_is_not_wanted_is_not_read_ahead(
     source: FakeRegistry, there: Repository
 ) -> None:
@@ -115,6 +138,11 @@ async def test_a_manifest_that_cannot_be_read_is_a_failure_of_its_copy_alone(
     async with Prefetch(there, there, images=ImageRules()) as prefetch:
         found = await look(there, prefetch)
         assert {tag.name for tag in found.tags} == {"1.0", "2.0"}, "by HEAD"
+        assert not found.failed
+        there.registry.capabilities.counts_pulls = False
+    async with Prefetch(there, there, images=ImageRules()) as prefetch:
+        found = await look(there, prefetch)
+        assert {tag.name for tag in found.tags} == {"1.0", "2.0"}, "by HEAD, after GET failed"
         assert not found.failed
         prefetch.read_manifests([digest])
         with pytest.raises(NotFound):

@@ -8,7 +8,7 @@ import pytest
 
 from flows.local.sample_registry.images import single
 from mirror.outcome import Quota, SourceTag
-from mirror.sync.quota import read_quota, spend
+from mirror.sync.tags.quota import read_quota, spend
 from tests.support.fake_registry.behaviour import Behaviour, PullQuota
 from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, seed

@@ -121,18 +121,28 @@ class Both:
         )
 
     async def tag_skipped(
-        self, run_id: str, mirror: str, change: Change, status: TagStatus, message: str
+        self,
+        run_id: str,
+        mirror: str,
+        change: Change,
+        status: TagStatus,
+        message: str,
+        *,
+        retry_at: datetime | None = None,
     ) -> None:
-        await self.real.tag_skipped(run_id, mirror, change, status, message)
-        await self.memory.tag_skipped(self.runs[run_id], mirror, change, status, message)
+        skipped = (mirror, change, status, message)
+        await self.real.tag_skipped(run_id, *skipped, retry_at=retry_at)
+        await self.memory.tag_skipped(self.runs[run_id], *skipped, retry_at=retry_at)
 
     async def end_run(self, outcome: RunOutcome) -> None:
         await self.real.end_run(outcome)
         await self.memory.end_run(replace(outcome, run_id=self.runs[outcome.run_id]))
 
-    async def holdings(self, registry: str, repository: str) -> set[str]:
-        held = await self.real.holdings(registry, repository)
-        assert await self.memory.holdings(registry, repository) == held
+    async def holdings(
+        self, registry: str, repository: str, most: int | None = None
+    ) -> set[str] | None:
+        held = await self.real.holdings(registry, repository, most)
+        assert await self.memory.holdings(registry, repository, most) == held
         return held
 
     async def holds_elsewhere(self, registry: str, repository: str) -> bool:
@@ -140,10 +150,12 @@ class Both:
         assert await self.memory.holds_elsewhere(registry, repository) is elsewhere
         return elsewhere
 
-    async def holders(self, registry: str, digests: Iterable[str]) -> dict[str, str]:
+    async def holders(
+        self, registry: str, digests: Iterable[str], own: str | None = None
+    ) -> dict[str, str]:
         wanted = list(digests)
-        holders = await self.real.holders(registry, wanted)
-        assert await self.memory.holders(registry, wanted) == holders
+        holders = await self.real.holders(registry, wanted, own)
+        assert await self.memory.holders(registry, wanted, own) == holders
         return holders
 
     async def dropped_digests(self, mirror: str) -> frozenset[str]:
@@ -203,8 +215,8 @@ class Series:
 
     async def compare(self) -> dict[str, KnownTag]:
         """Read everything back from both."""
-        held = await self.recorder.holdings(self.target.host, TARGET)
-        held |= await self.recorder.holdings(self.target.host, ELSEWHERE)
+        held = await self.recorder.holdings(self.target.host, TARGET) or set()
+        held |= await self.recorder.holdings(self.target.host, ELSEWHERE) or set()
         await self.recorder.holders(self.target.host, held)
         for name in (TARGET, ELSEWHERE, "hagicode/unknown"):
             await self.recorder.holds_elsewhere(self.target.host, name)
@@ -357,6 +369,7 @@ async def test_blobs_that_a_second_mirror_mounts(both: Both) -> None:
         assert second.outcome.blobs.mounted == 3
         held = await both.holdings(mirror.target.host, TARGET)
         assert await both.holdings(mirror.target.host, ELSEWHERE) == held
+        assert held
         holders = await both.holders(mirror.target.host, held)
         assert set(holders.values()) == {ELSEWHERE}, "where they were placed last"
 

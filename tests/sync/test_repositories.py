@@ -12,7 +12,7 @@ from mirror.config import EntrySettings, Settings, load_settings
 from mirror.errors import ConfigError
 from mirror.registry import RegistryError
 from mirror.sync import KnownRepository, look_at_repositories
-from mirror.sync.repositories import judge
+from mirror.sync.tags.repositories import judge
 from tests.support.fake_registry.faults import Respond, Rule
 from tests.support.fake_registry.hub import FakeHub
 from tests.support.fake_registry.push import push

@@ -13,8 +13,9 @@ from flows.local.sample_registry.images import single
 from flows.local.sample_registry.interceptor import Interceptor
 from mirror.outcome import Change, ChangeKind, CopyOutcome, KnownTag, utcnow
 from mirror.registry import Endpoint, Manifest, Registry, Repository
-from mirror.sync.discover import DiscoverRequest, discover
-from mirror.sync.tag_rules import TagRules
+from mirror.sync.tags.discover import discover
+from mirror.sync.tags.listing import DiscoverRequest
+from mirror.sync.tags.tag_rules import TagRules
 from mirror.sync.verify import Verifier
 from tests.support.fake_registry.behaviour import Behaviour
 from tests.support.fake_registry.faults import Respond, Rule

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
@@ -19,8 +20,9 @@ from mirror.outcome import (
     TagStatus,
     Verification,
 )
-from mirror.sync.copy import Copier
 from mirror.sync.copy_batch import batches_of
+from mirror.sync.copying.copy import Copier
+from mirror.sync.signatures import SignatureCheck
 from mirror.sync.step import Step, StepBroken, StepTimer, call, no_log
 from mirror.sync.sync_tag import TagOrder, TagWork, adopt_tag, sync_tag
 from mirror.sync.verify import VerificationQueue, Verifier
@@ -164,7 +166,7 @@ class Tags:
     work: TagWork
     recorder: Recording
 
-    async def sync(self, *changes: Change) -> list[CopyOutcome | str]:
+    async def sync(self, *changes: Change) -> list[CopyOutcome | str | None]:
         """Sync the tags as a run does, all at once."""
         async with asyncio.timeout(HANG):
             return await asyncio.gather(*(sync_tag(self.work, change) for change in changes))
@@ -191,6 +193,7 @@ async def tags(
                 "run",
                 copier or Copying(),
                 queue,
+                SignatureCheck(context.clients.source, (), timedelta()),
                 order,
                 batches_of(changes or (EXACT,), step, no_log),
                 asyncio.Semaphore(slots),

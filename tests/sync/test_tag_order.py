@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from flows.local.sample_registry.images import single
 from mirror.outcome import Discovery, Reason, SourceTag, TagFailure, utcnow
-from mirror.sync.diff import diff
-from mirror.sync.tag_rules import TagRules, specificity
+from mirror.sync.tags.diff import diff
+from mirror.sync.tags.tag_rules import TagRules, specificity
 from tests.support.fake_registry.faults import Delay, Respond, Rule
 from tests.support.fake_registry.registry import FakeRegistry
 from tests.sync.core import SOURCE, TARGET, CoreSync, endpoint_of, seed

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mirror.sync.tag_rules import TagRules, exact_of, natural_key, specificity, subject_of
+from mirror.sync.tags.tag_rules import TagRules, exact_of, natural_key, specificity, subject_of
 
 RELEASE = ("0.1.0-beta.78", "0.1.0", "0.1", "0", "latest")
 HEX = "a" * 64

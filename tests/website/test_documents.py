@@ -375,3 +375,22 @@ def test_a_page_that_mkdocs_refuses_is_one_clear_line(
     with pytest.raises(BuildFailed, match=r"nowhere\.md") as caught:
         build_site(samples.empty(), tmp_path / "out")
     assert "\n" not in str(caught.value)
+
+
+def test_of_many_mirrors_the_first_have_pages_and_the_others_are_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirror.website.site_data.WHOLE", 1)
+    build_site(samples.troubled(), tmp_path, "https://example.com/")
+    for prefix in ("", "en/"):
+        status = (tmp_path / prefix / "status/index.html").read_text()
+        _, _, others = status.partition('id="others"')
+        assert "hagicode-azure" in others
+        assert "hagicode-aliyun" not in others.partition("</table>")[0]
+        assert (tmp_path / prefix / "status/hagicode-aliyun/index.html").exists()
+        assert not (tmp_path / prefix / "status/hagicode-azure").exists()
+        assert 'status/#others"' in (tmp_path / prefix / "index.html").read_text()
+    mirrors = json.loads((tmp_path / "status.json").read_text())["mirrors"]
+    assert [mirror["name"] for mirror in mirrors] == ["hagicode-aliyun", "hagicode-azure"]
+    one = json.loads((tmp_path / "api/mirrors/hagicode-azure.json").read_text())
+    assert (one["status"], one["page"]) == ("up", "https://example.com/status/#others")

@@ -17,7 +17,7 @@ from flows.cli.publish import command
 from mirror.config import load_settings
 from mirror.config.models import MirrorSettings
 from mirror.history import DelayStats, MirrorRow, PostgresRecorder, Runs, Tags
-from mirror.history.engine import create_engine
+from mirror.history.database.engine import create_engine
 from mirror.outcome import (
     Change,
     ChangeKind,

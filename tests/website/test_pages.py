@@ -37,6 +37,13 @@ PAGES = (
 )
 # Bytes of everything that a page loads, uncompressed, and what of them at least is styles.
 MOST, STYLES = 200_000, 60_000
+# What a reader may set (WCAG 2.2, 1.4.12); a font that is wider than ours does the same.
+ADD_STYLES = """text => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(text);
+  document.adoptedStyleSheets = [sheet];
+}"""
+WIDE_TEXT = "* { letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }"
 
 
 def home(page: Page) -> str:
@@ -234,6 +241,11 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
             for violation in page.evaluate("axe.run().then(({violations}) => violations)"):
                 where = [node["target"] for node in violation["nodes"]]
                 found.append((path, size["width"], violation["id"], where))
+        page.evaluate(ADD_STYLES, WIDE_TEXT)
+        for size in sizes:
+            page.set_viewport_size(size)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["width"], (path, width, "wide text")
     assert found == []
 
 

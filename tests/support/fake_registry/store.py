@@ -69,6 +69,11 @@ class SpooledUpload(StoredUpload):
             self._file.close()
             self._path.unlink(missing_ok=True)
 
+    def __del__(self) -> None:
+        """A fault may have forgotten it half-way."""
+        if self._file is not None:
+            self._file.close()
+
     @property
     def _path(self) -> Path:
         return self.folder() / self.id

@@ -7,8 +7,14 @@ import gc
 
 import pytest
 
-from mirror.sync import concurrency
-from mirror.sync.concurrency import CircularWork, SingleFlight, gather_all, gather_both
+from mirror import concurrency
+from mirror.concurrency import (
+    CircularWork,
+    SingleFlight,
+    WeightedSemaphore,
+    gather_all,
+    gather_both,
+)
 
 HANG = 30  # seconds until a test that waits in a circle is stopped
 
@@ -257,3 +263,109 @@ async def test_of_both_the_first_one_s_error_goes_before_that_of_the_second() ->
     with pytest.raises(OSError, match="second"):
         await gather_both(steps.one("first", 1), steps.one("second", 9, OSError("second")))
     assert steps.ended == ["second", "first", "first", "second"]
+
+
+async def test_a_weighted_semaphore_gives_room_by_weight_and_in_order() -> None:
+    room, held = WeightedSemaphore(10), []
+    ends = {name: asyncio.Event() for name in ("a", "huge", "c")}
+
+    async def take(name: str, weight: int) -> None:
+        async with room.hold(weight):
+            held.append(name)
+            await ends[name].wait()
+        held.remove(name)
+
+    tasks = [asyncio.create_task(take(*pair)) for pair in (("a", 4), ("huge", 99), ("c", 1))]
+    await settle()
+    assert held == ["a"], "the one behind the huge one waits, though there is room for it"
+    ends["a"].set()
+    await settle()
+    assert held == ["huge"], "one that weighs more than all the room takes all of it"
+    ends["huge"].set()
+    ends["c"].set()
+    await asyncio.gather(*tasks)
+    assert held == []
+
+
+async def test_one_that_gives_up_its_place_makes_room_for_those_behind_it() -> None:
+    room = WeightedSemaphore(2)
+    async with room.hold(1):
+        waiting = asyncio.create_task(_hold(room, 2))
+        behind = asyncio.create_task(_hold(room, 1))
+        await settle()
+        assert not behind.done()
+        waiting.cancel()
+        await settle()
+        assert behind.done()
+    async with asyncio.timeout(HANG), room.hold(2):
+        pass
+
+
+async def _hold(room: WeightedSemaphore, weight: int) -> None:
+    async with room.hold(weight):
+        pass
+
+
+async def test_work_is_begun_in_order_and_only_so_much_is_in_flight() -> None:
+    begun: list[int] = []
+    busy = most = 0
+
+    async def piece(number: int) -> int:
+        nonlocal busy, most
+        begun.append(number)
+        busy += 1
+        most = max(most, busy)
+        await asyncio.sleep(0)
+        busy -= 1
+        return number
+
+    assert await gather_all(piece(number) for number in range(2_000)) == list(range(2_000))
+    assert begun == sorted(begun)
+    assert most <= concurrency.AT_ONCE + 1
+
+
+async def test_work_in_work_never_waits_for_a_place() -> None:
+    async def tree(depth: int) -> int:
+        if not depth:
+            await asyncio.sleep(0)
+            return 1
+        return sum(await gather_all(tree(depth - 1) for _ in range(8)))
+
+    async with asyncio.timeout(HANG):
+        assert await tree(4) == 8**4
+
+
+async def test_a_failure_is_raised_when_the_rest_has_ended_or_nothing_more_is_begun() -> None:
+    ended: list[int] = []
+
+    async def piece(number: int) -> int:
+        await asyncio.sleep(0)
+        if number in (3, 5):
+            raise ValueError(str(number))
+        ended.append(number)
+        return number
+
+    with pytest.raises(ValueError, match="3"):
+        await gather_all(piece(number) for number in range(1_000))
+    assert len(ended) == 998
+    ended.clear()
+    with pytest.raises(ValueError, match="3"):
+        await gather_all((piece(number) for number in range(1_000)), go_on=False)
+    assert len(ended) < 1_000 - 2
+
+
+async def test_work_that_is_cancelled_ends_with_all_that_it_began() -> None:
+    stopped = 0
+
+    async def piece() -> None:
+        nonlocal stopped
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped += 1
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await gather_all([piece() for _ in range(1_000)])
+    assert 1 < stopped <= concurrency.AT_ONCE + 1
+    assert await gather_all(asyncio.sleep(0, at) for at in range(3)) == [0, 1, 2]
