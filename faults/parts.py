@@ -116,8 +116,8 @@ class Parts:
     async def start(self, part: str) -> None:
         """Start a part; it is kept running. PostgreSQL is up on return."""
         if part == "postgres":
-            names = (*postgres_programs.ENVIRONMENT, *self.extra)
-            given = patch.object(postgres_programs, "ENVIRONMENT", names)
+            names = (*postgres_programs.INHERITED, *self.extra)
+            given = patch.object(postgres_programs, "INHERITED", names)
             with given, patch.dict(os.environ, self.extra):
                 self.socket = await asyncio.to_thread(self.cluster.start)
             return

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flows.orchestration import BASIC
+from mirror.environment import BASIC
 from mirror.errors import ConfigError
 from mirror.logs import JsonFormatter, JsonLines, add_log_fields, check_log_settings, log_fields
 from mirror.outside_text import keep_secret

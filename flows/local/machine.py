@@ -21,8 +21,9 @@ from flows.local.prefect_programs import (
 )
 from flows.local.stack import Stack, running_stack
 from flows.local.supervisor import Program
-from flows.orchestration import BASIC, PUBLISH, WATCH, Reaper, deploy, planned, run_now
+from flows.orchestration import PUBLISH, WATCH, Reaper, deploy, planned, run_now
 from mirror.config import Settings
+from mirror.environment import BASIC
 from mirror.units import format_duration
 from mirror.website import INSTALL, missing_libraries
 

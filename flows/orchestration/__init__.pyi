@@ -54,7 +54,6 @@ from .states import (
 )
 from .steps import as_task as as_task, task_log as task_log
 from .temporary_server import (
-    BASIC as BASIC,
     SERVER as SERVER,
     inherited_by_prefect as inherited_by_prefect,
     use_own_server as use_own_server,

@@ -12,23 +12,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from mirror.environment import BASIC
+
 if TYPE_CHECKING:
     from prefect.server.api.server import SubprocessASGIServer
 
 SERVER: Final = (sys.executable, "-P", "-m", "flows.local.prefect_server")
 """-P: a folder `flows` in the folder of the user is not this package."""
 
-# What a program needs of its surroundings. Credentials of registries go to those alone that need
-# them.
-BASIC: Final = frozenset(
-    {
-        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "VIRTUAL_ENV"),
-        *("TZ", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy"),
-        *("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS"),
-        *("MIRROR_LOG", "MIRROR_LOG_LEVEL"),
-    }
-)
 _EPHEMERAL: Final = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",

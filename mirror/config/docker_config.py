@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ class AuthFile:
                 [program, "get"],
                 input=server.encode(),
                 capture_output=True,
+                env=os.environ,  # all of it, as docker does: it may log in to a cloud
                 timeout=HELPER_TIMEOUT,
                 check=False,
             )

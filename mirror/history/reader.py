@@ -14,10 +14,8 @@ can only read: a role that a session merely switched to can be left again by a q
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +38,7 @@ from mirror.history.database import (
     answering,
     conninfo,
     is_embedded,
+    major_version,
     one_line,
     parameters,
     programs,
@@ -151,16 +150,10 @@ def _program() -> list[str]:
     """The newer psql: of the system, or of the wheel, which lacks line editing."""
     own = programs() / "psql"
     found = shutil.which("psql")
-    if found and _major(found) >= _major(str(own)):
+    if found and major_version(found) >= major_version(str(own)):
         return [found]
     editor = shutil.which("rlwrap") if sys.stdin.isatty() else None
     return [editor, str(own)] if editor else [str(own)]
-
-
-def _major(program: str) -> int:
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    match = re.search(r"(\d+)", done.stdout)
-    return int(match[1]) if match else 0
 
 
 @contextmanager

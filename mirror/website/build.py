@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from mirror.environment import basic_environment
 from mirror.website import documents, monitor_api
 from mirror.website.badge import badge
 from mirror.website.errors import BuildFailed
@@ -80,7 +80,7 @@ def _mkdocs(work: Path, folder: Path, site_url: str, read_at: datetime) -> None:
     }
     (work / "mkdocs.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     environment = {
-        **os.environ,
+        **basic_environment(),
         "MIRROR_SITE_FRAGMENTS": str(work / "fragments"),
         "PYTHONWARNINGS": "ignore",
     }

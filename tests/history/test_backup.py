@@ -18,7 +18,7 @@ from mirror.history import (
     prefect_database_url,
     restore,
 )
-from mirror.history.database import migrate
+from mirror.history.database import major_version, migrate
 from mirror.history.database.address import conninfo, embedded_url
 from mirror.history.database.embedded import Cluster
 from mirror.history.database.revision import HEAD, current_revision
@@ -203,3 +203,16 @@ def test_prefect_s_database_is_found_where_its_server_finds_it(
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:///p.db")
     with pytest.raises(BackupFailed, match="only PostgreSQL"):
         prefect_database_url()
+
+
+def test_a_program_asked_for_its_version_gets_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_PASSWORD", "planted")
+    program = tmp_path / "pg_dump"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/got\necho pg_dump 17.2\n")
+    program.chmod(0o755)
+    assert major_version(str(program)) == 17
+    got = (tmp_path / "got").read_text()
+    assert "PATH=" in got
+    assert "planted" not in got

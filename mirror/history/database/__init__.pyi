@@ -43,7 +43,11 @@ from .errors import (
     UnknownMirror as UnknownMirror,
 )
 from .migrate import upgrade as upgrade
-from .postgres_programs import make_private_folder as make_private_folder, programs as programs
+from .postgres_programs import (
+    major_version as major_version,
+    make_private_folder as make_private_folder,
+    programs as programs,
+)
 from .revision import current_revision as current_revision
 from .roles import (
     ROLE as ROLE,

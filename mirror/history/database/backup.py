@@ -35,7 +35,11 @@ from mirror.history.database.address import (
 from mirror.history.database.embedded import Cluster
 from mirror.history.database.errors import BackupFailed, EmbeddedFailed
 from mirror.history.database.migrate import refuse_unknown, sql_file, upgrade
-from mirror.history.database.postgres_programs import ENVIRONMENT, programs
+from mirror.history.database.postgres_programs import (
+    least_environment,
+    major_version,
+    programs,
+)
 from mirror.history.database.revision import current_revision
 from mirror.history.database.roles import GRANTS
 from mirror.outcome import utcnow
@@ -230,11 +234,10 @@ def _program(name: str, major: int) -> str:
     """A program that can work with a server of this version: the wheel's, else the system's."""
     tried = []
     for path in _candidates(name):
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-        found = re.search(r"(\d+)", done.stdout)
-        if found and int(found[1]) >= major:
+        found = major_version(path)
+        if found >= major:
             return path
-        tried.append(f"{path} is {found[1] if found else 'no PostgreSQL'}")
+        tried.append(f"{path} is {found or 'no PostgreSQL'}")
     known = "; ".join(tried) or "none is installed"
     raise BackupFailed(f"the server is PostgreSQL {major}: install {name} {major} ({known})")
 
@@ -249,7 +252,7 @@ def _candidates(name: str) -> Iterator[str]:
 def _run(program: str, url: str | None, *arguments: str) -> None:
     given: Mapping[str, str] = parameters(url) if url else {}
     address = {name: value for name, value in given.items() if name != "password"}
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    environment = least_environment()
     if "password" in given:
         environment["PGPASSWORD"] = given["password"]  # not an argument: all users see those
     where = [f"--dbname={make_conninfo('', **address)}"] if url else []
@@ -258,7 +261,7 @@ def _run(program: str, url: str | None, *arguments: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=environment | {"LC_ALL": "C", "PGCONNECT_TIMEOUT": "10"},
+        env=environment | {"PGCONNECT_TIMEOUT": "10"},
         umask=0o077,
         check=False,
     )

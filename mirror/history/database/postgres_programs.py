@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,11 +24,31 @@ from typing import Final
 
 from mirror.history.database.errors import EmbeddedFailed
 
-ENVIRONMENT: Final = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""All that the programs get of the environment. No secret is there."""
+INHERITED: Final = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""What a program of PostgreSQL needs of this process's environment. No secret is there."""
 _CACHE: Final = Path("/var/cache/hagicode-mirror")
 _LEAST_FREE: Final = 17 << 20  # bytes: a segment of the write-ahead log and some more
 _HANDED_OVER: Final = "/proc/self/fd/"
+
+
+def least_environment() -> dict[str, str]:
+    """All that a program of PostgreSQL gets of the environment."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return inherited | {"LC_ALL": "C"}
+
+
+def major_version(program: str) -> int:
+    """The major version that a program of PostgreSQL says it is of; 0 if it says none."""
+    done = subprocess.run(
+        [program, "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=least_environment(),
+        check=False,
+    )
+    found = re.search(r"(\d+)", done.stdout)
+    return int(found[1]) if found else 0
 
 
 @cache
@@ -138,8 +159,7 @@ def run_program(
             extra_groups=[] if account else None,
             pass_fds=[folder.descriptor for folder in folders] if account else (),
             umask=0o077,
-            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-            | {"LC_ALL": "C"},
+            env=least_environment(),
             check=False,
         )
         output.seek(0)
