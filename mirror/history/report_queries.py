@@ -2,6 +2,10 @@
 
 They read daily figures for whole days and raw rows for the rest (since.sql of the migrations), so
 that they take as long on years of history as on a week.
+
+:ids is cast to the type of mirror_id: psycopg sends small numbers as smallint[], and PostgreSQL
+hashes the elements of an array only where both types are the same. It compares each row with up to
+a thousand of them otherwise, which takes as long as all the rest.
 """
 
 from __future__ import annotations
@@ -54,12 +58,16 @@ FAILING = sa.text("""
 LEFT_OUT = sa.text("""
     SELECT mirror_id, part ->> 'reason', count(DISTINCT tag)
     FROM tag_state CROSS JOIN jsonb_array_elements(dropped) AS part
-    WHERE mirror_id = ANY(:ids) AND dropped IS NOT NULL AND gone_at IS NULL
+    WHERE mirror_id = ANY(CAST(:ids AS integer[])) AND dropped IS NOT NULL AND gone_at IS NULL
     GROUP BY mirror_id, part ->> 'reason'
     ORDER BY mirror_id, part ->> 'reason'
 """)
-DAILY_RUNS = sa.text("SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
-DAILY_TAGS = sa.text("SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(:ids) ORDER BY day")
+DAILY_RUNS = sa.text(
+    "SELECT * FROM runs_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[])) ORDER BY day"
+)
+DAILY_TAGS = sa.text(
+    "SELECT * FROM tags_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[])) ORDER BY day"
+)
 IDS = sa.text("SELECT id FROM mirror WHERE CAST(:mirror AS text) IS NULL OR name = :mirror")
 NAMES = sa.text("SELECT id, name FROM mirror WHERE name = ANY(:names)")
 # What a report adds up, of mirrors over a time, in the order of figures.Runs and Traffic.
@@ -71,7 +79,7 @@ RUN_TOTALS = sa.text("""
            sum(requests_target)::bigint AS requests_target,
            sum(blobs_copied)::bigint AS blobs_copied, sum(blobs_mounted)::bigint AS blobs_mounted,
            sum(blobs_reused)::bigint AS blobs_reused, sum(seconds) AS seconds
-    FROM run_sums_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
+    FROM run_sums_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[])) GROUP BY mirror_id
 """)
 # The same in the order of figures.Tags and DelayStats.
 TAG_TOTALS = sa.text("""
@@ -80,21 +88,22 @@ TAG_TOTALS = sa.text("""
            sum(delays)::bigint AS delays, sum(delays_in_goal)::bigint AS delays_in_goal,
            sum(delays_detected)::bigint AS delays_detected,
            sum(delays_followed)::bigint AS delays_followed, max(delay_max) AS delay_max
-    FROM tag_sums_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
+    FROM tag_sums_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[])) GROUP BY mirror_id
 """)
 DELAYS = sa.text("""
     SELECT mirror_id, count(*) AS samples,
            percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY delay_seconds) AS points
     FROM tag_sync
     WHERE ended_at >= :since AND run_started_at >= CAST(:since AS timestamptz) - interval '7 days'
-      AND delay_seconds IS NOT NULL AND mirror_id = ANY(:ids)
+      AND delay_seconds IS NOT NULL AND mirror_id = ANY(CAST(:ids AS integer[]))
     GROUP BY mirror_id
 """)
 # Percentiles of many: the buckets in which 50, 95 and 99 of 100 delays are reached.
 BUCKETS = sa.text("""
     WITH counted AS (
-        SELECT mirror_id, bucket, sum(tags) AS tags
-        FROM delays_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id, bucket
+        SELECT mirror_id, bucket, sum(tags)::float8 AS tags
+        FROM delays_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[]))
+        GROUP BY mirror_id, bucket
     ), reached AS (
         SELECT mirror_id, bucket, sum(tags) OVER (PARTITION BY mirror_id) AS tags,
                sum(tags) OVER (PARTITION BY mirror_id ORDER BY bucket) AS up_to
@@ -107,7 +116,7 @@ BUCKETS = sa.text("""
 """)
 FAILURES = sa.text("""
     WITH failure AS MATERIALIZED (
-        SELECT * FROM failures_since(:since) WHERE mirror_id = ANY(:ids)
+        SELECT * FROM failures_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[]))
     ), counted AS (
         SELECT mirror_id, scope, tag, reason, sum(failures)::bigint AS failures,
                max(last_at) AS last_at,
@@ -124,7 +133,7 @@ PULLS = sa.text("""
            sum(source_pulls)::bigint, sum(source_failed)::bigint, sum(pairs)::bigint,
            sum(target_bytes)::bigint, sum(target_seconds), sum(source_bytes)::bigint,
            sum(source_seconds)
-    FROM probes_since(:since) WHERE mirror_id = ANY(:ids) GROUP BY mirror_id
+    FROM probes_since(:since) WHERE mirror_id = ANY(CAST(:ids AS integer[])) GROUP BY mirror_id
 """)
 # As report_adoption, whose windows read every count that there is. Counts of the window, and the
 # one before it for the pulls of its first day.

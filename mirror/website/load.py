@@ -8,8 +8,9 @@ tags are read only of the mirrors that are shown whole.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -111,35 +112,56 @@ def read_site_data(engine: sa.Engine, mirrors: Mapping[str, MirrorSettings]) -> 
     A mirror that the history does not know yet is there without figures. Raises DatabaseAway.
     """
     now = utcnow()
-    reports = read_report(engine, WINDOW, now=now, parts=Part.RUNS).mirrors
-    month = {report.mirror: report for report in reports}
     names = list(mirrors)[:WHOLE]
-    strip = read_days(engine, STRIP, names, now)
-    with engine.connect() as connection:
-        verified = _pairs(connection.execute(_VERIFIED))
-        looked = _pairs(connection.execute(_LOOKED, {"now": now}))
-        since = (now - STRIP).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        speeds: dict[str, dict[date, tuple[float | None, float | None]]] = defaultdict(dict)
-        shown = {"names": names, "since": since}
-        for name, day, at_mirror, at_source in connection.execute(_SPEED, shown):
-            speeds[name][day] = at_mirror, at_source
-        tags = _tags(connection.execute(_TAGS, shown), connection.execute(_LEFT_OUT, shown))
-        public = {"limit": INCIDENTS, "rules": list(KNOWN_RULES - {*PRIVATE_RULES})}
-        incidents = tuple(map(_incident, connection.execute(_ALERTS, public)))
+    with ThreadPoolExecutor(1) as executor:
+        reading = executor.submit(_read_shown, engine, names, now)
+        reports = read_report(engine, WINDOW, now=now, parts=Part.RUNS).mirrors
+        shown = reading.result()
+    month = {report.mirror: report for report in reports}
     return SiteData(
         read_at=now,
         mirrors=tuple(
             SiteMirror(
                 _configured(settings, month.get(name, _NEVER_RAN)),
-                verified_at=verified.get(name),
-                looked_at=looked.get(name),
-                days=_days(strip.get(name, ()), speeds[name]),
-                tags=tags[name],
+                verified_at=shown.verified.get(name),
+                looked_at=shown.looked.get(name),
+                days=shown.days.get(name, ()),
+                tags=shown.tags.get(name, ()),
             )
             for name, settings in mirrors.items()
         ),
-        incidents=incidents,
+        incidents=shown.incidents,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown besides a report, by mirror."""
+
+    verified: Mapping[str, datetime]
+    looked: Mapping[str, datetime]
+    days: Mapping[str, tuple[SiteDay, ...]]
+    tags: Mapping[str, tuple[SiteTag, ...]]
+    incidents: tuple[Incident, ...]
+
+
+def _read_shown(engine: sa.Engine, names: Sequence[str], now: datetime) -> _Shown:
+    since = (now - STRIP).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    shown = {"names": names, "since": since}
+    public = {"limit": INCIDENTS, "rules": list(KNOWN_RULES - {*PRIVATE_RULES})}
+    with engine.connect() as connection:
+        tags = _tags(
+            connection.execute(_TAGS, shown).all(), connection.execute(_LEFT_OUT, shown).all()
+        )
+        verified = _pairs(connection.execute(_VERIFIED))
+        looked = _pairs(connection.execute(_LOOKED, {"now": now}))
+        speeds: dict[str, dict[date, tuple[float | None, float | None]]] = defaultdict(dict)
+        for name, day, at_mirror, at_source in connection.execute(_SPEED, shown):
+            speeds[name][day] = at_mirror, at_source
+        incidents = tuple(map(_incident, connection.execute(_ALERTS, public)))
+    strip = read_days(engine, STRIP, names, now)
+    days = {name: _days(strip.get(name, ()), speeds[name]) for name in names}
+    return _Shown(verified, looked, days, tags, incidents)
 
 
 def _pairs(rows: Iterable[Row[Any]]) -> dict[str, datetime]:
@@ -194,7 +216,7 @@ def _tags(rows: Iterable[Row[Any]], left_out: Iterable[Row[Any]]) -> dict[str, t
                 left_out=parts.get((row.mirror, row.tag), ()),
             )
         )
-    return defaultdict(tuple, {name: tuple(its) for name, its in tags.items()})
+    return {name: tuple(its) for name, its in tags.items()}
 
 
 def _incident(row: Row[Any]) -> Incident:

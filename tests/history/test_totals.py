@@ -46,6 +46,14 @@ TAGS = sa.text("""
     FROM tag_sync JOIN mirror ON mirror.id = mirror_id
     WHERE name = :mirror AND ended_at >= :since
 """)
+DELAYS = sa.text("""
+    SELECT mirror_id, ceil(ln(greatest(delay_seconds, 1)) / ln(1.05))::integer, count(*)
+    FROM tag_sync WHERE delay_seconds IS NOT NULL AND ended_at >= :since GROUP BY 1, 2 ORDER BY 1, 2
+""")
+DELAYS_SINCE = sa.text("""
+    SELECT mirror_id, bucket, sum(tags) FROM delays_since(:since)
+    GROUP BY 1, 2 HAVING sum(tags) <> 0 ORDER BY 1, 2
+""")
 
 
 @pytest.fixture
@@ -88,6 +96,11 @@ def is_close(delay: DelayStats, p50: float, p95: float) -> bool:
 
 def check(engine: sa.Engine) -> None:
     """Compare every window with the raw rows."""
+    with engine.connect() as connection:
+        for days in range(SIZE.days + 2):
+            since = {"since": NOW - timedelta(days=days, hours=7 * (days % 3))}
+            found = connection.execute(DELAYS_SINCE, since).all()
+            assert found == connection.execute(DELAYS, since).all(), since
     for window in WINDOWS:
         report = read_report(engine, window, now=NOW, parts=Part.NONE)
         for mirror in report.mirrors:
@@ -117,6 +130,14 @@ def test_days_that_are_closed_one_by_one_and_late_records_add_up(filled: sa.Engi
                     UPDATE sync_run SET status = 'partial', bytes_copied = bytes_copied + 7
                     WHERE id = (SELECT id FROM sync_run WHERE ended_at < :at AND status <> 'partial'
                                 ORDER BY ended_at DESC LIMIT 1)
+                """),
+                {"at": NOW + timedelta(days=day - 1)},
+            )
+            connection.execute(
+                sa.text("""
+                    UPDATE tag_sync SET delay_seconds = delay_seconds * 9
+                    WHERE (run_id, tag) = (SELECT run_id, tag FROM tag_sync WHERE ended_at < :at
+                                AND delay_seconds IS NOT NULL ORDER BY ended_at DESC LIMIT 1)
                 """),
                 {"at": NOW + timedelta(days=day - 1)},
             )

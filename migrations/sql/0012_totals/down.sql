@@ -30,7 +30,43 @@ BEGIN
 END
 $$;
 
+CREATE TABLE monthly_delay (
+    mirror_id integer NOT NULL,
+    month date NOT NULL,
+    bucket integer NOT NULL,
+    tags bigint NOT NULL,
+    CONSTRAINT pk_monthly_delay PRIMARY KEY (mirror_id, month, bucket),
+    CONSTRAINT fk_monthly_delay_mirror_id_mirror FOREIGN KEY (mirror_id) REFERENCES mirror (id)
+);
+CREATE INDEX ix_monthly_delay_month ON monthly_delay (month);
+COMMENT ON COLUMN monthly_delay.month IS 'Its first day.';
+INSERT INTO monthly_delay
+    SELECT mirror_id, date_trunc('month', day)::date, bucket, sum(tags)
+    FROM daily_delay WHERE day < month_of(closed_until())
+    GROUP BY 1, 2, 3;
+
+CREATE OR REPLACE FUNCTION delays_since(since timestamptz) RETURNS SETOF daily_delay
+LANGUAGE sql STABLE AS $$
+    SELECT * FROM delay_figures(since, least(day_after(since), closed_until()))
+    UNION ALL
+    SELECT * FROM daily_delay
+    WHERE day >= (day_after(since) AT TIME ZONE 'UTC')::date
+      AND day < (month_of(day_after(since)) + interval '1 month')::date
+    UNION ALL
+    SELECT * FROM monthly_delay
+    WHERE month >= (month_of(day_after(since)) + interval '1 month')::date
+    UNION ALL
+    SELECT * FROM daily_delay
+    WHERE day >= greatest(month_of(closed_until()),
+                          (month_of(day_after(since)) + interval '1 month')::date)
+    UNION ALL
+    SELECT * FROM delay_figures(greatest(since, closed_until()), 'infinity')
+$$;
+
+COMMENT ON FUNCTION delays_since(timestamptz) IS NULL;
+
 DROP FUNCTION run_sums_since, tag_sums_since, run_months, tag_months;
-DROP TABLE monthly_run, monthly_tag;
+DROP FUNCTION cumulate_delays, last_closed_month;
+DROP TABLE monthly_run, monthly_tag, cumulative_delay;
 
 DELETE FROM supported_program WHERE revision = '0012_totals';

@@ -21,6 +21,7 @@ from mirror.history.models.mirrors import (
 )
 from mirror.history.models.rollups import (
     ClosedRecord,
+    CumulativeDelayRecord,
     DailyDelayRecord,
     DailyFailureRecord,
     DailyProbeRecord,
@@ -28,7 +29,6 @@ from mirror.history.models.rollups import (
     DailyRunRecord,
     DailyTagRecord,
     DailyWatchRecord,
-    MonthlyDelayRecord,
     MonthlyRunRecord,
     MonthlyTagRecord,
     TagPastRecord,
@@ -44,6 +44,7 @@ __all__ = [
     "BlobPresenceRecord",
     "ClosedRecord",
     "CredentialEndRecord",
+    "CumulativeDelayRecord",
     "DailyDelayRecord",
     "DailyFailureRecord",
     "DailyProbeRecord",
@@ -54,7 +55,6 @@ __all__ = [
     "EntryRepositoryRecord",
     "HookEventRecord",
     "MirrorRecord",
-    "MonthlyDelayRecord",
     "MonthlyRunRecord",
     "MonthlyTagRecord",
     "ProbeRecord",

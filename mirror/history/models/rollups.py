@@ -80,16 +80,18 @@ class DailyDelayRecord(Base):
     tags: Mapped[int] = mapped_column(BigInteger)
 
 
-class MonthlyDelayRecord(Base):
-    """The same for whole months, so that years take no longer than weeks."""
+class CumulativeDelayRecord(Base):
+    """The same of all time up to the end of a month: any two give the months between them."""
 
-    __tablename__ = "monthly_delay"
+    __tablename__ = "cumulative_delay"
     __table_args__ = (Index(None, "month"),)
 
     mirror_id: Mapped[MirrorId] = mapped_column(primary_key=True)
-    month: Mapped[date] = mapped_column(primary_key=True, comment="Its first day.")
+    month: Mapped[date] = mapped_column(
+        primary_key=True, comment="Its first day; the last one may be open."
+    )
     bucket: Mapped[int] = mapped_column(primary_key=True)
-    tags: Mapped[int] = mapped_column(BigInteger)
+    tags: Mapped[int] = mapped_column(BigInteger, comment="Of all time up to the end of the month.")
 
 
 class MonthlyRunRecord(Base):
