@@ -6,23 +6,26 @@ import asyncio
 import math
 import os
 import time as real_time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from mirror.config import ChannelSettings
 from mirror.outcome import ChangeKind, RunStatus
+from mirror.registry import Reference
 from simulation.clock import Time, simulate
 from simulation.expected import Alert, Expected
 from simulation.faults import Faults
-from simulation.ledger import spread
+from simulation.ledger import Arrival, spread
 from simulation.machine import Machine
 from simulation.people import People
 from simulation.world import HUB, World, open_world, shipped
 from tests.alerts.robots import SECRET, TOKEN, Robots, serve_robots
 
 _LAST = timedelta(minutes=160)  # without pushes and faults, so that everything can recover
+_EVERYWHERE = ("database", "machine")  # faults there concern every mirror
 _RATES = """
     SELECT sum(runs), sum(runs_succeeded), sum(runs_partial), sum(runs_failed),
            sum(runs_abandoned), sum(tags), sum(tags_succeeded), sum(tags_failed),
@@ -142,6 +145,8 @@ async def _figures(
         "run_success": round(totals["runs_succeeded"] / max(1, totals["runs"]), 4),
         "tag_success": round(totals["tags_succeeded"] / max(1, totals["tags"]), 4),
         "delay": spread(one.seconds for one in arrived if one.pushed.at > world.time.start),
+        "after the last fault": _recoveries(world, faults),
+        "longest": _longest(arrived, world.time.start),
         "alerts": dict(Counter(alert.key[0] for alert in recorded_alerts)),
         "messages": len(robots.taken),
         "history": await world.sizes(),
@@ -149,6 +154,38 @@ async def _figures(
         "defects": faults.defects,
         "differences": differences,
     }
+
+
+def _recoveries(world: World, faults: Faults) -> dict[str, dict[str, float | int | None]]:
+    """By kind: from the end of the last fault that a push had to wait for to its arrival."""
+    found = defaultdict[str, list[float]](list)
+    for arrival in world.ledger.arrivals:
+        places = {
+            *_EVERYWHERE,
+            *map(_host, (arrival.pushed.source, world.settings.mirror(arrival.mirror).target)),
+        }
+        met = [
+            hit
+            for hit in faults.hits
+            if hit.where in places and hit.begins <= arrival.at and hit.ends >= arrival.pushed.at
+        ]
+        last = max(met, key=lambda hit: hit.ends, default=None)
+        if last is not None and last.ends <= arrival.at:
+            found[last.kind].append((arrival.at - last.ends).total_seconds())
+    return {kind: spread(seconds) for kind, seconds in sorted(found.items())}
+
+
+def _host(repository: str) -> str:
+    return Reference.parse(repository).registry
+
+
+def _longest(arrivals: Sequence[Arrival], since: datetime) -> list[str]:
+    late = sorted(arrivals, key=lambda one: one.seconds, reverse=True)
+    return [
+        f"{one.mirror} {one.tag}: pushed {one.pushed.at:%d %H:%M:%S}, arrived {one.at:%d %H:%M:%S}"
+        for one in late
+        if one.pushed.at > since
+    ][:10]
 
 
 def _line(alert: Alert) -> str:
