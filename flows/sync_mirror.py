@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from prefect import get_run_logger
 from prefect.runtime import flow_run as current_flow_run
 
 from flows.orchestration import load_secret, task_log
-from mirror.config import Settings
+from mirror.config import MirrorSettings, Settings
 from mirror.history import (
     HistoryPool,
     PostgresRecorder,
@@ -26,6 +27,7 @@ from mirror.history import (
     prepare,
 )
 from mirror.outcome import CopyOutcome, Reason, RetryRule, RunOutcome, Trigger
+from mirror.registry import Reference
 from mirror.sync import (
     Prefetch,
     SharedTransfers,
@@ -38,6 +40,7 @@ from mirror.sync import (
     run,
 )
 
+T = TypeVar("T")
 MIRRORS_AT_ONCE: Final = 8  # in one process; more wait for the processor, not for registries
 _POOLED: Final = 4  # connections for statements, of all mirrors of a process together
 _CLOSES_WITHIN: Final = 5.0  # seconds to write that a run was stopped
@@ -96,7 +99,8 @@ async def sync_mirror(
         )
         await stack.enter_async_context(prefetch)
         ready = await clients.have_credentials()
-        if ready:
+        turns = _turns(settings, mirror)
+        if ready and not turns:
             prefetch.start_listing()
         if request.shared:
             recorder = PostgresRecorder.of(request.shared.pool)
@@ -105,7 +109,7 @@ async def sync_mirror(
             await asyncio.to_thread(prepare, url)
             recorder = await stack.enter_async_context(PostgresRecorder.open(url))
         known = await recorder.ensure_mirror(mirror_row(mirror))
-        if ready and not known:
+        if ready and not turns and not known:
             prefetch.start_first_look()
         context = SyncContext(
             mirror,
@@ -125,10 +129,37 @@ async def sync_mirror(
         )
         try:
             async with recorder.target_lock(mirror.target) as lock:
-                return await lock.hold(run(context, step))
+                return await lock.hold(_in_turn(recorder, turns, lambda: run(context, step)))
         except TargetLocked as locked:
             return await refuse(context, Reason.LOCK, str(locked)), ()
         except asyncio.CancelledError:  # a signal; the lock is free again
             async with asyncio.timeout(_CLOSES_WITHIN):
                 await recorder.close_abandoned(request.mirror, None)
             raise
+
+
+def _turns(settings: Settings, mirror: MirrorSettings) -> dict[str, int]:
+    """How many syncs may use each registry of a mirror, where that is bounded.
+
+    In the order of their names, so that two syncs never wait for each other.
+    """
+    hosts = {Reference.parse(side).registry for side in (mirror.source, mirror.target)}
+    bounds = {host: settings.registry(host).max_syncs for host in sorted(hosts)}
+    return {host: most for host, most in bounds.items() if most is not None}
+
+
+async def _in_turn(
+    recorder: PostgresRecorder, turns: Mapping[str, int], work: Callable[[], Coroutine[Any, Any, T]]
+) -> T:
+    """Do the work while a turn at each of the registries is held."""
+    if not turns:
+        return await work()
+    (host, most), *others = turns.items()
+
+    def waiting() -> None:
+        get_run_logger().info(
+            "Waiting for a turn at %s: %d syncs use it, its max_syncs.", host, most
+        )
+
+    async with recorder.turn(host, most, waiting) as turn:
+        return await turn.hold(_in_turn(recorder, dict(others), work))

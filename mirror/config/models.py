@@ -111,6 +111,9 @@ class RegistrySettings(ConfigModel):
     max_requests: Annotated[int, Field(ge=1, le=1024)] = Field(
         256, description="requests at once to the registry, at most, by each client of a mirror"
     )
+    max_syncs: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        None, description="syncs at once that use the registry, at most, of all workers together"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> RegistrySettings:

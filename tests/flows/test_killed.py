@@ -120,3 +120,35 @@ async def test_of_two_syncs_of_one_target_one_works_and_the_other_says_so(
     assert outcome["errors"][0]["reason"] == "lock"
     assert rows.one("SELECT count(*) FROM tag_sync") == len(pushed)
     assert (await snapshot(target.url, "copy/app")).whole
+
+
+async def test_a_sync_waits_for_its_turn_at_a_registry_and_gets_that_of_a_killed_one(
+    docker_registry: StartDockerRegistry, mirrors: Mirrors, rows: Rows, command: Command
+) -> None:
+    target = docker_registry()
+    pushed, gate = images(2), Gate()
+    async with FakeRegistry(faults=(Rule(BLOBS, gate, times=None),)) as source:
+        for tag, image in pushed.items():
+            await push(source.url, "team/app", tag, image)
+        mirrors.registries[source.host] = {"insecure": True, "max_syncs": 1}
+        mirrors.add("a", f"{source.host}/team/app", f"{target.host}/copy/a")
+        mirrors.add("b", f"{source.host}/team/app", f"{target.host}/copy/b")
+        first = command.start("sync", "a")
+        await asyncio.wait_for(gate.reached.wait(), 60)
+        await asyncio.sleep(1)  # it asks for the other blobs as well
+        asked = len(source.exchanges)
+        second = asyncio.create_task(command.run("sync", "b", "--json"))
+        locked = f"SELECT count(*) FROM target_lock WHERE target = '{target.host}/copy/b'"
+        while not rows.one(locked):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)  # a look for a free turn is made each second
+        turns = rows.one("SELECT count(*) FROM target_lock WHERE target LIKE '%, sync %'")
+        assert (len(source.exchanges), turns, second.done()) == (asked, 1, False)
+        kill(first)
+        gate.opened.set()
+        worked = await asyncio.wait_for(second, 60)
+    assert worked.code == 0, worked.err
+    assert (await snapshot(target.url, "copy/b")).tags == {
+        tag: image.digest for tag, image in pushed.items()
+    }
+    assert rows.one("SELECT count(*) FROM target_lock WHERE target LIKE '%, sync %'") == 0

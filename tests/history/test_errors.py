@@ -17,7 +17,7 @@ EXAMPLES: list[tuple[errors.HistoryError, str, int]] = [
         1,
     ),
     (errors.TargetLocked(TARGET, None), "another run is syncing this target; wait", 1),
-    (errors.LockLost(TARGET), f"{TARGET}: .*lost the target's lock, .*next run continues", 1),
+    (errors.LockLost(TARGET), f"{TARGET}: .*lost its lock, .*next run continues", 1),
     (errors.QueryRefused("syntax error"), "refuses this query: syntax error", 2),
 ]
 

@@ -178,7 +178,7 @@ async def test_a_frozen_process_loses_the_lock_and_notices_when_it_goes_on(
             assert await recorder.close_abandoned(NAME, await begin(recorder)) == (run,)
             process.send_signal(signal.SIGCONT)
             said, _ = await asyncio.to_thread(process.communicate)
-    assert "lost the target's lock" in said
+    assert "lost its lock" in said
     assert row(engine, f"SELECT status FROM sync_run WHERE id = '{run}'").status == "abandoned"
 
 
@@ -313,3 +313,43 @@ async def test_a_login_that_can_only_read_closes_nothing_and_is_no_error(
     await begin(recorder)
     assert close_dead_runs(url.replace("://postgres@", "://mirror_readonly@")) == ()
     assert row(engine, "SELECT status FROM sync_run").status == "running"
+
+
+async def test_so_many_turns_at_a_registry_as_there_may_be_and_others_wait(
+    recorder: PostgresRecorder, url: str
+) -> None:
+    waits: list[str] = []
+
+    def waiting(who: str) -> Callable[[], None]:
+        return lambda: waits.append(who)
+
+    async with (
+        PostgresRecorder.open(url) as other,
+        recorder.turn("hub.test", 2, waiting("first")),
+        other.turn("other.test", 1, waiting("elsewhere")),
+    ):
+        async with other.turn("hub.test", 2, waiting("second")):
+            third = asyncio.create_task(_enter(other, waiting("third")))
+            while "third" not in waits:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.02)
+            assert not third.done()
+        await asyncio.wait_for(third, 30)
+    assert waits == ["third"]
+
+
+async def _enter(
+    recorder: PostgresRecorder, waiting: Callable[[], None] = lambda: None, most: int = 2
+) -> None:
+    async with recorder.turn("hub.test", most, waiting):
+        pass
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_turn_of_a_holder_that_is_silent_is_given_to_another(
+    recorder: PostgresRecorder, url: str
+) -> None:
+    async with (
+        PostgresRecorder.open(url) as other,
+        recorder.turn("hub.test", 1, lambda: None),  # nobody beats
+    ):
+        await asyncio.wait_for(_enter(other, most=1), 30)

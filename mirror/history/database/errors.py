@@ -75,12 +75,12 @@ class AlreadyRunning(HistoryError):
 
 
 class LockLost(HistoryError):
-    """The target's lock is lost, so another run may have started."""
+    """The lock of a target, or a turn at a registry, is lost: another run may have started."""
 
     def __init__(self, target: str) -> None:
         super().__init__(
-            f"{target}: this run lost the target's lock, since its database session ended or it was"
-            " silent for too long; it stops so that two never work on one target; the next run"
+            f"{target}: this run lost its lock, since its database session ended or it was silent"
+            " for too long; it stops so that two never work where only one may; the next run"
             " continues"
         )
         self.target = target

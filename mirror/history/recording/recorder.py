@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final, Self
 
 from mirror.history.database import (
     CONNECTIONS,
@@ -30,6 +30,7 @@ from mirror.history.recording.tag_recorder import TagRecorder
 from mirror.history.recording.waiting_tags import WaitingTagRecorder
 from mirror.outcome import utcnow
 
+_TURN_EVERY: Final = 1.0  # seconds between two looks for a free turn
 _MIRROR = """
     WITH source AS (
         INSERT INTO repository (registry, name) VALUES (%(source_registry)s, %(source_name)s)
@@ -139,6 +140,33 @@ class PostgresRecorder(RunRecorder, TagRecorder, WaitingTagRecorder, Measurement
         finally:
             self.locks.pop(target, None)
             await lock.release()
+
+    @asynccontextmanager
+    async def turn(
+        self, registry: str, most: int, waiting: Callable[[], None]
+    ) -> AsyncIterator[TargetLock]:
+        """Hold one of the `most` turns at a registry, of all processes together.
+
+        Waits until one is free; `waiting` is called once if none is. A turn is a lock like that of
+        a target, so that of a dead holder is free at once, or after half a minute if its host is
+        gone. Raises DatabaseAway.
+        """
+        names = [f"{registry}, sync {number}" for number in range(1, most + 1)]
+        waits = False
+        async with AsyncExitStack() as stack:
+            while (lock := await self._free_turn(stack, names)) is None:
+                if not waits:
+                    waits = True
+                    waiting()
+                await asyncio.sleep(_TURN_EVERY)
+            yield lock
+
+    async def _free_turn(self, stack: AsyncExitStack, names: Sequence[str]) -> TargetLock | None:
+        for name in names:
+            if not await self.is_locked(name):
+                with suppress(TargetLocked):  # another one was quicker
+                    return await stack.enter_async_context(self.target_lock(name))
+        return None
 
     async def is_locked(self, target: str) -> bool:
         """Whether a run holds the lock of a target and has been heard lately."""
