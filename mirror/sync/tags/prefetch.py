@@ -248,11 +248,17 @@ class ManifestHeads:
             if name not in self._asked:
                 self._asked.add(name)
                 self._waiting.append((name, new))
-        while self._waiting and self._running < AT_ONCE:
-            self._running += 1
-            self._start(self._work_off()).add_done_callback(self._ended)
+                if self._running < AT_ONCE:
+                    self._running += 1
+                    self._start(self._work_off()).add_done_callback(self._ended)
 
     async def _work_off(self) -> None:
+        try:
+            await self._work()
+        finally:
+            self._running -= 1  # not in the callback: a name that comes before it would wait
+
+    async def _work(self) -> None:
         while self._waiting:
             name, new = self._waiting.popleft()
             digest = await self._read_new(name) if new and self._read_new else None
@@ -271,7 +277,6 @@ class ManifestHeads:
             self._changed.set()
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
-        self._running -= 1
         if worker.cancelled():
             self._failed = asyncio.CancelledError()
         else:
