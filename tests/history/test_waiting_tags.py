@@ -27,7 +27,7 @@ async def test_a_tag_waits_for_a_registry_if_that_was_away(
 ) -> None:
     run = await begin(recorder)
     await _fail(recorder, run, "1.0", reason)
-    away = {Reason.NETWORK, Reason.TIMEOUT, Reason.SERVER_ERROR}
+    away = {Reason.NETWORK, Reason.TIMEOUT, Reason.SERVER_ERROR, Reason.THROTTLED}
     waiting = [WaitingTag(NAME, "1.0", 1)] if reason in away else []
     assert await recorder.waiting_tags(NOON + MINUTE) == waiting
     assert await recorder.waiting_tags(NOON + timedelta(hours=2)) == [], "it is due by now"

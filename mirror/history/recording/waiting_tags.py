@@ -9,7 +9,8 @@ from datetime import datetime
 from mirror.history.recording.recorder_session import RecorderSession
 from mirror.outcome import Reason
 
-_AWAY = [reason.value for reason in Reason if reason.is_away]
+# One that throttles is back once it answers something else than 429.
+_AWAY = [reason.value for reason in Reason if reason.is_away or reason is Reason.THROTTLED]
 _WAITING = """
     SELECT mirror.name, tag, attempts FROM tag_state JOIN mirror ON mirror.id = mirror_id
     WHERE attempts > 0 AND next_attempt_at > %(now)s AND gone_at IS NULL
