@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -48,5 +49,10 @@ class Stopwatch:
         return Timing(what, tuple(took), rows, 1000 * (self._cpu() - cpu) / self.rounds)
 
     def _cpu(self) -> float:
-        times = [process.cpu_times() for process in self.server.children()]
-        return time.process_time() + sum(one.user + one.system for one in times)
+        server = self.server.cpu_times()
+        seconds = time.process_time() + server.children_user + server.children_system
+        for process in self.server.children():
+            with suppress(psutil.NoSuchProcess):  # it ended: its parent's children_* have it
+                times = process.cpu_times()
+                seconds += times.user + times.system
+        return seconds

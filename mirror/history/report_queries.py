@@ -138,14 +138,18 @@ PULLS = sa.text("""
 # As report_adoption, whose windows read every count that there is. Counts of the window, and the
 # one before it for the pulls of its first day.
 ADOPTION = sa.text("""
-    WITH read AS (
+    WITH side AS (
+        SELECT source_id AS id FROM mirror WHERE id = ANY(CAST(:ids AS integer[]))
+        UNION
+        SELECT target_id FROM mirror WHERE id = ANY(CAST(:ids AS integer[]))
+    ), read AS (
         SELECT repository_id, day, pulls FROM pull_count
-        WHERE day >= CAST(:since AS timestamptz)::date
+        WHERE day >= CAST(:since AS timestamptz)::date AND repository_id IN (SELECT id FROM side)
         UNION ALL
-        SELECT repository.id, earlier.day, earlier.pulls
-        FROM repository CROSS JOIN LATERAL (
+        SELECT side.id, earlier.day, earlier.pulls
+        FROM side CROSS JOIN LATERAL (
             SELECT day, pulls FROM pull_count
-            WHERE repository_id = repository.id AND day < CAST(:since AS timestamptz)::date
+            WHERE repository_id = side.id AND day < CAST(:since AS timestamptz)::date
             ORDER BY day DESC LIMIT 1
         ) earlier
     ), counted AS MATERIALIZED (
@@ -157,7 +161,8 @@ ADOPTION = sa.text("""
     FROM mirror
     JOIN counted source ON source.repository_id = source_id
     JOIN counted target ON target.repository_id = target_id AND target.day = source.day
-    WHERE source.pulls >= 0 AND target.pulls >= 0 AND source.pulls + target.pulls > 0
+    WHERE mirror.id = ANY(CAST(:ids AS integer[]))
+      AND source.pulls >= 0 AND target.pulls >= 0 AND source.pulls + target.pulls > 0
       AND source.days = target.days
     GROUP BY mirror.name
 """)
