@@ -1,24 +1,26 @@
 """The alerts that follow from what happened, worked out without the history.
 
-Only causes open alerts (docs/alerts.md, "One cause, one alert"): a registry that does not answer
-or refuses, runs or tags that fail for another reason, a database that is away. Everything else
-that the rules find meanwhile is a consequence of one of them. So whatever the history holds beyond
-what is worked out here is a difference.
+Causes open alerts (docs/alerts.md, "One cause, one alert"): a registry that does not answer or
+refuses, runs or tags that fail for another reason, a database that is away. Everything else that
+the rules find meanwhile is a consequence of one of them, but for a tag that arrived too late after
+a time that was too short for an alert about its cause. So whatever the history holds beyond what is
+worked out here is a difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mirror.config import MirrorSettings, Settings
-from mirror.outcome import RunStatus
+from mirror.outcome import ChangeKind, RunStatus
 from mirror.registry import Reference
 from simulation.noted import RunNote, TagNote
 
 _UNREACHABLE = ("network", "timeout", "server_error")
 _GOOD = (RunStatus.SUCCEEDED, RunStatus.PARTIAL)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _PATIENCE = 3  # rounds of the watchdog without an answer
 Key = tuple[str, str, str]  # rule, mirror or nothing, subject
 
@@ -46,6 +48,8 @@ class Expected:
     runs: Sequence[RunNote]
     alerts: list[Alert] = field(default_factory=list)
     _open: dict[Key, _Open] = field(default_factory=dict)
+    _past: list[tuple[Key, _Open, datetime]] = field(default_factory=list)
+    _before: datetime = _NEVER  # the round before
 
     def of(self, rounds: Sequence[datetime], unanswered: Sequence[datetime]) -> list[Alert]:
         """All alerts, in the order in which they opened."""
@@ -60,10 +64,39 @@ class Expected:
         for mirror in self.settings.mirrors.values():
             for key in self._causes(mirror, now):
                 found.setdefault(key, set()).add(mirror.name)
+        for mirror in self.settings.mirrors.values():
+            for tag in self._late(mirror, now):
+                found[("delay_goal", mirror.name, tag)] = {mirror.name}
+        self._before = now
         for key in [key for key in self._open if key not in found]:
-            self.alerts.append(Alert(key, self._open.pop(key).opened_at, now))
+            closed = self._open.pop(key)
+            self._past.append((key, closed, now))
+            self.alerts.append(Alert(key, closed.opened_at, now))
         for key, mirrors in found.items():
             self._open.setdefault(key, _Open(now, set())).mirrors.update(mirrors)
+
+    def _late(self, mirror: MirrorSettings, now: datetime) -> Iterator[str]:
+        """Tags that arrived after the goal since the last round, and no alert said why."""
+        runs = [run for run in self.runs if run.mirror == mirror.name]
+        followed = min((run.started_at for run in runs), default=now)
+        for name, tag in [tag for run in runs for tag in run.tags.items()]:
+            if tag.failure or tag.at is None or not self._before < tag.at <= now:
+                continue
+            if tag.change.kind not in (ChangeKind.NEW, ChangeKind.MOVED):
+                continue
+            since = max(tag.change.pushed_at or tag.change.detected_at, followed)
+            if tag.at - since > mirror.delay_goal and not self._said(mirror, since):
+                yield name
+
+    def _said(self, mirror: MirrorSettings, pushed: datetime) -> bool:
+        """Whether an alert about the mirror was open after a push."""
+        return any(
+            mirror.name in one.mirrors and (closed is None or closed >= pushed)
+            for _, one, closed in (
+                *self._past,
+                *((key, one, None) for key, one in self._open.items()),
+            )
+        )
 
     def _causes(self, mirror: MirrorSettings, now: datetime) -> Iterator[Key]:
         """The first of the causes that explains what fails."""
@@ -113,7 +146,7 @@ class Expected:
             for (rule, _, _), one in self._open.items()
             if rule == "registry_unreachable" and mirror.name in one.mirrors
         ]
-        return min(opened, default=datetime.min.replace(tzinfo=now.tzinfo))
+        return min(opened, default=_NEVER)
 
 
 def _failing(runs: Sequence[RunNote], now: datetime) -> dict[str, tuple[TagNote, datetime]]:
