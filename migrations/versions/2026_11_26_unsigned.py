@@ -1,4 +1,4 @@
-"""One more reason: unsigned (no valid signature by the key that a mirror wants)."""
+"""One more reason, and kind of findings: unsigned (by the key that a mirror wants)."""
 
 from __future__ import annotations
 

@@ -13,9 +13,11 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from mirror.checks.audit_finding import AuditFinding, FindingKind
 from mirror.concurrency import gather_all
+from mirror.config import CosignKey
 from mirror.outcome import KnownTag
 from mirror.registry import (
     Descriptor,
@@ -26,20 +28,31 @@ from mirror.registry import (
     Repository,
     is_foreign_layer,
 )
-from mirror.sync import DiscoverRequest, SingleFlight, TagRules, discover, subject_of
+from mirror.sync import (
+    DiscoverRequest,
+    SignatureCheck,
+    SingleFlight,
+    TagRules,
+    discover,
+    subject_of,
+)
 
 _HASHED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What to audit. `sample`: blobs to fetch and hash, None for all (`--deep`)."""
+    """What to audit. `sample`: blobs to fetch and hash, None for all (`--deep`).
+
+    `keys`: one of them must have signed what the target holds; none: nothing is verified.
+    """
 
     source: Repository
     target: Repository
     rules: TagRules
     known: Mapping[str, KnownTag]
     sample: int | None = 10
+    keys: tuple[CosignKey, ...] = ()
     chance: random.Random = field(default_factory=random.SystemRandom)
 
 
@@ -80,6 +93,8 @@ async def audit(request: AuditRequest) -> AuditResult:
         findings, {tag.name: tag.digest for tag in discovery.tags}, seen
     )
     findings += await auditor.unexplained(discovery.listed)
+    shown = {tag.name: tag.digest for tag in discovery.tags}
+    findings += await auditor.unsigned({tag: shown[tag] for tags in held.values() for tag in tags})
     below = await gather_all(auditor.examine(digest) for digest in held)
     wrong = await auditor.sample()
     for tags, problems in zip(held.values(), below, strict=True):
@@ -184,6 +199,41 @@ class _Auditor:
             and not subject_of(name)
             and not (backup and backup.fullmatch(name))
         ]
+
+    async def unsigned(self, held: Mapping[str, str]) -> list[AuditFinding]:
+        """Tags that the target holds though `verify` would not copy them.
+
+        `held`: what each points at at the source. Signatures travel with images, so the target is
+        asked first, which spends no pull quota.
+        """
+        keys = self._request.keys
+        if not keys:
+            return []
+        checks = [
+            SignatureCheck(side, keys, timedelta()) for side in (self._target, self._request.source)
+        ]
+
+        async def one(tag: str, digest: str) -> AuditFinding | None:
+            state = self._request.known.get(tag)
+            copied = (state and state.copied_digest) or digest
+            problem: str | None = None
+            for check in checks:
+                try:
+                    problem = await check.problem(copied)
+                except RegistryError as error:
+                    return AuditFinding(tag, FindingKind.UNREADABLE, str(error), copied)
+                if problem is None:
+                    return None
+            message = (
+                f"{self._tagged(self._request.rules.target_name(tag))} was copied from {copied},"
+                f" which has no valid signature by {keys[0].file.name}: {problem}; have it signed,"
+                " or delete the tag at the target"
+            )
+            return AuditFinding(tag, FindingKind.UNSIGNED, message, copied)
+
+        images = {tag: digest for tag, digest in held.items() if subject_of(tag) is None}
+        found = await gather_all(one(tag, digest) for tag, digest in images.items())
+        return [finding for finding in found if finding]
 
     async def examine(self, digest: str) -> _Below:
         """Everything below a manifest of the target."""

@@ -18,6 +18,7 @@ class FindingKind(StrEnum):
     MISSING_BLOB = "missing_blob"
     WRONG_SIZE = "wrong_size"
     WRONG_CONTENT = "wrong_content"  # the bytes do not hash to their digest
+    UNSIGNED = "unsigned"  # what `verify` would not copy today was copied earlier
     EXTRA_TAG = "extra_tag"  # neither the source nor the history has such a tag
     UNREADABLE = "unreadable"  # a side could not be read
 

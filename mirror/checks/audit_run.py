@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from mirror.checks.audit import AuditRequest, AuditResult, audit
 from mirror.checks.audit_report import AuditReport
 from mirror.checks.check_recorder import CheckRecorder
 from mirror.checks.rate_limit import RateLimitedTransport, RateLimiter
-from mirror.config import MirrorSettings, SecretLoader, Settings, endpoint
+from mirror.config import (
+    CosignKey,
+    MirrorSettings,
+    SecretLoader,
+    Settings,
+    endpoint,
+    load_cosign_keys,
+)
 from mirror.history import AuditOutcome, FindingRow, mirror_row
 from mirror.outcome import Reason, Requests, TagFailure, utcnow
 from mirror.registry import Concurrency, Reference, Registry, RegistryError, Repository, Transport
@@ -30,6 +38,8 @@ class AuditClients:
 
     source: Repository
     target: Repository
+    keys: tuple[CosignKey, ...] = ()
+    """Of `verify`: one of them must have signed."""
 
     @property
     def requests(self) -> Requests:
@@ -41,7 +51,8 @@ class AuditClients:
 async def open_audit_clients(
     settings: Settings, mirror: MirrorSettings, limiter: RateLimiter, secrets: SecretLoader
 ) -> AsyncIterator[AuditClients]:
-    """Clients for both sides, which share the limiter."""
+    """Clients for both sides, which share the limiter. Raises CosignKeyError."""
+    keys = await asyncio.to_thread(load_cosign_keys, settings.path, mirror)
     at_once = max(1, min(32, int(limiter.rate * _WAIT_SECONDS)))
     concurrency = Concurrency(requests=at_once, most_requests=at_once, least=1)
     async with AsyncExitStack() as stack:
@@ -53,7 +64,8 @@ async def open_audit_clients(
             registry = Registry(reached, transport=transport, concurrency=concurrency)
             opened = await stack.enter_async_context(registry)
             sides.append(opened.repository(reference.repository))
-        yield AuditClients(*sides)
+        source, target = sides
+        yield AuditClients(source, target, keys)
 
 
 async def run_audit(
@@ -78,6 +90,7 @@ async def run_audit(
         tag_rules_of(mirror),
         await recorder.known_tags(mirror.name),
         None if deep else sample,
+        clients.keys,
     )
     result, failure = AuditResult(0, ()), None
     try:

@@ -18,6 +18,7 @@ from mirror.sync.copying import SharedTransfers
 from mirror.sync.learnt_capabilities import load_source
 from mirror.sync.recorder import Learnt, Recorder
 from mirror.sync.run import refuse, run
+from mirror.sync.signatures import SignatureCheck
 from mirror.sync.step import Step, StepBroken, SyncProgress, call as call_step
 from mirror.sync.tags import (
     DiscoverRequest,
@@ -46,6 +47,7 @@ __all__ = [
     "Recorder",
     "RepositoryLook",
     "SharedTransfers",
+    "SignatureCheck",
     "SingleFlight",
     "Step",
     "StepBroken",

@@ -56,9 +56,7 @@ class SignatureCheck:
         if not self._keys or subject_of(change.tag) is not None:
             return None
         try:
-            problem, _ = await self._verified.do(
-                change.digest, lambda: self._problem(change.digest)
-            )
+            problem = await self.problem(change.digest)
         except RegistryError as error:
             return Unsigned(TagFailure(change.tag, Reason(error.reason), str(error)))
         if problem is None:
@@ -75,6 +73,14 @@ class SignatureCheck:
             f" mirrored: sign it with cosign sign --key, or correct verify in mirrors.yaml"
         )
         return Unsigned(TagFailure(change.tag, Reason.UNSIGNED, message))
+
+    async def problem(self, digest: str) -> str | None:
+        """What is wrong with the signatures of an image; None if one of them is valid.
+
+        Raises RegistryError where they cannot be read.
+        """
+        problem, _ = await self._verified.do(digest, lambda: self._problem(digest))
+        return problem
 
     async def _problem(self, digest: str) -> str | None:
         """None if one of the signatures is valid, else what is wrong with them."""

@@ -33,7 +33,9 @@ async def look(
 ) -> AuditResult:
     async with pair.open() as (source, target):
         return await audit(
-            AuditRequest(source, target, rules or TagRules(), record, sample, random.Random(1))
+            AuditRequest(
+                source, target, rules or TagRules(), record, sample, chance=random.Random(1)
+            )
         )
 
 

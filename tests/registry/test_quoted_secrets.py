@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mirror.outside_text import MARK
-from mirror.registry import Credential, Endpoint, Registry, RegistryError
+from mirror.registry import Credential, Endpoint, Registry, RegistryError, RetryPolicy
 from tests.registry.scripted import Script, answer
 
 USER, PASSWORD, TOKEN = "mirror@hagicode", "pa:ss w/o\u00e9rd+42", "eyJ0b2tlbg.of.this-test"
@@ -50,7 +50,7 @@ async def test_what_a_registry_echoes_shows_no_secret(status: int, form: str) ->
     endpoint = Endpoint(
         "registry.example", credential=lambda _: Credential(USER, PASSWORD, origin="the test")
     )
-    async with Registry(endpoint, transport=script) as registry:
+    async with Registry(endpoint, transport=script, retry=RetryPolicy(attempts=1)) as registry:
         with pytest.raises(RegistryError) as raised:
             await registry.repository("team/app").get_manifest("1.0")
     shown = f"{raised.value} {raised.value.code} {raised.value!r}"

@@ -24,7 +24,7 @@ WITH changed AS (
     JOIN audit_finding finding ON finding.audit_id = audit.id
     WHERE mirror.name = ANY(:mirrors)
         AND finding.repaired_at IS NULL
-        AND finding.kind NOT IN ('behind', 'extra_tag', 'unreadable')
+        AND finding.kind NOT IN ('behind', 'unsigned', 'extra_tag', 'unreadable')
     GROUP BY mirror.id, mirror.name, finding.tag, audit.started_at
 ), found AS (
     SELECT changed.mirror_id, changed.name, changed.tag, changed.started_at AS since,

@@ -104,6 +104,7 @@ class AuditFindingRecord(Base):
                 "missing_blob",
                 "wrong_size",
                 "wrong_content",
+                "unsigned",
                 "extra_tag",
                 "unreadable",
             ),
