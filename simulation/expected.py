@@ -85,17 +85,24 @@ class Expected:
             if tag.change.kind not in (ChangeKind.NEW, ChangeKind.MOVED):
                 continue
             since = max(tag.change.pushed_at or tag.change.detected_at, followed)
-            if tag.at - since > mirror.delay_goal and not self._said(mirror, since):
+            # Itself, and its release: another tag that fails says nothing about this one.
+            same = {
+                other
+                for run in runs
+                for other, one in run.tags.items()
+                if one.change.digest == tag.change.digest
+            }
+            if tag.at - since > mirror.delay_goal and not self._said(mirror, same, since):
                 yield name
 
-    def _said(self, mirror: MirrorSettings, pushed: datetime) -> bool:
-        """Whether an alert about the mirror was open after a push."""
+    def _said(self, mirror: MirrorSettings, tags: set[str], since: datetime) -> bool:
+        """Whether an alert was open, at any time from then on, that explains why a tag is late."""
+        now_open = [(key, one, None) for key, one in self._open.items()]
         return any(
-            mirror.name in one.mirrors and (closed is None or closed >= pushed)
-            for _, one, closed in (
-                *self._past,
-                *((key, one, None) for key, one in self._open.items()),
-            )
+            mirror.name in one.mirrors
+            and (closed is None or closed >= since)
+            and (rule != "tag_failed" or subject in tags)
+            for (rule, _, subject), one, closed in (*self._past, *now_open)
         )
 
     def _causes(self, mirror: MirrorSettings, now: datetime) -> Iterator[Key]:
