@@ -224,8 +224,11 @@ def _delays(running: Services) -> dict[str, float]:
 
 
 def _runs(running: Services) -> dict[str, int]:
+    """Runs by how they ended, and why."""
     with psycopg.connect(running.url) as connection:
-        rows = connection.execute("SELECT status, count(*) FROM sync_run GROUP BY 1").fetchall()
+        rows = connection.execute(
+            "SELECT concat_ws(': ', status, reason), count(*) FROM sync_run GROUP BY 1"
+        ).fetchall()
     return dict(rows)
 
 
@@ -257,14 +260,17 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--limit", type=int, default=2, help="Flow runs at once of each worker.")
     parser.add_argument("--watch-every", default="20s")
+    parser.add_argument(
+        "--far", type=float, default=0.0, help="Milliseconds of a round trip to the registries."
+    )
     parser.add_argument("--seed", type=int, default=1)
     enter_world("bench.fleet_day")
     options = vars(parser.parse_args())
-    every = options.pop("watch_every")
+    every, far = options.pop("watch_every"), options.pop("far")
     sizes = Sizes(**options)
     with tempfile.TemporaryDirectory(prefix="fleet-", dir=roomy_memory()) as folder:
         try:
-            with services(Path(folder), every) as running:
+            with services(Path(folder), every, far) as running:
                 workers = Workers(running, sizes.limit)
                 try:
                     added = throughput(running, workers, sizes)
@@ -273,7 +279,7 @@ def main() -> int:
                     workers.close()
         except BenchError as error:
             sys.exit(f"bench: {error}")
-    found = {"sizes": asdict(sizes), "throughput": added, "day": lived}
+    found = {"sizes": asdict(sizes), "far": far, "throughput": added, "day": lived}
     print(json.dumps(found, indent=2))
     return 1 if lived["torn_tags"] else 0
 

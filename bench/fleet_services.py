@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +23,8 @@ from bench.hosts import SERVER, Host
 from bench.hub import rows
 from bench.measure import measure
 from bench.ours import BIN
-from bench.process import BenchError, HubProcess, Process, RegistryServer, await_url
+from bench.process import BenchError, HubProcess, LinkProcess, Process, RegistryServer, await_url
+from bench.shape import Shape
 from flows.local.prefect_programs import SERVER_SETTINGS, WORK_POOL
 from mirror.history.database.embedded import Cluster
 
@@ -138,8 +139,11 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 @contextmanager
-def services(root: Path, watch_every: str) -> Iterator[Services]:
-    """Start everything but workers, with one entry for NAMESPACE; stopped on exit."""
+def services(root: Path, watch_every: str, far: float = 0.0) -> Iterator[Services]:
+    """Start everything but workers, with one entry for NAMESPACE; stopped on exit.
+
+    far: milliseconds of a round trip to the registries, for workers and the watch.
+    """
     with ExitStack() as stack:
         cluster = Cluster(root / "postgres")
         stack.callback(cluster.stop)
@@ -154,10 +158,19 @@ def services(root: Path, watch_every: str) -> Iterator[Services]:
         listing = root / "listing.json"
         listing.write_text("{}")
         hub = stack.enter_context(HubProcess(listing, root / "hub.log", SERVER))
+        hosts = [source.host, target.host]
+        if far:
+            links = [
+                LinkProcess(one.port, root / f"link-{one.port}.log", Shape.of(far), SERVER)
+                for one in (source, target)
+            ]
+            for link in links:
+                stack.callback(link.close)
+            hosts = [link.host for link in links]
         env = {
             **os.environ,
             "MIRROR_DATABASE_URL": url,
-            "MIRROR_CONFIG": str(_configuration(root, source, target, hub, watch_every)),
+            "MIRROR_CONFIG": str(_configuration(root, hosts, hub, watch_every)),
             "PREFECT_API_URL": API,
             "PREFECT_HOME": str(root / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -186,19 +199,17 @@ def _listen(cluster: Cluster) -> None:
     cluster.start()
 
 
-def _configuration(
-    root: Path, source: RegistryServer, target: RegistryServer, hub: HubProcess, watch_every: str
-) -> Path:
-    path = root / "mirrors.yaml"
+def _configuration(root: Path, hosts: Sequence[str], hub: HubProcess, watch_every: str) -> Path:
+    path, (source, target) = root / "mirrors.yaml", hosts
     entry = {
-        "source": f"{source.host}/{NAMESPACE}/*",
-        "target": f"{target.host}/copy/*",
+        "source": f"{source}/{NAMESPACE}/*",
+        "target": f"{target}/copy/*",
         "every": "12h",
         "watch_every": watch_every,
     }
     registries = {
-        source.host: {"insecure": True, "hub_api": f"http://{hub.host}"},
-        target.host: {"insecure": True},
+        source: {"insecure": True, "hub_api": f"http://{hub.host}"},
+        target: {"insecure": True},
     }
     path.write_text(yaml.safe_dump({"registries": registries, "mirrors": {NAMESPACE: entry}}))
     return path

@@ -1,6 +1,6 @@
 """A link emulator: a TCP proxy with a round trip, shared rates and connections that break.
 
-`python -m bench.link HOST:PORT [SHAPE_JSON]` serves on a free loopback port, which it prints.
+`python -m bench.link HOST:PORT [SHAPE_JSON]` serves on a free port of HOST, which it prints.
 Each line on its standard input is a new shape as JSON, or empty; it answers each with one line of
 traffic counters (since the last shape), and ends when its input ends, so it cannot outlive its
 harness.
@@ -315,7 +315,7 @@ async def serve(host: str, port: int, shape: Shape) -> None:
     loop = asyncio.get_running_loop()
     link = Link(loop, host, port)
     link.shape(shape)
-    listener = await loop.create_server(link.accept, "127.0.0.1", 0, backlog=1024)
+    listener = await loop.create_server(link.accept, host, 0, backlog=1024)
     print(listener.sockets[0].getsockname()[1], flush=True)
     commands = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)

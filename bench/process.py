@@ -116,10 +116,13 @@ class Served(Process):
 
 
 class LinkProcess(Served):
-    """A link emulator (`bench.link`) in front of a server on loopback."""
+    """A link emulator (`bench.link`) in front of a server, on the same address."""
 
-    def __init__(self, server_port: int, log: Path, shape: Shape = UNSHAPED) -> None:
-        super().__init__(["bench.link", f"127.0.0.1:{server_port}", shape.to_json()], log)
+    def __init__(
+        self, server_port: int, log: Path, shape: Shape = UNSHAPED, address: str = LOOPBACK
+    ) -> None:
+        super().__init__(["bench.link", f"{address}:{server_port}", shape.to_json()], log)
+        self.host = f"{address}:{self.port}"
 
     def shape(self, shape: Shape) -> Traffic:
         """Change the link; returns what passed before. Connections that are open go on."""
