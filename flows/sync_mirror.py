@@ -129,7 +129,8 @@ async def sync_mirror(
         )
         try:
             async with recorder.target_lock(mirror.target) as lock:
-                return await lock.hold(_in_turn(recorder, turns, lambda: run(context, step)))
+                work = _in_turn(recorder, turns, request.progress, lambda: run(context, step))
+                return await lock.hold(work)
         except TargetLocked as locked:
             return await refuse(context, Reason.LOCK, str(locked)), ()
         except asyncio.CancelledError:  # a signal; the lock is free again
@@ -149,7 +150,10 @@ def _turns(settings: Settings, mirror: MirrorSettings) -> dict[str, int]:
 
 
 async def _in_turn(
-    recorder: PostgresRecorder, turns: Mapping[str, int], work: Callable[[], Coroutine[Any, Any, T]]
+    recorder: PostgresRecorder,
+    turns: Mapping[str, int],
+    progress: SyncProgress,
+    work: Callable[[], Coroutine[Any, Any, T]],
 ) -> T:
     """Do the work while a turn at each of the registries is held."""
     if not turns:
@@ -157,9 +161,11 @@ async def _in_turn(
     (host, most), *others = turns.items()
 
     def waiting() -> None:
+        progress.waits_for = host
         get_run_logger().info(
             "Waiting for a turn at %s: %d syncs use it, its max_syncs.", host, most
         )
 
     async with recorder.turn(host, most, waiting) as turn:
-        return await turn.hold(_in_turn(recorder, dict(others), work))
+        progress.waits_for = ""
+        return await turn.hold(_in_turn(recorder, dict(others), progress, work))

@@ -121,11 +121,19 @@ async def progress_bar(progress: SyncProgress, *, shown: bool) -> AsyncIterator[
 
 async def _follow(progress: SyncProgress, bar: Progress, shown_task: TaskID) -> None:
     while True:
-        if progress.tags:
-            bar.update(
-                shown_task,
-                description=f"{progress.tags_done}/{progress.tags} tags",
-                total=progress.expected or None,
-                completed=progress.done,
-            )
+        show_progress(progress, bar, shown_task)
         await asyncio.sleep(_REFRESH_SECONDS)
+
+
+def show_progress(progress: SyncProgress, bar: Progress, shown_task: TaskID) -> None:
+    """Show how far a sync is, or what it waits for."""
+    if progress.tags:
+        bar.update(
+            shown_task,
+            description=f"{progress.tags_done}/{progress.tags} tags",
+            total=progress.expected or None,
+            completed=progress.done,
+        )
+    else:
+        waits = f"waiting for a turn at {progress.waits_for}"
+        bar.update(shown_task, description=waits if progress.waits_for else "comparing")

@@ -98,8 +98,12 @@ class StepTimer:
 
 @dataclass
 class SyncProgress:
-    """What is to be copied and what has been copied; bytes and tags."""
+    """What is to be copied and what has been copied; bytes and tags.
 
+    waits_for: the registry at which nothing may be done yet; empty if there is none.
+    """
+
+    waits_for: str = ""
     expected: int = 0
     done: int = 0
     tags: int = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.progress import Progress
 
-from flows.cli.progress_bar import TrafficColumn
+from flows.cli.progress_bar import TrafficColumn, show_progress
 from mirror.registry import RegistryTraffic
+from mirror.sync import SyncProgress
 
 
 def test_the_traffic_of_the_command_is_shown_with_its_rate() -> None:
@@ -25,3 +26,14 @@ def test_the_traffic_of_the_command_is_shown_with_its_rate() -> None:
     column.render(task)
     now += 5.0
     assert column.render(task).plain == "12 requests, 3.0 MB, 0 bytes/s"
+
+
+def test_a_sync_shows_what_it_waits_for_and_how_far_it_is() -> None:
+    progress, bar = SyncProgress(), Progress()
+    shown = bar.add_task("", total=None)
+    seen = []
+    for waits_for, tags in (("", 0), ("docker.io", 0), ("", 0), ("", 3)):
+        progress.waits_for, progress.tags = waits_for, tags
+        show_progress(progress, bar, shown)
+        seen.append(bar.tasks[0].description)
+    assert seen == ["comparing", "waiting for a turn at docker.io", "comparing", "0/3 tags"]
