@@ -129,7 +129,9 @@ def redacted(text: str, also: Iterable[str] = ()) -> str:
     _look_at_environment()
     lower = text.lower()
     own = {form for secret in also for form in _forms_of(secret)}
-    found = [form for forms in (_forms, _tokens, own) for form in forms if form in lower]
+    # Copied first: threads that look up credentials keep secrets meanwhile.
+    kept = (*tuple(_forms), *tuple(_tokens), *own)
+    found = [form for form in kept if form in lower]
     for form in sorted(found, key=len, reverse=True):
         text = re.sub(re.escape(form), MARK, text, flags=re.IGNORECASE)
     return text

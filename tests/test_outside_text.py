@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -270,3 +271,27 @@ def test_a_traceback_of_nothing_is_not_logged(caplog: pytest.LogCaptureFixture) 
     protect_output()
     logging.getLogger("tests.outside").error("it failed", exc_info=True)
     assert "it failed" in caplog.text and "NoneType" not in caplog.text
+
+
+def test_secrets_may_be_kept_by_another_thread_while_a_text_is_redacted() -> None:
+    over = threading.Event()
+
+    def keep() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            keep_secret(f"another-secret-{number}")
+            keep_token(f"another-token-{number}")
+
+    keep_secret(*(f"a-secret-{number}" for number in range(500)))  # so that looking takes a while
+    keeping = threading.Thread(target=keep)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    keeping.start()
+    try:
+        for _ in range(300):
+            assert redacted("nothing to hide") == "nothing to hide"
+    finally:
+        over.set()
+        keeping.join()
+        sys.setswitchinterval(before)
