@@ -91,7 +91,9 @@ async def _until_blobs_arrived(
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         seen = await snapshot(target.url, "copy/app")
-        assert seen.whole, seen.missing
+        # docker-registry lists a tag a moment before it has its link, when nobody can pull it yet.
+        torn = {name for name in seen.missing if name.startswith("sha256:")}
+        assert not torn | seen.wrong
         if len(_stored(target)) >= count:
             return
         assert process.poll() is None, process.communicate()
