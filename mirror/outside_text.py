@@ -29,6 +29,9 @@ _TOKENS: Final = 2 << 20  # characters of tokens that are kept: new ones come ev
 _LOOKED_AT: Final = 64 << 10  # characters of a text from outside; the rest is not shown
 _CUT: Final = 4000  # characters of a text of several lines
 _URL_SAFE: Final = str.maketrans("+/", "-_")
+# Credentials are looked up in threads, which keep secrets while others redact. Reentrant: what a
+# signal interrupts may hold it, and its handler may log.
+_lock: Final = threading.RLock()
 _forms: set[str] = set()  # in lower case
 _tokens: dict[str, None] = {}  # as _forms, in the order in which they were added
 
@@ -60,20 +63,28 @@ _kept: dict[str, str] = {}  # values of variables, by name, that were kept alrea
 
 def keep_secret(*secrets: str) -> None:
     """Redact these values from now on, in every form in which they may be quoted."""
-    for secret in secrets:
-        _forms.update(_forms_of(secret))
+    forms = {form for secret in secrets for form in _forms_of(secret)}
+    with _lock:
+        _forms.update(forms)
 
 
 def keep_token(token: str) -> None:
     """As keep_secret, for one of many that live for minutes: the oldest are forgotten."""
-    for form in _forms_of(token):
-        _tokens.pop(form, None)
-        _tokens[form] = None
-    size = sum(map(len, _tokens))
-    while size > _TOKENS:
-        oldest = next(iter(_tokens))
-        size -= len(oldest)
-        del _tokens[oldest]
+    forms = _forms_of(token)
+    with _lock:
+        for form in forms:
+            _tokens.pop(form, None)
+            _tokens[form] = None
+        size = sum(map(len, _tokens))
+        while size > _TOKENS:
+            oldest = next(iter(_tokens))
+            size -= len(oldest)
+            del _tokens[oldest]
+
+
+def _kept_forms() -> list[str]:
+    with _lock:
+        return [*_forms, *_tokens]
 
 
 def keep_login(user: str, password: str) -> None:
@@ -129,9 +140,7 @@ def redacted(text: str, also: Iterable[str] = ()) -> str:
     _look_at_environment()
     lower = text.lower()
     own = {form for secret in also for form in _forms_of(secret)}
-    # Copied first: threads that look up credentials keep secrets meanwhile.
-    kept = (*tuple(_forms), *tuple(_tokens), *own)
-    found = [form for form in kept if form in lower]
+    found = [form for form in (*_kept_forms(), *own) if form in lower]
     for form in sorted(found, key=len, reverse=True):
         text = re.sub(re.escape(form), MARK, text, flags=re.IGNORECASE)
     return text
@@ -262,7 +271,7 @@ def _looked_at(text: str, limit: int, also: Iterable[str] = ()) -> str:
     """The start of a text, redacted; no part of a secret that was cut remains."""
     clean = redacted(text[:_LOOKED_AT], also)
     if len(text) > _LOOKED_AT:
-        longest = max((len(form) for forms in (_forms, _tokens) for form in forms), default=0)
+        longest = max(map(len, _kept_forms()), default=0)
         clean = clean[: max(0, len(clean) - longest)]
     return clean[:limit]
 
