@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
-from flows.cli.streams import escape_unencodable, report_error
+from flows.cli.streams import escape_unencodable, open_closed_streams, report_error
 from flows.orchestration import bypass_proxies, follow_log_settings
 from mirror.errors import MirrorError
 
@@ -98,6 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     # garbage: scanning it again and again, and at exit, takes a quarter of a short run.
     gc.set_threshold(50_000, 20, 50)
     atexit.register(gc.freeze)
+    open_closed_streams()
     escape_unencodable()
     try:
         follow_log_settings()

@@ -48,6 +48,23 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ERRORS, _stand_in)
 
 
+def open_closed_streams() -> None:
+    """Give a command that was started with a closed standard stream (`<&-`) an empty one.
+
+    The next file or socket would get its number otherwise: uvloop aborts, and what is printed would
+    go into a connection.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is not None:
+            continue
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != descriptor:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+        os.set_inheritable(descriptor, True)
+        setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
 def escape_unencodable() -> None:
     """Write characters that GBK, latin-1 or ASCII lack as > or \\u2192 instead of failing."""
     for stream in (sys.stdout, sys.stderr):

@@ -89,3 +89,23 @@ def test_what_fits_or_is_not_to_be_paged_is_printed(
     out = shown(rows, **({"PAGER": str(pager), "NO_COLOR": "1"} | changed))
     assert out.splitlines()[0] == "tag  status"
     assert len(out.splitlines()) == rows + 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_empty_ones(closed: str, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from flows.cli.streams import open_closed_streams\n"
+        "open_closed_streams()\n"
+        "import uvloop; loop = uvloop.new_event_loop(); loop.close()\n"
+        "print('out'); print('err', file=sys.stderr); assert sys.stdin.read() == ''\n"
+        "free = os.open(os.devnull, 0); sys.exit(free)"
+    )
+    command = f'"$0" -c "$1" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, code], stdin=subprocess.DEVNULL, capture_output=True
+    )
+    assert done.returncode > 2, done.stderr  # the next file has none of their numbers
+    assert (done.stdout, done.stderr) == (
+        b"" if ">&-" in closed.replace("2>&-", "") else b"out\n",
+        b"" if "2>&-" in closed else b"err\n",
+    )
