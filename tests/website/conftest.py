@@ -102,3 +102,26 @@ def reader(browser: Browser, sites: Sites) -> Iterator[Reader]:
         person = Reader(browser, sites, stack)
         yield person
         assert person.complaints == []
+
+
+@pytest.fixture(scope="module")
+def room(browser: Browser, sites: Sites) -> Iterator[tuple[Page, str]]:
+    """One page for the whole module, and the site's address."""
+    with ExitStack() as stack:
+        reader = Reader(browser, sites, stack)
+        page = reader.open("compose-builder/")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield page, sites.address("busy")
+        assert reader.complaints == []
+
+
+@pytest.fixture(params=["zh", "en"])
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, sites: Sites) -> Iterator[Page]:
+    """The builder's page on a site without a history, for the whole module."""
+    with ExitStack() as stack:
+        yield Reader(browser, sites, stack).open("compose-builder/", sample="empty")
